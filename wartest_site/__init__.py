@@ -1,0 +1,1 @@
+"""The frame of the portal: settings, servers, commands that start and watch it."""

@@ -1,0 +1,18 @@
+"""The rows of the portal. Rows are the truth; ticks move them, pure functions judge them, pages show them."""
+
+from gates.models.campaigns import Campaign, Run, Target
+from gates.models.events import Alert, Beat, Report, RunEvent
+from gates.models.slots import Finding, Slot, SlotResult
+
+__all__ = [
+    "Alert",
+    "Beat",
+    "Campaign",
+    "Finding",
+    "Report",
+    "Run",
+    "RunEvent",
+    "Slot",
+    "SlotResult",
+    "Target",
+]

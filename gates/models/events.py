@@ -1,0 +1,95 @@
+"""What happened around a run: events, alerts, heartbeats of our own processes, reports."""
+
+import pgtrigger
+from django.db import models
+from django.urls import reverse
+
+from gates.models.campaigns import VERDICTS, Run, Target
+from gates.models.slots import LEVELS
+
+
+class RunEvent(models.Model):
+    """One line of a run's log. A person's hand (`intervention`) fails the run."""
+
+    class Kind(models.TextChoices):
+        STARTED = "started"
+        TARGET_DIED = "target died"
+        TARGET_BACK = "target back"
+        HOLE = "hole"
+        INTERVENTION = "intervention"
+        CLOSED = "closed"
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20, choices=Kind)
+    level = models.CharField(max_length=8, choices=LEVELS, blank=True)
+    sentence = models.TextField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        triggers = [pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Alert(models.Model):
+    """An event with a deadline. While one of a rule is open on a run, repetitions fold into it."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        ACKNOWLEDGED = "acknowledged"
+        RESOLVED = "resolved"
+
+    target = models.ForeignKey(Target, on_delete=models.PROTECT, related_name="alerts")
+    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="alerts")
+    rule = models.CharField(max_length=100)
+    level = models.CharField(max_length=8, choices=LEVELS)
+    sentence = models.TextField()
+    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
+    count = models.PositiveIntegerField(default=1)
+    event_at = models.DateTimeField()
+    raised_at = models.DateTimeField()
+    deadline_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["deadline_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "rule"], condition=~models.Q(state="resolved"), name="one_open_alert_per_rule"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Beat(models.Model):
+    """When each kind of our own processes was last seen alive."""
+
+    kind = models.CharField(max_length=20, primary_key=True)
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.last_at:%H:%M:%S}"
+
+
+class Report(models.Model):
+    """A sealed report of a run, as written to the reports folder."""
+
+    run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="report")
+    kind = models.CharField(max_length=30)
+    verdict = models.CharField(max_length=12, choices=VERDICTS)
+    content = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    file_name = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="report_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:report", args=[self.run_id])

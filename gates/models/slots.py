@@ -1,0 +1,102 @@
+"""Slots, their results and findings: evidence, so results and findings are append-only in the database."""
+
+import pgtrigger
+from django.db import models
+from django.urls import reverse
+
+from gates.models.campaigns import VERDICTS, Run
+
+LEVELS = [("critical", "critical"), ("high", "high"), ("medium", "medium")]
+
+
+class Slot(models.Model):
+    """One check due at one time in one run; all are cut when the run starts.
+
+    The slot judges the half-open window [window_start, window_end). It is claimed by a conditional update on its own
+    columns, with a lease and an attempt number that a late writer must still hold.
+    """
+
+    class State(models.TextChoices):
+        DUE = "due"
+        DONE = "done"
+        HOLE = "hole"
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="slots")
+    check_name = models.CharField(max_length=32)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    due_at = models.DateTimeField()
+    grace_until = models.DateTimeField()
+    state = models.CharField(max_length=4, choices=State, default=State.DUE)
+    verdict = models.CharField(max_length=12, choices=VERDICTS, null=True)
+    lease_until = models.DateTimeField(null=True)
+    attempt = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["due_at", "check_name"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "check_name", "due_at"], name="one_slot_per_check_and_time"),
+            models.CheckConstraint(
+                condition=models.Q(state="due", verdict=None)
+                | models.Q(state="done", verdict__isnull=False)
+                | models.Q(state="hole", verdict="inconclusive"),
+                name="a_hole_is_inconclusive",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="slots_still_due", condition=models.Q(state="due")),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="slot_no_delete", operation=pgtrigger.Delete),
+            pgtrigger.FSM(name="slot_moves", field="state", transitions=[("due", "done"), ("due", "hole")]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_name} at {self.due_at:%Y-%m-%dT%H:%M:%SZ}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:slot", args=[self.pk])
+
+
+class SlotResult(models.Model):
+    """What one slot saw: values, verdict and the reason in words."""
+
+    slot = models.OneToOneField(Slot, on_delete=models.PROTECT, related_name="result")
+    attempt = models.PositiveIntegerField()
+    verdict = models.CharField(max_length=12, choices=VERDICTS)
+    reason = models.TextField(blank=True)
+    measured = models.JSONField(default=dict)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="result_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.slot}: {self.verdict}"
+
+
+class Finding(models.Model):
+    """One thing wrong, as `audits.findings.Finding`, with the slot that found it."""
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="findings")
+    slot = models.ForeignKey(Slot, null=True, on_delete=models.PROTECT, related_name="findings")
+    rule = models.CharField(max_length=100)
+    level = models.CharField(max_length=8, choices=LEVELS)
+    sentence = models.TextField()
+    expected = models.TextField(blank=True)
+    measured = models.TextField(blank=True)
+    difference = models.TextField(blank=True)
+    where = models.JSONField(default=dict)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["found_at", "pk"]
+        triggers = [pgtrigger.Protect(name="finding_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:finding", args=[self.pk])

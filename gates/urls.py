@@ -1,0 +1,6 @@
+"""Addresses of the pages of the gates."""
+
+from django.urls import URLPattern
+
+app_name = "gates"
+urlpatterns: list[URLPattern] = []

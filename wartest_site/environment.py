@@ -1,0 +1,85 @@
+"""The settings a user may give, from the environment and `.env`: typed, and all mistakes reported at once."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Environment(BaseSettings):
+    """Every setting, its type and its default; the README lists them."""
+
+    model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore", hide_input_in_errors=True)
+
+    database_url: SecretStr = SecretStr("postgresql://wartest@127.0.0.1:5432/wartest")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    wartest_home: Path = BASE_DIR / ".wartest"
+    secret_key: SecretStr | None = None
+    debug: bool = False
+    allowed_hosts: str = "127.0.0.1,localhost,[::1]"
+    reports_dir: Path = BASE_DIR / "reports"
+    tick_s: float = Field(default=1.0, ge=0.2, le=30)
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr) -> SecretStr:
+        if urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("DATABASE_URL must start with postgresql://")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr) -> SecretStr:
+        if urlsplit(url.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("REDIS_URL must start with redis:// or rediss://")
+        return url
+
+
+def load() -> Environment:
+    """Read the environment; on mistakes print one line for each and end with exit code 2, showing no value."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        for mistake in error.errors(include_input=False, include_url=False):
+            name = ".".join(str(part) for part in mistake["loc"]).upper()
+            sys.stderr.write(f"Setting {name}: {mistake['msg']}. Correct it in the environment or in .env.\n")
+        raise SystemExit(2) from None
+
+
+def secret_key(environment: Environment) -> str:
+    """Return the given secret key, or the one kept in the state directory (made on first use, mode 600)."""
+    if environment.secret_key is not None:
+        return environment.secret_key.get_secret_value()
+    path = environment.wartest_home / "secret_key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return _keep_new_key(path)
+    except OSError as error:
+        raise SystemExit(f"The secret key {path} cannot be read: {error.strerror}.") from None
+
+
+def _keep_new_key(path: Path) -> str:
+    """Write a new key so that of two processes that race, both end with the first one's key."""
+    key = secrets.token_urlsafe(50)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(key)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return path.read_text().strip()
+        finally:
+            draft.unlink()
+    except OSError as error:
+        sys.stderr.write(f"The folder {path.parent} cannot be written: {error.strerror}. Set WARTEST_HOME.\n")
+        raise SystemExit(2) from None
+    return key
