@@ -1,0 +1,29 @@
+#!/usr/bin/env python
+"""Everything starts here. This file must parse on every Python 3, so that an old one can be told so."""
+
+import os
+import sys
+
+OLDEST_PYTHON = (3, 12)
+
+
+def main():
+    if sys.version_info < OLDEST_PYTHON:
+        sys.stderr.write(
+            "wartest needs Python {}.{} or newer and this is {}.{}: run it as `uv run manage.py`.\n".format(
+                *(OLDEST_PYTHON + sys.version_info[:2])
+            )
+        )
+        return 2
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wartest_site.settings")
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415 - not on an old Python
+    except ImportError:
+        sys.stderr.write("Django is not installed here: run this as `uv run manage.py`.\n")
+        return 2
+    execute_from_command_line(sys.argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

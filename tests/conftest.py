@@ -1,0 +1,46 @@
+"""Servers shared by the whole session: real ones, started when a test first asks."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from wartest_site.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
+from wartest_site.embedded.valkey import ValkeyServer, running_valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """`.url(database)` and `.create_database(name) -> url`. Not durable: it dies with the session anyway."""
+    with (
+        tempfile.TemporaryDirectory(prefix="wartest-pg-") as home,
+        running_postgres(Path(home), durable=False) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    with (
+        tempfile.TemporaryDirectory(prefix="wartest-valkey-") as home,
+        running_valkey(Path(home)) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgres_server: PostgresServer) -> None:
+    """Django's test database lives on the session's own server, whatever DATABASE_URL says."""
+    place = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "wartest",
+        "HOST": "127.0.0.1",
+        "PORT": str(postgres_server.port),
+        "USER": SUPERUSER,
+        "PASSWORD": postgres_server.password,
+    }
+    settings.DATABASES["default"].update(place)
+    connections["default"].settings_dict.update(place)
