@@ -7,7 +7,7 @@ import sys
 OLDEST_PYTHON = (3, 12)
 
 
-def main():
+def main() -> int:
     if sys.version_info < OLDEST_PYTHON:
         sys.stderr.write(
             "wartest needs Python {}.{} or newer and this is {}.{}: run it as `uv run manage.py`.\n".format(
@@ -21,6 +21,10 @@ def main():
     except ImportError:
         sys.stderr.write("Django is not installed here: run this as `uv run manage.py`.\n")
         return 2
+    if sys.argv[1:2] != ["up"]:
+        from wartest_site.stack import adopt_environment  # noqa: PLC0415 - needs what is imported above
+
+        adopt_environment()
     execute_from_command_line(sys.argv)
     return 0
 

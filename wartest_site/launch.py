@@ -1,0 +1,277 @@
+"""What `up` does: everything a portal needs, started in order on this machine."""
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from gates.targets.processes import ProcessSpec
+from gates.targets.rehearsal import (
+    LEDGER_ENV,
+    TOKEN_ENV,
+    RehearsalPorts,
+    rehearsal_description,
+    rehearsal_processes,
+)
+from wartest_site.embedded.children import CannotStartError, free_port, last_lines, write_private
+from wartest_site.embedded.postgres import PostgresServer, prepare_postgres
+from wartest_site.embedded.valkey import prepare_valkey
+from wartest_site.environment import BASE_DIR, load
+from wartest_site.stack import SERVICES_FILE, Services, sole_owner, write_services
+from wartest_site.supervisor import StopRequestedError, Supervisor
+
+LEAST_FREE_BYTES = 500_000_000
+WEB_READY_LIMIT_S = 40.0
+# After a kill of everything the orphans need a moment to end and give their ports back.
+PORT_FREE_LIMIT_S = 10.0
+PORT_NAMES = ("portal_postgres", "valkey", "target_postgres", "broker", "control", "desk")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the user asked for: the web port, and whether a first campaign is started."""
+
+    home: Path
+    port: int
+    campaign: bool
+
+
+def bring_up(launch: Launch, say: Callable[[str], None]) -> None:
+    """Start everything, keep it running until a signal, stop everything. Raises CannotStartError.
+
+    1. Take the lock of the state directory, look at disk and ports.
+    2. Start the portal's PostgreSQL and Valkey (unless given), while static files are collected.
+    3. Migrate. 4. Start the target: its own PostgreSQL, the broker, the desk.
+    5. Seed the portal, start web, workers and beat, wait until the web answers, say where.
+    """
+    check_home(launch.home)
+    with sole_owner(launch.home):
+        supervisor = Supervisor(logs=launch.home / "log", cwd=BASE_DIR, say=say)
+        with supervisor.catching_signals():
+            try:
+                check_port(launch.port)
+                services = _Stack(launch, supervisor, say).start()
+                write_services(launch.home, services)
+                say(f"ready: {services.url}")
+                supervisor.watch()
+            except StopRequestedError:
+                pass
+            finally:
+                say("stopping")
+                (launch.home / SERVICES_FILE).unlink(missing_ok=True)
+                supervisor.stop()
+                say("stopped; nothing is lost")
+
+
+def check_home(home: Path) -> None:
+    """Raises CannotStartError when the state directory cannot be written or its disk is nearly full."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".probe.{os.getpid()}"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+        free = shutil.disk_usage(home).free
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise CannotStartError(f"The disk of {home} is full: free some space") from None
+        raise CannotStartError(
+            f"The folder {home} cannot be written ({error.strerror}): set WARTEST_HOME to one that can"
+        ) from None
+    if free < LEAST_FREE_BYTES:
+        raise CannotStartError(
+            f"The disk of {home} has {free // 1_000_000} MB free and "
+            f"{LEAST_FREE_BYTES // 1_000_000} MB are needed: free some space"
+        )
+
+
+def check_port(port: int, *, limit_s: float = PORT_FREE_LIMIT_S) -> None:
+    """Raises CannotStartError when the web port cannot be had within `limit_s`."""
+    if not 1 <= port <= 65535:
+        raise CannotStartError(f"Port {port} does not exist: give one between 1 and 65535 with --port")
+    deadline = time.monotonic() + (limit_s if _held_by_leftover(port) else 0)
+    while (reason := port_trouble(port)) is not None:
+        if time.monotonic() >= deadline:
+            raise CannotStartError(f"Port {port} cannot be used ({reason}): give another with --port")
+        time.sleep(0.2)
+
+
+def port_trouble(port: int) -> str | None:
+    """Why a loopback port cannot be listened on, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return "it is taken" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+    return None
+
+
+def _held_by_leftover(port: int) -> bool:
+    """Whether the port is held by a process of ours that a kill left behind: those end by themselves."""
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        arguments = process.info["cmdline"] or []
+        if f"127.0.0.1:{port}" in arguments and "wartest_site.wsgi" in arguments:
+            return process.info["ppid"] == 1 or process.parent() is None
+    return False
+
+
+def keep_ports(home: Path) -> dict[str, int]:
+    """The ports of the servers behind the portal: those of the last time where they are still free."""
+    file = home / "ports.json"
+    try:
+        kept = json.loads(file.read_text())
+    except (OSError, ValueError):
+        kept = {}
+    ports: dict[str, int] = {}
+    for name in PORT_NAMES:
+        port = kept.get(name)
+        usable = isinstance(port, int) and port not in ports.values() and _freed(port)
+        ports[name] = port if usable else free_port()
+    file.write_text(json.dumps(ports, indent=1))
+    return ports
+
+
+def _freed(port: int) -> bool:
+    deadline = time.monotonic() + 3
+    while port_trouble(port) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+class _Stack:
+    """The steps of `bring_up`, sharing the supervisor and the environment that grows from step to step."""
+
+    def __init__(self, launch: Launch, supervisor: Supervisor, say: Callable[[str], None]) -> None:
+        self.launch = launch
+        self.supervisor = supervisor
+        self.say = say
+        self.env = {"DJANGO_SETTINGS_MODULE": "wartest_site.settings", "WARTEST_HOME": str(launch.home)}
+
+    def start(self) -> Services:
+        self.say(f"state in {self.launch.home}")
+        static = self._manage("collectstatic", "--noinput", "--verbosity=0")
+        collecting = self.supervisor.spawn_once(static)
+        ports = keep_ports(self.launch.home)
+        self._start_portal_servers(ports)
+        self.say("migrating the portal's database")
+        self.supervisor.run_once(self._manage("migrate", "--noinput", "--verbosity=1"), limit_s=120)
+        self._start_target(ports)
+        self.supervisor.wait_for(static, collecting, limit_s=120)
+        self._seed()
+        return self._start_portal()
+
+    def _start_portal_servers(self, ports: dict[str, int]) -> None:
+        given = load().model_fields_set
+        if "database_url" in given:
+            self.env["DATABASE_URL"] = load().database_url.get_secret_value()
+        else:
+            server = self._start_postgres("portal-postgres", ports["portal_postgres"])
+            self.env["DATABASE_URL"] = server.create_database("wartest")
+        if "redis_url" in given:
+            self.env["REDIS_URL"] = load().redis_url.get_secret_value()
+        else:
+            self.say("starting Valkey")
+            valkey = prepare_valkey(self.launch.home / "valkey", port=ports["valkey"])
+            child = self.supervisor.start(valkey.process("valkey"))
+            self._ready("valkey", lambda: valkey.wait_ready(alive=self._wanted(child.alive)))
+            self.env["REDIS_URL"] = valkey.url()
+
+    def _start_postgres(self, name: str, port: int) -> PostgresServer:
+        self.say(f"starting PostgreSQL ({name})")
+        server = prepare_postgres(self.launch.home / name, port=port)
+        child = self.supervisor.start(server.process(name))
+        self._ready(name, lambda: server.wait_ready(alive=self._wanted(child.alive)))
+        return server
+
+    def _start_target(self, ports: dict[str, int]) -> None:
+        ledger_url = self._start_postgres("target-postgres", ports["target_postgres"]).create_database("desk")
+        self.say("starting the rehearsal broker and the desk")
+        token = _kept_token(self.launch.home / "rehearsal_token")
+        rehearsal = RehearsalPorts(ports["broker"], ports["control"], ports["desk"])
+        for spec in rehearsal_processes(self.launch.home, rehearsal, ledger_url, token):
+            self.supervisor.start(spec)
+        self.env[TOKEN_ENV] = token
+        self.env[LEDGER_ENV] = ledger_url
+        self.env["WARTEST_REHEARSAL_JSON"] = json.dumps(rehearsal_description(rehearsal, ledger_url))
+
+    def _seed(self) -> None:
+        """Its words go to the terminal only: they hold the first user's password, which is shown once."""
+        self.say("seeding the portal")
+        arguments = () if self.launch.campaign else ("--no-campaign",)
+        spec = self._manage("seed_portal", *arguments)
+        log = self.supervisor.log_of(spec.name)
+        log.unlink(missing_ok=True)
+        log.touch(mode=0o600)
+        self.supervisor.run_once(spec, limit_s=60)
+        for line in log.read_text(errors="replace").splitlines():
+            self.say(line)
+        log.unlink(missing_ok=True)
+
+    def _start_portal(self) -> Services:
+        self.say("starting web, workers and beat")
+        python, address = sys.executable, f"127.0.0.1:{self.launch.port}"
+        celery = (python, "-m", "celery", "-A", "wartest_site")
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
+        schedule = str(self.launch.home / "beat-schedule")
+        gunicorn = (
+            *(python, "-m", "gunicorn", "wartest_site.wsgi", "--worker-class", "gthread"),
+            *("--workers", "2", "--threads", "8", "--bind", address, "--graceful-timeout", "5"),
+        )
+        web = self.supervisor.start(ProcessSpec("web", gunicorn, self.env))
+        worker = (*celery, "worker", "-Q", "tick,checks,reports", "-c", "2", *quiet)
+        self.supervisor.start(ProcessSpec("worker", worker, self.env))
+        beat = (*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel=WARNING")
+        self.supervisor.start(ProcessSpec("beat", beat, self.env))
+        self._ready("web", lambda: _wait_for_web(address, self._wanted(web.alive)))
+        me = psutil.Process()
+        return Services(pid=me.pid, created=me.create_time(), url=f"http://{address}/", env=self.env)
+
+    def _manage(self, command: str, *arguments: str) -> ProcessSpec:
+        argv = (sys.executable, str(BASE_DIR / "manage.py"), command, *arguments)
+        return ProcessSpec(name=command, argv=argv, env=dict(self.env))
+
+    def _wanted(self, alive: Callable[[], bool]) -> Callable[[], bool]:
+        """A wait ends early when the child is dead or when the user wants us to stop."""
+        return lambda: alive() and not self.supervisor.stop_requested
+
+    def _ready(self, name: str, wait: Callable[[], None]) -> None:
+        try:
+            wait()
+        except CannotStartError as error:
+            self.supervisor.check()
+            log = self.supervisor.log_of(name)
+            raise CannotStartError(f"{error}: {last_lines(log, count=2)} (all of it in {log})") from None
+        self.supervisor.check()
+
+
+def _wait_for_web(address: str, alive: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WEB_READY_LIMIT_S
+    while alive() and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://{address}/healthz", timeout=5).close()
+        except urllib.error.HTTPError:
+            return  # it answers; what it says of its health is for its pages
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise CannotStartError(f"The web server at {address} did not answer")
+
+
+def _kept_token(file: Path) -> str:
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(24))
+    return file.read_text().strip()

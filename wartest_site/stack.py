@@ -1,0 +1,137 @@
+"""Finding the running stack, and starting one for a command that needs it."""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psutil
+from django.conf import settings
+from django.db import connections
+
+from gates.targets.processes import ProcessSpec
+from wartest_site.embedded.children import (
+    CannotStartError,
+    free_port,
+    last_lines,
+    start_child,
+    stop_child,
+    write_private,
+)
+from wartest_site.environment import BASE_DIR, load
+
+SERVICES_FILE = "services.json"
+READY_LIMIT_S = 90.0
+STOP_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """A running stack: who runs it, where it is, and what a process needs in its environment to join it."""
+
+    pid: int
+    created: float
+    url: str
+    env: dict[str, str]
+
+
+def write_services(home: Path, services: Services) -> None:
+    write_private(home / SERVICES_FILE, json.dumps(asdict(services), indent=1))
+
+
+def running_stack(home: Path) -> Services | None:
+    """Return the stack that runs in `home`, or None: a file left by a killed one does not count."""
+    try:
+        services = Services(**json.loads((home / SERVICES_FILE).read_text()))
+        alive = psutil.Process(services.pid).create_time() == services.created
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return services if alive else None
+
+
+@contextmanager
+def sole_owner(home: Path) -> Iterator[None]:
+    """Hold the lock of `home`. Raises CannotStartError when another stack runs there.
+
+    The kernel frees the lock when its holder dies, however it dies, so there is no stale one.
+    """
+    with (home / "up.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            services = running_stack(home)
+            where = f" at {services.url}" if services else ""
+            raise CannotStartError(
+                f"wartest is already running in {home}{where}: stop it, or set WARTEST_HOME"
+            ) from None
+        yield
+
+
+def adopt_environment() -> None:
+    """Before settings are read: join the running stack, unless the user says where his servers are."""
+    environment = load()
+    services = running_stack(environment.wartest_home)
+    if services is None:
+        return
+    given = {name.upper() for name in environment.model_fields_set} | set(os.environ)
+    os.environ.update({name: value for name, value in services.env.items() if name not in given})
+
+
+@contextmanager
+def background_stack() -> Iterator[Services]:
+    """The running stack, or one of our own for as long as the block runs. Raises CannotStartError."""
+    home = load().wartest_home.resolve()
+    services = running_stack(home)
+    if services is not None:
+        _point_at(services)
+        yield services
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    log_file = home / "log" / "up.log"
+    log_file.parent.mkdir(exist_ok=True)
+    port = str(free_port())
+    argv = (sys.executable, str(BASE_DIR / "manage.py"), "up", "--no-campaign", "--port", port)
+    spec = ProcessSpec(name="up", argv=argv)
+    with log_file.open("wb") as log:
+        process = start_child(spec, log=log, cwd=BASE_DIR)
+    try:
+        deadline = time.monotonic() + READY_LIMIT_S
+        while (services := running_stack(home)) is None:
+            if process.poll() is not None:
+                raise CannotStartError(last_lines(log_file, count=1))
+            if time.monotonic() > deadline:
+                raise CannotStartError(f"The stack was not ready within {READY_LIMIT_S:.0f} s: see {log_file}")
+            time.sleep(0.1)
+        _point_at(services)
+        yield services
+    finally:
+        stop_child(process, spec.stop_signal, limit_s=STOP_LIMIT_S)
+
+
+def _point_at(services: Services) -> None:
+    """Point the Django that is already set up in this process at the stack's servers."""
+    os.environ.update({name: value for name, value in services.env.items() if name not in os.environ})
+    place: dict[str, Any] = settings_of_database(os.environ["DATABASE_URL"])
+    settings.DATABASES["default"].update(place)
+    connection = connections["default"]
+    connection.close()
+    connection.settings_dict.update(place)
+
+
+def settings_of_database(url: str) -> dict[str, Any]:
+    """The parts of Django's database settings that say where it is."""
+    parts = urlsplit(url)
+    return {
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": parts.port or "",
+    }
