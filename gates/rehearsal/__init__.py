@@ -1,0 +1,1 @@
+"""The bundled target: a desk and a broker. Imports nothing else of ours."""

@@ -1,0 +1,28 @@
+"""`python -m gates.rehearsal.desk`: runs the desk until SIGTERM or SIGINT."""
+
+import logging
+import os
+import sys
+
+import uvicorn
+
+from gates.rehearsal.desk.desk import Desk
+from gates.rehearsal.desk.settings import read_settings
+from gates.rehearsal.desk.web import build_application
+
+
+def main() -> None:
+    """Starts the web server; everything else lives inside it."""
+    settings = read_settings(sys.argv[1:], os.environ)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvicorn.run(
+        build_application(Desk(settings)),
+        host="127.0.0.1",
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The desk as a whole: three loops that outlive every outage."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from gates.rehearsal.desk.booking import BookingStoppedError
+from gates.rehearsal.desk.broker import Broker, BrokerError
+from gates.rehearsal.desk.database import Database, DatabaseUnavailableError
+from gates.rehearsal.desk.following import Follower
+from gates.rehearsal.desk.health import Health, Pulse
+from gates.rehearsal.desk.reconcile import reconcile
+from gates.rehearsal.desk.settings import Settings
+from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, trade_once
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+LONGEST_PAUSE_S = 2.0
+STOP_TIMEOUT_S = 2.0
+OUTAGES = (BrokerError, DatabaseUnavailableError, TimeoutError, LookupError)
+
+
+class Desk:
+    """Follows the broker, trades, reconciles; each in a loop of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pulse = Pulse(trading=settings.trading)
+        self._databases = (Database(settings.database_url), Database(settings.database_url))
+        self._brokers = tuple(
+            Broker(settings.broker_url, token=settings.broker_token, account_id=settings.account_id) for _ in range(2)
+        )
+        self._follower = Follower(self._databases[0], self._brokers[0])
+        self.trader = Trader(self._follower, Protection(settings.stop_pips, settings.take_profit_pips))
+        self.health = Health(self._databases[1], self._brokers[1], follower=self._follower, pulse=self._pulse)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Runs the loops for the length of the block, ends them within STOP_TIMEOUT_S."""
+        tasks = [asyncio.create_task(self._follow())]
+        tasks.append(asyncio.create_task(self._repeat(self._reconcile, self._settings.reconcile_every_s)))
+        if self._settings.trading:
+            tasks.append(asyncio.create_task(self._repeat(self._trade, self._settings.trade_every_s)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
+            for part in self._databases:
+                await part.close()
+
+    async def _follow(self) -> None:
+        """Sets up, reconciles once, then follows; begins anew after an outage, with growing pauses."""
+        pause_s = POLL_S
+        ready = False
+        while True:
+            try:
+                if not ready:
+                    await self._follower.begin()
+                    self._pulse.tables_ready = True
+                    await self._follower.catch_up()
+                    await reconcile(self._follower)
+                    ready = True
+                await self._poll()
+                self._pulse.trouble = None
+                pause_s = POLL_S
+            except BookingStoppedError as reason:
+                self._pulse.trouble = str(reason)
+            except OUTAGES as reason:
+                self._pulse.trouble = str(reason) or "no answer in time"
+                log.warning("not following the broker: %s", self._pulse.trouble)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            await asyncio.sleep(pause_s)
+
+    async def _poll(self) -> None:
+        before = self._follower.cursor
+        await self._follower.catch_up()
+        await self._follower.resolve_doubts()
+        if self._follower.cursor != before:
+            await self._follower.value_account()
+
+    async def _reconcile(self) -> None:
+        await reconcile(self._follower)
+
+    async def _trade(self) -> None:
+        dice = random.SystemRandom()
+        await trade_once(self.trader, max_open=self._settings.max_open, dice=dice)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
+        """Does `step` every `every_s`, only while the broker is followed."""
+        while True:
+            await asyncio.sleep(every_s)
+            if self._pulse.trouble is not None:
+                continue
+            try:
+                await step()
+            except (*OUTAGES, BookingStoppedError, ImpossibleError) as reason:
+                log.warning("skipped: %s", str(reason) or "no answer in time")
