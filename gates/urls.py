@@ -1,6 +1,29 @@
-"""Addresses of the pages of the gates."""
+"""Addresses of the pages of the gates; each page has a `.json` twin."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from gates import views
 
 app_name = "gates"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("dashboard.json", views.dashboard, {"twin": True}, name="dashboard_json"),
+    path("dashboard/live", views.dashboard_live, name="dashboard_live"),
+    path("runs/", views.runs, name="runs"),
+    path("runs.json", views.runs, {"twin": True}, name="runs_json"),
+    path("runs/<int:pk>/", views.run, name="run"),
+    path("runs/<int:pk>.json", views.run, {"twin": True}, name="run_json"),
+    path("runs/<int:pk>/live", views.live, name="live"),
+    path("runs/<int:pk>/curves.json", views.curves, name="curves"),
+    path("runs/<int:pk>/slots/", views.slots, name="slots"),
+    path("runs/<int:pk>/slots.json", views.slots, {"twin": True}, name="slots_json"),
+    path("runs/<int:pk>/report/", views.report, name="report"),
+    path("runs/<int:pk>/report.json", views.report, {"twin": True}, name="report_json"),
+    path("slots/<int:pk>/", views.slot, name="slot"),
+    path("slots/<int:pk>.json", views.slot, {"twin": True}, name="slot_json"),
+    path("findings/<int:pk>/", views.finding, name="finding"),
+    path("findings/<int:pk>.json", views.finding, {"twin": True}, name="finding_json"),
+    path("about/", views.about, name="about"),
+    path("about.json", views.about, {"twin": True}, name="about_json"),
+    path("healthz", views.healthz, name="healthz"),
+]

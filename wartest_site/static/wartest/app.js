@@ -58,19 +58,46 @@
   document.addEventListener("htmx:afterOnLoad", offline(false));
   document.addEventListener("htmx:afterSwap", () => { showTab(); applyFilter(); });
 
+  // Clocks: the age of the last tick and the elapsed time go on between two answers; only pages that ask do so
+  function words(ms) {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    const two = (n) => String(n).padStart(2, "0");
+    if (s >= 86400) return `${Math.floor(s / 86400)} d ${two(Math.floor((s % 86400) / 3600))} h`;
+    if (s >= 3600) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
+    return s >= 60 ? `${Math.floor(s / 60)} min ${two(s % 60)} s` : `${s} s`;
+  }
+  function showClocks() {
+    const tick = byId("last-tick");
+    if (!document.querySelector("#live[hx-get]")) return;
+    if (tick && tick.dataset.at) {
+      const age = Date.now() - new Date(tick.dataset.at);
+      tick.textContent = `last tick ${words(age)} ago`;
+      tick.className = age > 30000 ? "stale" : "quiet";
+    }
+    for (const place of document.querySelectorAll("[data-elapsed-from]")) {
+      const until = Math.min(Date.now(), new Date(place.dataset.elapsedTo));
+      place.textContent = words(until - new Date(place.dataset.elapsedFrom));
+    }
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const at = event.detail.xhr && event.detail.xhr.getResponseHeader("Last-Tick");
+    if (at && byId("last-tick")) byId("last-tick").dataset.at = at;
+  });
+  setInterval(showClocks, 1000);
+
   // Filter: hides the rows of the page's list that do not hold the words
-  let words = "";
+  let wanted = "";
   function applyFilter() {
     const field = document.querySelector("input.filter");
     if (!field) return;
-    if (field.value !== words && document.activeElement !== field) field.value = words;
+    if (field.value !== wanted && document.activeElement !== field) field.value = wanted;
     for (const row of document.querySelectorAll(`${field.dataset.rows}`)) {
-      row.hidden = words !== "" && !row.textContent.toLowerCase().includes(words);
+      row.hidden = wanted !== "" && !row.textContent.toLowerCase().includes(wanted);
     }
   }
   document.addEventListener("input", (event) => {
     if (!event.target.matches("input.filter")) return;
-    words = event.target.value.toLowerCase();
+    wanted = event.target.value.toLowerCase();
     applyFilter();
   });
 

@@ -1,0 +1,138 @@
+"""How pages write statuses, times and durations: the same everywhere."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from gates.models import Alert, Run
+from gates.pages.grid import SlotGroup
+from gates.pages.rows import last_tick_at
+
+STALE_TICK = timedelta(seconds=30)
+SHAPES = {"passed": "●", "inconclusive": "◇", "failed": "■", "running": "◐", "waiting": "○"}
+WORDS = {"waiting": "not yet"}
+
+MOST_TEXT = 4000
+
+register = template.Library()
+
+
+@register.simple_tag
+def status(value: str | None, unjudged: str = "waiting") -> SafeString:
+    """Write a status as shape, word and colour: never one of them alone."""
+    name = value if value in SHAPES else unjudged
+    word = WORDS.get(name, name)
+    return format_html('<span class="status {}"><span aria-hidden="true">{}</span> {}</span>', name, SHAPES[name], word)
+
+
+@register.simple_tag
+def level(value: str) -> SafeString:
+    return format_html('<span class="level {}">{}</span>', value, value)
+
+
+@register.simple_tag
+def moment(at: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> SafeString | str:
+    """Write a time in UTC and say so in its title."""
+    if at is None:
+        return "–"
+    utc = at.astimezone(UTC)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', utc.isoformat(), utc.strftime(form))
+
+
+@register.simple_tag
+def clock(at: datetime | None) -> SafeString | str:
+    return moment(at, "%H:%M:%S")
+
+
+@register.filter
+def duration(length: timedelta | None) -> str:
+    """Write a length of time in its two largest units: `31 h 04 min`, `4 min 05 s`, `12 s`."""
+    if length is None:
+        return "–"
+    seconds = int(abs(length.total_seconds()))
+    if seconds >= 86400:
+        return f"{seconds // 86400} d {seconds % 86400 // 3600:02d} h"
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    if seconds >= 60:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds} s"
+
+
+@register.simple_tag
+def time_left(deadline: datetime, now: datetime) -> SafeString | str:
+    """Write how long until the deadline, or by how much it is missed."""
+    if deadline <= now:
+        return format_html('<span class="stale">overdue by {}</span>', duration(now - deadline))
+    return f"{duration(deadline - now)} left"
+
+
+@register.simple_tag
+def last_tick() -> SafeString:
+    """Write the age of the engine's last tick; app.js keeps it counting on live pages."""
+    at = last_tick_at()
+    if at is None:
+        return format_html('<span id="last-tick" class="stale">{}</span>', "no tick yet")
+    age = timezone.now() - at
+    return format_html(
+        '<span id="last-tick" class="{}" data-at="{}">last tick {} ago</span>',
+        "stale" if age > STALE_TICK else "quiet",
+        at.isoformat(),
+        duration(age),
+    )
+
+
+@register.filter
+def label(name: Any) -> str:
+    """Write a key of measured values in words: `database_ms` as `database ms`."""
+    return str(name).replace("_", " ")
+
+
+@register.simple_tag
+def value(measured: Any) -> SafeString | str:
+    """Write a measured value; a list or an object as a small block, cut where it would flood the page."""
+    if isinstance(measured, list | dict):
+        text = json.dumps(measured, indent=1, ensure_ascii=False)
+        return format_html("<pre>{}</pre>", text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " …")
+    return "–" if measured in (None, "") else str(measured)
+
+
+@register.filter
+def minus(later: datetime, earlier: datetime) -> timedelta:
+    return later - earlier
+
+
+@register.filter
+def milliseconds(length: timedelta) -> str:
+    return f"{length.total_seconds() * 1000:.0f}"
+
+
+@register.simple_tag
+def cell_url(run: Run, group: SlotGroup) -> str:
+    """Lead to the slot itself, or to the list of the slots that one cell stands for."""
+    if group.slot_id is not None:
+        return reverse("gates:slot", args=[group.slot_id])
+    query = {"check": group.check, "from": group.start.isoformat(), "to": group.end.isoformat()}
+    return f"{reverse('gates:slots', args=[run.pk])}?{urlencode(query)}"
+
+
+@register.simple_tag
+def tab_title(status: str, run: Run | None, alerts: list[Alert]) -> str:
+    """Say in the browser's tab what stands: `■ failed · Gate 1 · 2 alerts`."""
+    if run is None:
+        return "wartest"
+    count = f" · {len(alerts)} alert{'' if len(alerts) == 1 else 's'}" if alerts else ""
+    return f"{SHAPES[status]} {status} · Gate {run.gate}{count}"
+
+
+@register.simple_tag
+def tab_icon(status: str) -> str:
+    return static(f"wartest/icons/{status}.svg")
