@@ -1,0 +1,83 @@
+"""Health: the target answers, is the same process as at the start, and how hard it works."""
+
+import time
+from typing import Any
+
+import httpx
+import psutil
+
+from audits.findings import Finding, Level
+from gates.checks.outcome import Outcome, inconclusive, judged
+from gates.targets.access import Access
+
+TIMEOUT_S = 5.0
+BODY_LIMIT = 64 * 1024
+
+
+def observe(access: Access) -> dict[str, Any]:
+    """Ask the target how it is and look at its process.
+
+    Returns the health answer's `pid`, `build`, `database_ms`, `broker_ms`, … with `status_code`, `answer_ms`, and of
+    the process `created_at` (epoch s), `cpu_s`, `memory_mib`, `threads`, `handles`; or `error` in words.
+    """
+    began = time.monotonic()
+    try:
+        answer = httpx.get(access.health_url, timeout=TIMEOUT_S, follow_redirects=False)
+        body = answer.json() if len(answer.content) <= BODY_LIMIT else None
+    except httpx.HTTPError as error:
+        return {"error": f"The target does not answer at its health address ({type(error).__name__})."}
+    except ValueError:
+        return {"error": "The target's health address answers something that is not JSON."}
+    if not isinstance(body, dict):
+        return {"error": "The target's health address answers no JSON object of at most 64 KiB."}
+    keys = ("status", "reason", "pid", "build", "database_ms", "broker_ms", "open_positions")
+    seen = {key: body[key] for key in keys if key in body}
+    answer_ms = round((time.monotonic() - began) * 1000, 1)
+    return seen | {"status_code": answer.status_code, "answer_ms": answer_ms} | _process(seen.get("pid"))
+
+
+def _process(pid: object) -> dict[str, Any]:
+    """Look at a process of this machine: identity and resources, or nothing when it cannot be seen from here."""
+    if not isinstance(pid, int):
+        return {}
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            cpu = process.cpu_times()
+            return {
+                "created_at": process.create_time(),
+                "cpu_s": round(cpu.user + cpu.system, 2),
+                "memory_mib": round(process.memory_info().rss / 2**20, 1),
+                "threads": process.num_threads(),
+                "handles": process.num_fds() if hasattr(process, "num_fds") else process.num_handles(),
+            }
+    except psutil.Error:
+        return {}
+
+
+def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
+    """Compare what was seen with the process that the run started with.
+
+    `baseline` holds `pid`, `created_at` and `build` of the start. A target that does not answer, answers unhealthy,
+    is another process or another build is a critical finding; what cannot be seen is inconclusive.
+    """
+    if "error" in seen:
+        return judged((_critical("target does not answer", str(seen["error"]), "an answer", "none"),), seen)
+    findings = []
+    if seen["status_code"] != 200 or seen.get("status") != "ok":
+        words = f"The target says that it is not well: {seen.get('reason') or seen.get('status') or 'no reason'}."
+        findings.append(_critical("target unhealthy", words, "200 ok", f"{seen['status_code']} {seen.get('status')}"))
+    for key, rule in (("pid", "another process"), ("created_at", "another process"), ("build", "another build")):
+        if key in baseline and key in seen and seen[key] != baseline[key]:
+            sentence = f"The target is not what the run started with: its {key} changed."
+            findings.append(_critical(rule, sentence, str(baseline[key]), str(seen[key])))
+    if findings:
+        return judged(tuple(findings), seen)
+    missing = [key for key in ("pid", "created_at", "cpu_s", "database_ms", "broker_ms") if seen.get(key) is None]
+    if missing:
+        return inconclusive(f"The target's health does not show {', '.join(missing)}: nothing proves them.", **seen)
+    return judged((), seen)
+
+
+def _critical(rule: str, sentence: str, expected: str, measured: str) -> Finding:
+    return Finding(rule, Level.CRITICAL, sentence, expected, measured)

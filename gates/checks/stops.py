@@ -1,0 +1,45 @@
+"""Stops: every touch of a stop loss or take profit in one window, found in the broker's own records."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from audits.checks.stops import StopsJudgement, judge_stops, needed_from
+from audits.sources.oanda import OandaReader
+from audits.stop_records import Candle, candles_from, fills_from, orders_from
+from audits.verdicts import Verdict
+from gates.checks.outcome import Outcome
+from gates.targets.access import Access
+
+
+def judge_window(access: Access, *, start: datetime, end: datetime, limit_s: int) -> Outcome:
+    """Judge the touches whose candle starts within [start, end): each executed within `limit_s`, or a finding."""
+    with OandaReader(access.broker_url, access.broker_account, access.broker_token) as broker:
+        seen_until = datetime.now(UTC)
+        transactions = broker.transactions()
+        orders = orders_from(transactions)
+        candles: dict[str, tuple[Candle, ...]] = {
+            instrument: candles_from(broker.candles(instrument, since - timedelta(seconds=10), end))
+            for instrument, since in needed_from(orders, start).items()
+        }
+    judgement = judge_stops(
+        orders, candles, fills_from(transactions), start, end, seen_until=seen_until, limit_s=limit_s
+    )
+    reason = judgement.reason
+    if judgement.verdict == Verdict.FAILED and judgement.findings:
+        reason = judgement.findings[0].sentence
+    return Outcome(judgement.verdict, reason, _measured(judgement), judgement.findings)
+
+
+def _measured(judgement: StopsJudgement) -> dict[str, Any]:
+    latencies = judgement.latencies_ms
+    slippages: tuple[Decimal, ...] = judgement.slippages_pips
+    return {
+        "touches": len(judgement.touches),
+        "executed": len(judgement.executed),
+        "live": judgement.stops_live,
+        "prices_seen": judgement.prices_seen,
+        "latency_max_ms": max(latencies, default=None),
+        "latencies_ms": list(latencies)[:200],
+        "slippage_worst_pips": str(max(slippages)) if slippages else None,
+    }

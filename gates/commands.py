@@ -1,0 +1,94 @@
+"""What people and ticks cause: starting and closing runs."""
+
+import logging
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from audits.verdicts import Verdict
+from gates import engine
+from gates.checks import health
+from gates.criteria import Criterion, Judged, criteria, verdict_of
+from gates.models import Campaign, Run, RunEvent, Slot, Target
+from gates.plans import plan_for
+from gates.targets.access import access
+
+log = logging.getLogger(__name__)
+
+
+class CannotStartError(Exception):
+    """A run cannot start; the message says why and what to do."""
+
+
+def start_campaign(target: Target, *, profile: str, started_by: User | None, now: datetime) -> Run:
+    """Start a campaign and its gate 1.
+
+    1. Look at the target: what it is now is the baseline of the whole run.
+    2. In one transaction: campaign, run, every slot, the first event.
+
+    Raises CannotStartError, UnknownProfileError, TargetUnreachableError.
+    """
+    plan = plan_for(profile)
+    seen = health.observe(access(target.spec))
+    if "error" in seen:
+        raise CannotStartError(f"{seen['error']} Start the target, then start the run.")
+    baseline = {key: seen[key] for key in ("pid", "created_at", "build") if seen.get(key) is not None}
+    start = now.replace(microsecond=0) + timedelta(seconds=1)
+    with transaction.atomic():
+        Target.objects.select_for_update().get(pk=target.pk)
+        if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
+            raise CannotStartError(f"A run of {target} is going on: wait for its end, a target has one run at a time.")
+        campaign = Campaign.objects.create(
+            target=target,
+            profile=profile,
+            build=baseline.get("build", "unknown"),
+            started_by=started_by,
+            started_at=now,
+        )
+        run = Run.objects.create(
+            campaign=campaign,
+            gate=1,
+            plan=asdict(plan),
+            baseline=baseline,
+            planned_start=start,
+            planned_end=start + timedelta(seconds=plan.duration_s),
+        )
+        count = engine.cut(run, plan)
+        RunEvent.objects.create(
+            run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=f"Run of {target} started with {count} slots."
+        )
+    return run
+
+
+def criteria_of(run: Run) -> tuple[Criterion, ...]:
+    """Judge a run from its rows as they are now."""
+    slots = run.slots.select_related("result").prefetch_related("findings").order_by("due_at")
+    judged = (_judged(slot) for slot in slots.iterator(chunk_size=2000))
+    events = tuple(run.events.values_list("kind", "level"))
+    return criteria(plan_for(run.campaign.profile), judged, events)
+
+
+def _judged(slot: Slot) -> Judged:
+    measured: dict[str, Any] = slot.result.measured if slot.state == Slot.State.DONE else {}
+    findings = tuple((found.rule, found.level) for found in slot.findings.all())
+    return Judged(slot.check_name, slot.state, slot.verdict, measured, findings)
+
+
+@transaction.atomic
+def close_run(run_id: int, now: datetime) -> Run | None:
+    """Merge the verdicts of a run of which no slot is due, and close it and its campaign once."""
+    run = Run.objects.select_for_update().get(pk=run_id)
+    if not run.is_open or run.slots.filter(state=Slot.State.DUE).exists():
+        return None
+    table = criteria_of(run)
+    run.verdict = verdict_of(table)
+    run.criteria = [asdict(criterion) for criterion in table]
+    run.state, run.closed_at, run.cursor = Run.State.CLOSED, now, run.cursor + 1
+    run.save()
+    if run.verdict != Verdict.PASSED:
+        Campaign.objects.filter(pk=run.campaign_id).update(verdict=run.verdict, ended_at=now)
+    RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.CLOSED, sentence=f"Run closed: {run.verdict}.")
+    return run

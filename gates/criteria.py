@@ -1,0 +1,102 @@
+"""The criteria of gate 1: what is required, what was measured, and the least evidence a pass may rest on. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from audits.verdicts import Verdict, merge
+from gates.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One slot as the criteria see it: `state` is due, done or hole; findings are (rule, level)."""
+
+    check_name: str
+    state: str
+    verdict: str | None
+    measured: dict[str, Any]
+    findings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One line of the table that decides the gate."""
+
+    name: str
+    required: str
+    measured: str
+    verdict: Verdict
+    reason: str = ""
+
+
+BALANCE_RULES = ("balance row", "balance chain", "balance total", "broker balance", "orphans")
+
+
+def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
+    """Judge a run from all of its slots and its events (kind, level); merging the verdicts gives the run's."""
+    rows = tuple(slots)
+    return (
+        _critical_errors(rows, tuple(events)),
+        _stops(plan, rows),
+        _of_check(rows, "integrity", "perfect ledger balance", "every integrity check clean"),
+        _of_check(rows, "positions", "zero reconciliation mismatches", "every comparison with the broker equal"),
+        _slots_filled(rows),
+    )
+
+
+def verdict_of(table: Iterable[Criterion]) -> Verdict:
+    """Merge the criteria: the worst decides, and no criteria at all is inconclusive."""
+    return merge(criterion.verdict for criterion in table)
+
+
+def _critical_errors(rows: tuple[Judged, ...], events: tuple[tuple[str, str], ...]) -> Criterion:
+    found = sum(level == "critical" for row in rows for _, level in row.findings)
+    found += sum(level == "critical" or kind == "intervention" for kind, level in events)
+    health = _verdict_of_check(rows, "health")
+    measured = f"{found} in {_seen(rows, 'health')} health checks"
+    verdict = Verdict.FAILED if found else health
+    reason = "" if verdict == Verdict.PASSED or found else "Health was not seen at every due time."
+    return Criterion("critical errors", "0", measured, verdict, reason)
+
+
+def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
+    mine = [row for row in rows if row.check_name == "stops"]
+    touched = sum(int(row.measured.get("touches", 0)) for row in mine)
+    executed = sum(int(row.measured.get("executed", 0)) for row in mine)
+    required = f"100 % of at least {plan.min_touches} touched"
+    measured = f"{executed} of {touched} executed"
+    verdict = _verdict_of_check(rows, "stops")
+    if executed < touched:
+        return Criterion("stops executed", required, measured, Verdict.FAILED, "A touched stop was not executed.")
+    if verdict == Verdict.PASSED and touched < plan.min_touches:
+        reason = f"Only {touched} stops were touched; a pass needs {plan.min_touches}."
+        return Criterion("stops executed", required, measured, Verdict.INCONCLUSIVE, reason)
+    reason = "" if verdict == Verdict.PASSED else "Not every window of the run was judged clean."
+    return Criterion("stops executed", required, measured, verdict, reason)
+
+
+def _of_check(rows: tuple[Judged, ...], check_name: str, name: str, required: str) -> Criterion:
+    verdict = _verdict_of_check(rows, check_name)
+    passed = sum(row.check_name == check_name and row.verdict == Verdict.PASSED for row in rows)
+    planned = sum(row.check_name == check_name for row in rows)
+    reason = "" if verdict == Verdict.PASSED else f"{planned - passed} of {planned} slots did not pass."
+    return Criterion(name, required, f"{passed} of {planned} slots clean", verdict, reason)
+
+
+def _slots_filled(rows: tuple[Judged, ...]) -> Criterion:
+    holes = sum(row.state != "done" for row in rows)
+    verdict = Verdict.PASSED if rows and not holes else Verdict.INCONCLUSIVE
+    reason = "" if verdict == Verdict.PASSED else f"{holes} slots were not filled: nothing is known of those times."
+    return Criterion(
+        "slots filled", "all, 0 holes", f"{len(rows) - holes} of {len(rows)}, {holes} holes", verdict, reason
+    )
+
+
+def _verdict_of_check(rows: tuple[Judged, ...], check_name: str) -> Verdict:
+    """Merge one check's slots; a slot without a verdict is no evidence."""
+    return merge(Verdict(row.verdict or Verdict.INCONCLUSIVE) for row in rows if row.check_name == check_name)
+
+
+def _seen(rows: tuple[Judged, ...], check_name: str) -> int:
+    return sum(row.check_name == check_name and row.state == "done" for row in rows)

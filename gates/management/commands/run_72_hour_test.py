@@ -1,0 +1,82 @@
+"""Gate 1 from a terminal: the same rows as in the portal, so it is live in the browser."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gates import commands, queries, reports
+from gates.models import Report, Run, Target
+from gates.plans import UnknownProfileError, plan_for
+from gates.targets.access import TargetUnreachableError
+
+EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
+CANNOT_START = 2
+POLL_S = 0.5
+CLOSING_S = 900  # after the last due time: graces, closing, report
+
+
+class Command(BaseCommand):
+    help = "Run gate 1, the 72-hour run, on a target."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--target", default="rehearsal", help="name of the target (default: rehearsal)")
+        parser.add_argument("--profile", default="production", help="production, rehearsal or smoke")
+        parser.add_argument("--reports-dir", default="reports", help="folder for the report")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            plan_for(options["profile"])
+            run = self._start(options["target"], options["profile"])
+        except (commands.CannotStartError, UnknownProfileError, TargetUnreachableError) as error:
+            self.stderr.write(str(error))
+            sys.exit(CANNOT_START)
+        report = self._follow(run)
+        path = reports.write_file(report, Path(options["reports_dir"]))
+        for criterion in report.content["criteria"]:
+            line = f"{criterion['verdict']:12} {criterion['name']}: {criterion['measured']}"
+            self.stdout.write(f"{line} (required: {criterion['required']}) {criterion['reason']}".rstrip())
+        self.stdout.write(f"Run {run.pk}: {report.verdict}")
+        self.stdout.write(str(path))
+        sys.exit(EXIT_CODES[report.verdict])
+
+    def _start(self, name: str, profile: str) -> Run:
+        target = Target.objects.filter(name=name).first()
+        if target is None:
+            known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
+            raise commands.CannotStartError(f"There is no target {name!r}; known targets: {known}.")
+        return commands.start_campaign(target, profile=profile, started_by=None, now=timezone.now())
+
+    def _follow(self, run: Run) -> Report:
+        """Show progress until the report is there, within the plan's time and a limit for closing."""
+        console = Console()
+        limit_s = (run.planned_end - timezone.now()).total_seconds() + CLOSING_S
+        ends = time.monotonic() + limit_s
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[slots]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            bar = progress.add_task(f"run {run.pk}", total=1.0, slots="")
+            said = ""
+            while time.monotonic() < ends:
+                report = Report.objects.filter(run=run).first()
+                if report is not None:
+                    return report
+                counts = queries.slot_counts(run)
+                done = counts["passed"] + counts["failed"] + counts["inconclusive"]
+                words = f"{done} of {counts['planned']} slots, {counts['failed']} failed, {counts['holes']} holes"
+                progress.update(bar, completed=run.progress(timezone.now()), slots=words)
+                if not console.is_terminal and words != said:
+                    self.stdout.write(words)
+                    said = words
+                time.sleep(POLL_S)
+        self.stderr.write("The run did not close in time: are workers and beat running? See `manage.py preflight`.")
+        sys.exit(EXIT_CODES["inconclusive"])

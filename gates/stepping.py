@@ -1,0 +1,67 @@
+"""One step: claim a slot, observe, judge, record. Whatever goes wrong inside is inconclusive, never a pass."""
+
+import logging
+from collections.abc import Callable
+
+from django.utils import timezone
+
+from gates import engine
+from gates.checks import health, ledger, stops
+from gates.checks.outcome import Outcome, inconclusive
+from gates.models import RunEvent, Slot
+from gates.plans import plan_for
+from gates.targets.access import Access, access
+
+log = logging.getLogger(__name__)
+
+
+def _health(slot: Slot, reach: Access) -> Outcome:
+    return health.judge(health.observe(reach), slot.run.baseline)
+
+
+def _stops(slot: Slot, reach: Access) -> Outcome:
+    plan = plan_for(slot.run.campaign.profile)
+    return stops.judge_window(reach, start=slot.window_start, end=slot.window_end, limit_s=plan.stop_limit_s)
+
+
+CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
+    "health": _health,
+    "positions": lambda _, reach: ledger.positions(reach),
+    "integrity": lambda _, reach: ledger.integrity(reach),
+    "stops": _stops,
+}
+
+
+def step(slot_id: int, *, worker: str) -> bool:
+    """Do one slot's check, if nobody else has it. Returns whether this call closed the slot."""
+    started_at = timezone.now()
+    slot = engine.claim(slot_id, worker=worker, now=started_at)
+    if slot is None:
+        return False
+    outcome = _outcome(slot)
+    closed = engine.record(slot, outcome, started_at=started_at, now=timezone.now())
+    if closed and slot.check_name == "health":
+        _note_return(slot, outcome)
+    return closed
+
+
+def _outcome(slot: Slot) -> Outcome:
+    try:
+        return CHECKS[slot.check_name](slot, access(slot.run.campaign.target.spec))
+    except Exception as error:
+        log.exception("slot %s of run %s", slot, slot.run_id)
+        words = str(error).split("\n", 1)[0][:300]
+        return inconclusive(f"The check could not be done: {words or type(error).__name__}")
+
+
+def _note_return(slot: Slot, outcome: Outcome) -> None:
+    """Write down once that a target that died answers again."""
+    events = slot.run.events
+    if "pid" not in outcome.measured or outcome.measured["pid"] == slot.run.baseline.get("pid"):
+        return
+    if events.filter(kind=RunEvent.Kind.TARGET_BACK).exists():
+        return
+    sentence = f"The target answers again, as process {outcome.measured['pid']}."
+    RunEvent.objects.create(
+        run=slot.run, at=timezone.now(), kind=RunEvent.Kind.TARGET_BACK, level="high", sentence=sentence
+    )

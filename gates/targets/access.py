@@ -1,0 +1,81 @@
+"""How the portal reaches a target: addresses resolved, secrets taken from the environment at the moment of use."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+REHEARSAL_SPEC: dict[str, Any] = {
+    "ledger": {"url": "rehearsal:ledger_url", "schema": "wartest"},
+    "broker": {
+        "kind": "oanda",
+        "url": "rehearsal:broker_url",
+        "account": "rehearsal:account",
+        "token": "rehearsal:token",
+    },
+    "process": {"kind": "command", "health": "rehearsal:desk_url"},
+}
+
+
+class TargetUnreachableError(ValueError):
+    """The target's description cannot be followed; the message says what to correct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a target's ledger, broker and health are. Never stored, never logged: it holds secrets."""
+
+    ledger_url: str = field(repr=False)
+    ledger_schema: str
+    broker_url: str
+    broker_account: str
+    broker_token: str = field(repr=False)
+    health_url: str
+
+
+def access(spec: dict[str, Any]) -> Access:
+    """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""
+    health = _resolved(spec, "process", "health")
+    if not urlsplit(health).path.strip("/"):
+        health = health.rstrip("/") + "/health"
+    return Access(
+        ledger_url=_resolved(spec, "ledger", "url"),
+        ledger_schema=_resolved(spec, "ledger", "schema"),
+        broker_url=_resolved(spec, "broker", "url"),
+        broker_account=_resolved(spec, "broker", "account"),
+        broker_token=_resolved(spec, "broker", "token"),
+        health_url=health,
+    )
+
+
+def _resolved(spec: dict[str, Any], section: str, key: str) -> str:
+    value = spec.get(section, {}).get(key)
+    where = f"[{section}] {key}"
+    if not isinstance(value, str) or not value:
+        raise TargetUnreachableError(f"The target's description lacks {where}: add it.")
+    source, _, name = value.partition(":")
+    if source == "env":
+        return _from(os.environ, name, where)
+    if source == "rehearsal":
+        return _from(_rehearsal(), name, where)
+    return value
+
+
+def _from(values: Any, name: str, where: str) -> str:
+    value = values.get(name)
+    if not value:
+        raise TargetUnreachableError(f"{where} names {name}, which is not set: set it where the portal runs.")
+    return str(value)
+
+
+def _rehearsal() -> dict[str, str]:
+    """Return the addresses that `up` gives its children; the token stays in a variable of its own."""
+    try:
+        values = json.loads(os.environ.get("WARTEST_REHEARSAL_JSON", "{}"))
+    except json.JSONDecodeError:
+        raise TargetUnreachableError("WARTEST_REHEARSAL_JSON is not JSON: start the portal with `up`.") from None
+    if not values:
+        raise TargetUnreachableError("The rehearsal target is not running: start it with `uv run manage.py up`.")
+    values["token"] = os.environ.get(values.get("token_env", ""), "")
+    return values
