@@ -1,0 +1,119 @@
+"""The control port: drive the market by hand, open accounts, arm faults."""
+
+from decimal import Decimal
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .door import Door, Refusal, body_of, utc_now
+from .faults import BadFaultError
+from .instruments import INSTRUMENTS
+from .market import Price, money
+from .orders import Rejected, decimal_of, instrument_of, price_of
+from .pulse import Pulse
+
+CURRENCIES = ("USD", "EUR", "GBP", "JPY")
+
+
+class Control:
+    """JSON over HTTP for whoever rehearses; clients of the broker never see it."""
+
+    def __init__(self, door: Door, pulse: Pulse) -> None:
+        self.door = door
+        self.venue = door.venue
+        self.pulse = pulse
+
+    def routes(self) -> list[Route]:
+        table = (
+            ("GET", "/health", self.health),
+            ("POST", "/ticks", self.ticks),
+            ("POST", "/feed", self.feed),
+            ("POST", "/accounts", self.accounts),
+            ("POST", "/liquidity", self.liquidity),
+            ("POST", "/faults", self.arm),
+            ("GET", "/faults", self.faults),
+            ("DELETE", "/faults", self.clear),
+        )
+        return [Route(path, self.door(endpoint), methods=[method]) for method, path, endpoint in table]
+
+    async def health(self, request: Request) -> Response:
+        accounts = {
+            a.id: {"balance": a.balance, "lastTransactionID": str(a.last_id)} for a in self.venue.accounts.values()
+        }
+        return self.door.json(
+            request,
+            {"status": "ok", "feed": self.pulse.running, "ticks": self.pulse.ticks, "accounts": accounts},
+        )
+
+    async def ticks(self, request: Request) -> Response:
+        """{instrument, bid, ask} → the price as taken; every order has reacted when this answers."""
+        body = await body_of(request)
+        try:
+            spec = instrument_of(body)
+            bid, ask = (price_of(spec, body.get(side)) for side in ("bid", "ask"))
+        except Rejected as refused:
+            raise Refusal(400, f"{refused.reason}: a tick needs instrument, bid and ask") from refused
+        if bid >= ask:
+            raise Refusal(400, "The bid must be below the ask")
+        price = Price(spec.name, bid, ask, utc_now())
+        self.venue.take(price)
+        return self.door.json(request, {"instrument": spec.name, "bid": bid, "ask": ask, "time": price.time})
+
+    async def feed(self, request: Request) -> Response:
+        """{running: true|false} starts or stops the feed."""
+        running = (await body_of(request)).get("running")
+        if not isinstance(running, bool):
+            raise Refusal(400, "'running' must be true or false")
+        self.pulse.running = running
+        return self.door.json(request, {"running": running})
+
+    async def accounts(self, request: Request) -> Response:
+        """{account_id, balance, currency} → the account, new or started afresh."""
+        body = await body_of(request)
+        account_id, currency = body.get("account_id"), body.get("currency", "USD")
+        if not isinstance(account_id, str) or not 0 < len(account_id) <= 64 or "/" in account_id:
+            raise Refusal(400, "'account_id' must be a text like 101-001-0000001-001")
+        if currency not in CURRENCIES:
+            raise Refusal(400, f"'currency' must be one of {', '.join(CURRENCIES)}")
+        balance = positive(body.get("balance", "100000"), "balance")
+        account = self.venue.open_account(account_id, currency, money(balance), utc_now())
+        shape = {"account_id": account.id, "balance": account.balance, "currency": currency}
+        return self.door.json(request, shape | {"lastTransactionID": str(account.last_id)}, 201)
+
+    async def liquidity(self, request: Request) -> Response:
+        """{instrument, units}: the next fill of the instrument deals at most so many units."""
+        body = await body_of(request)
+        if body.get("instrument") not in INSTRUMENTS:
+            raise Refusal(400, f"'instrument' must be one of {', '.join(INSTRUMENTS)}")
+        units = positive(body.get("units"), "units", zero=True)
+        self.venue.market.limit_next_fill(body["instrument"], units.quantize(Decimal(1)))
+        return self.door.json(request, {"instrument": body["instrument"], "units": units})
+
+    async def arm(self, request: Request) -> Response:
+        try:
+            fault = self.venue.faults.arm(await body_of(request))
+        except BadFaultError as bad:
+            raise Refusal(400, str(bad)) from bad
+        return self.door.json(request, fault.shape(), 201)
+
+    async def faults(self, request: Request) -> Response:
+        return self.door.json(request, self._faults(self.venue.faults.armed))
+
+    async def clear(self, request: Request) -> Response:
+        return self.door.json(request, self._faults(self.venue.faults.clear()))
+
+    def _faults(self, listed: list[Any]) -> dict[str, Any]:
+        return {"faults": [fault.shape() for fault in listed], "struck": self.venue.faults.struck}
+
+
+def positive(raw: object, name: str, *, zero: bool = False) -> Decimal:
+    """A number above zero (or not below it). Raises Refusal."""
+    try:
+        number = decimal_of(raw, "INVALID")
+    except Rejected as refused:
+        raise Refusal(400, f"'{name}' must be a number") from refused
+    if number < 0 or (number == 0 and not zero) or number > 10**12:
+        raise Refusal(400, f"'{name}' must be {'zero or more' if zero else 'above zero'}")
+    return number
