@@ -1,0 +1,102 @@
+"""The broker's books of one moment: its account, open trades and transactions, as rows of the contract. Pure but for
+the one read of transactions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from audits.sources import Broker
+from audits.transactions import Record, as_text, exact, moment_of, number_of, required
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerBooks:
+    """One account with its open trades, and every transaction up to the account's last."""
+
+    account: Record
+    transactions: tuple[Record, ...]
+
+    @classmethod
+    def at(cls, account: Record, broker: Broker, before: "BrokerBooks | None" = None) -> "BrokerBooks":
+        """Read the transactions that `before` lacks; what happened after `account` was read is left out."""
+        kept = before.transactions if before else ()
+        last = number_of({"id": account.get("lastTransactionID")})
+        since = number_of(kept[-1]) if kept else 0
+        new = broker.transactions(since) if since < last or not kept else []
+        return cls(account, (*kept, *(record for record in new if number_of(record) <= last)))
+
+    @property
+    def account_id(self) -> str:
+        """The broker's name for the account."""
+        return required(self.account, "id")
+
+    @property
+    def last_transaction_id(self) -> str:
+        """The last transaction that the account has seen."""
+        return required(self.account, "lastTransactionID")
+
+
+def transaction_rows(books: BrokerBooks) -> list[Row]:
+    """Return the transactions as rows of `broker_transactions`."""
+    return [
+        (
+            required(record, "id"),
+            str(record.get("accountID") or books.account_id),
+            moment_of(required(record, "time")),
+            required(record, "type"),
+            _text(record, "batchID"),
+            exact(record, "accountBalance"),
+            exact(record, "pl"),
+            exact(record, "financing"),
+            exact(record, "commission"),
+            exact(record, "guaranteedExecutionFee"),
+            exact(record, "dividendAdjustment"),
+            exact(record, "amount"),
+            _text(record, "orderID"),
+            _text(record, "reason"),
+            as_text(record),
+        )
+        for record in books.transactions
+    ]
+
+
+def trade_rows(books: BrokerBooks) -> list[Row]:
+    """Return the open trades as rows of `broker_trades`; `units` is what is still open, signed."""
+    return [
+        (
+            required(trade, "id"),
+            books.account_id,
+            required(trade, "instrument"),
+            exact(trade, "currentUnits"),
+            exact(trade, "initialUnits"),
+            exact(trade, "price"),
+            exact(trade, "unrealizedPL"),
+            moment_of(str(trade["openTime"])) if trade.get("openTime") else None,
+            as_text(trade),
+        )
+        for trade in books.account.get("trades", ())
+    ]
+
+
+def account_rows(books: BrokerBooks) -> list[Row]:
+    """Return the account as the one row of `broker_account`."""
+    account = books.account
+    return [
+        (
+            books.account_id,
+            required(account, "currency"),
+            exact(account, "balance"),
+            exact(account, "NAV"),
+            exact(account, "unrealizedPL"),
+            exact(account, "marginUsed"),
+            int(required(account, "openTradeCount")),
+            books.last_transaction_id,
+            as_text(account),
+        )
+    ]
+
+
+def _text(record: Record, field: str) -> str | None:
+    value = record.get(field)
+    return None if value is None else str(value)

@@ -1,0 +1,343 @@
+"""Check 15: each stop loss and take profit that the market touched was executed. Pure.
+
+Judged from the broker's own records alone: its transactions say when a stop lived and what executed it, its S5 bid and
+ask candles say whether the market reached it. Rule of OANDA's DEFAULT trigger condition: a long trade's stops are
+reached by the bid, a short trade's by the ask.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from audits.findings import Finding, Level
+from audits.stop_records import UNJUDGED, Candle, Fill, StopOrder, floor_to_candle
+from audits.verdicts import Verdict
+
+NOT_EXECUTED = "stop touched, not executed"
+LATE = "stop executed late"
+CLOSED_BEYOND = "closed beyond its stop by something else"
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One stop reached by the market. It belongs to the window that holds `touched_at`, its candle's start.
+
+    `touching_price` is the candle's furthest bid or ask; latency is from the touching price to the fill, slippage is
+    positive when the fill was worse for the trade than the stop. Without a fill, the last five are None.
+    """
+
+    order: StopOrder
+    touched_at: datetime
+    touching_price: Decimal | None
+    fill_id: str | None = None
+    executed_at: datetime | None = None
+    latency_ms: float | None = None
+    slippage: Decimal | None = None
+    slippage_pips: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopsJudgement:
+    """What one window [start, end) shows. `executed` are the touches executed within the limit."""
+
+    touches: tuple[Touch, ...]
+    executed: tuple[Touch, ...]
+    findings: tuple[Finding, ...]
+    reasons: tuple[str, ...]
+    prices_seen: int
+    stops_live: int
+
+    @property
+    def latencies_ms(self) -> tuple[float, ...]:
+        """Latency of each executed touch, in milliseconds."""
+        return tuple(touch.latency_ms for touch in self.executed if touch.latency_ms is not None)
+
+    @property
+    def slippages(self) -> tuple[Decimal, ...]:
+        """Slippage of each executed touch in price; positive is against the trade."""
+        return tuple(touch.slippage for touch in self.executed if touch.slippage is not None)
+
+    @property
+    def slippages_pips(self) -> tuple[Decimal, ...]:
+        """Slippage of each executed touch in pips; positive is against the trade."""
+        return tuple(touch.slippage_pips for touch in self.executed if touch.slippage_pips is not None)
+
+    @property
+    def reason(self) -> str:
+        """Why the window is inconclusive, or nothing."""
+        return "; ".join(self.reasons)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Failed by any finding, inconclusive by any reason; no touch at all is judged by the gate's minimum."""
+        if self.findings:
+            return Verdict.FAILED
+        return Verdict.INCONCLUSIVE if self.reasons else Verdict.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Candles by instrument, oldest first, each `candle_s` long, and the fills by the order that they executed."""
+
+    candles: Mapping[str, Sequence[Candle]]
+    fills: Mapping[str, Fill]
+    closing: Mapping[str, Sequence[Fill]]
+    candle: timedelta
+    limit: timedelta
+    pips: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+def judge_stops(  # noqa: PLR0913  three kinds of records, a window, and four limits with defaults
+    orders: Iterable[StopOrder],
+    candles: Mapping[str, Iterable[Candle]],
+    fills: Iterable[Fill],
+    window_start: datetime,
+    window_end: datetime,
+    *,
+    seen_until: datetime,
+    limit_s: float = 5.0,
+    candle_s: float = 5.0,
+    pip_sizes: Mapping[str, Decimal] | None = None,
+) -> StopsJudgement:
+    """Judge the touches whose candle starts within [window_start, window_end).
+
+    Give all stop orders, fills, and per instrument the candles from `needed_from` on, so that each window sees the
+    same first touch of an order. `seen_until` is when the broker was read: a touch whose time limit was not yet over
+    then is inconclusive. An order is touched at most once:
+
+    1. A candle that lies wholly inside the order's life and reaches the stop proves a touch.
+    2. A candle that overlaps the life in part proves one only when a fill for the stop's reason executed it.
+    3. A touch without that fill by `limit_s` after its candle's end is a critical finding.
+    4. A trade closed by anything else at a price beyond its stop is one too.
+    """
+    fills = tuple(fills)
+    market = Market(
+        candles={name: sorted(given, key=lambda candle: candle.start) for name, given in candles.items()},
+        fills={fill.order_id: fill for fill in fills},
+        closing=_by_trade(fills),
+        candle=timedelta(seconds=candle_s),
+        limit=timedelta(seconds=limit_s),
+        pips=pip_sizes or {},
+    )
+    window = _Window(window_start, window_end, seen_until)
+    for order in orders:
+        window.judge(order, market)
+    return window.judgement()
+
+
+def needed_from(orders: Iterable[StopOrder], window_start: datetime) -> dict[str, datetime]:
+    """Return per instrument the time from which candles are needed to judge windows from `window_start` on."""
+    needed: dict[str, datetime] = {}
+    for order in orders:
+        if order.ended_at is None or order.ended_at >= window_start:
+            earliest = min(needed.get(order.instrument, window_start), order.created_at)
+            needed[order.instrument] = earliest
+    return needed
+
+
+class _Window:
+    """What is found in one window, order by order."""
+
+    def __init__(self, start: datetime, end: datetime, seen_until: datetime) -> None:
+        self._start, self._end, self._seen_until = start, end, seen_until
+        self._touches: list[Touch] = []
+        self._executed: list[Touch] = []
+        self._findings: list[Finding] = []
+        self._reasons: list[str] = []
+        self._prices: set[tuple[str, datetime]] = set()
+        self._live = 0
+
+    def judge(self, order: StopOrder, market: Market) -> None:
+        """Look for the order's touch, and for prices while it lived in this window."""
+        self._look_at_prices(order, market)
+        touch = find_touch(order, market)
+        if touch is not None:
+            if self._start <= touch.touched_at < self._end:
+                self._touches.append(touch)
+                self._weigh(touch, market)
+            return
+        closed = _closed_beyond(order, market)
+        if closed is not None and self._start <= floor_to_candle(closed.time, market.candle) < self._end:
+            self._findings.append(_closed_beyond_finding(order, closed))
+
+    def judgement(self) -> StopsJudgement:
+        """Return all of it, oldest touch first."""
+        if not self._live:
+            self._reasons.append("no stop loss and no take profit was live")
+        return StopsJudgement(
+            touches=tuple(sorted(self._touches, key=lambda touch: touch.touched_at)),
+            executed=tuple(sorted(self._executed, key=lambda touch: touch.touched_at)),
+            findings=tuple(self._findings),
+            reasons=tuple(dict.fromkeys(self._reasons)),
+            prices_seen=len(self._prices),
+            stops_live=self._live,
+        )
+
+    def _look_at_prices(self, order: StopOrder, market: Market) -> None:
+        start = max(self._start, order.created_at)
+        end = min(self._end, order.ended_at or self._end, self._seen_until)
+        if start >= end and not (start == end and order.created_at == order.ended_at):
+            return
+        self._live += 1
+        if order.unjudged:
+            self._reasons.append(f"order {order.order_id} cannot be judged: {order.unjudged}")
+        seen = [
+            candle
+            for candle in _between(market.candles.get(order.instrument, ()), start - market.candle, end)
+            if candle.start + market.candle > start
+        ]
+        self._prices.update((order.instrument, candle.start) for candle in seen)
+        if not seen and end - start >= market.candle:
+            self._reasons.append(f"no prices of {order.instrument} were seen while order {order.order_id} was live")
+
+    def _weigh(self, touch: Touch, market: Market) -> None:
+        deadline = touch.touched_at + market.candle + market.limit
+        if touch.executed_at is not None and touch.executed_at <= deadline:
+            self._executed.append(touch)
+        elif touch.executed_at is not None:
+            self._findings.append(_late_finding(touch, deadline))
+        elif self._seen_until > deadline:
+            self._findings.append(_missed_finding(touch, deadline))
+        else:
+            self._reasons.append(f"order {touch.order.order_id} was touched just now: its time limit is not over yet")
+
+
+def find_touch(order: StopOrder, market: Market) -> Touch | None:
+    """Return the order's one touch: the first candle that proves it, else the candle in which it was executed."""
+    fill = _executing(order, market)
+    if order.unjudged and fill is None:
+        return None
+    proof = None if order.unjudged else _first_proof(order, market)
+    if fill is None:
+        return None if proof is None else Touch(order, proof.start, order.reaching_price(proof))
+    executed_in = floor_to_candle(fill.time, market.candle)
+    touched_at = min(proof.start, executed_in) if proof else executed_in
+    return _executed_touch(order, fill, touched_at, market)
+
+
+def _executed_touch(order: StopOrder, fill: Fill, touched_at: datetime, market: Market) -> Touch:
+    price = fill.price_of(order.trade_id)
+    slippage = None if price is None else (order.price - price) * (1 if order.is_long else -1)
+    pip = market.pips.get(order.instrument) or pip_size(order.instrument)
+    candle = _at(market.candles.get(order.instrument, ()), touched_at)
+    reached_at = max(touched_at, order.created_at)
+    quoted_at, quote = fill.quoted_at, fill.bid if order.uses_bid else fill.ask
+    # The price in the fill is the touching one only if the market had not been through the stop in an earlier candle.
+    if quoted_at and quote is not None and order.is_reached_by(quote) and quoted_at < touched_at + market.candle:
+        reached_at = max(reached_at, quoted_at)
+    return Touch(
+        order=order,
+        touched_at=touched_at,
+        touching_price=order.reaching_price(candle) if candle else quote,
+        fill_id=fill.fill_id,
+        executed_at=fill.time,
+        latency_ms=max(0.0, round((fill.time - reached_at) / timedelta(milliseconds=1), 3)),
+        slippage=slippage,
+        slippage_pips=None if slippage is None else slippage / pip,
+    )
+
+
+def pip_size(instrument: str) -> Decimal:
+    """Return the size of a pip in price: 0.01 where the quote currency is the yen or like it, else 0.0001."""
+    return Decimal("0.01") if instrument.endswith(("_JPY", "_HUF", "_THB")) else Decimal("0.0001")
+
+
+def _executing(order: StopOrder, market: Market) -> Fill | None:
+    fill = market.fills.get(order.order_id)
+    return fill if fill is not None and fill.reason == order.kind else None
+
+
+def _first_proof(order: StopOrder, market: Market) -> Candle | None:
+    end = order.ended_at or datetime.max.replace(tzinfo=order.created_at.tzinfo)
+    for candle in _between(market.candles.get(order.instrument, ()), order.created_at, end):
+        if candle.start + market.candle > end:
+            return None
+        if order.is_reached_by(order.reaching_price(candle)):
+            return candle
+    return None
+
+
+def _closed_beyond(order: StopOrder, market: Market) -> Fill | None:
+    if order.unjudged in UNJUDGED:
+        return None
+    for fill in market.closing.get(order.trade_id, ()):
+        lived = order.created_at <= fill.time and (order.ended_at is None or fill.time <= order.ended_at)
+        price = fill.price_of(order.trade_id)
+        if lived and price is not None and not fill.is_stop and order.is_passed_by(price):
+            return fill
+    return None
+
+
+def _by_trade(fills: Iterable[Fill]) -> dict[str, list[Fill]]:
+    closing: dict[str, list[Fill]] = {}
+    for fill in fills:
+        for trade_id in fill.closed:
+            closing.setdefault(trade_id, []).append(fill)
+    return closing
+
+
+def _between(candles: Sequence[Candle], start: datetime, end: datetime) -> Iterable[Candle]:
+    """Candles that start within [start, end)."""
+    for index in range(bisect_left(candles, start, key=lambda candle: candle.start), len(candles)):
+        if candles[index].start >= end:
+            return
+        yield candles[index]
+
+
+def _at(candles: Sequence[Candle], start: datetime) -> Candle | None:
+    index = bisect_left(candles, start, key=lambda candle: candle.start)
+    return candles[index] if index < len(candles) and candles[index].start == start else None
+
+
+def _where(order: StopOrder, moment: datetime) -> dict[str, str]:
+    return {
+        "order_id": order.order_id,
+        "trade_id": order.trade_id,
+        "instrument": order.instrument,
+        "touched_at": moment.isoformat(),
+    }
+
+
+def _missed_finding(touch: Touch, deadline: datetime) -> Finding:
+    order = touch.order
+    return Finding(
+        rule=NOT_EXECUTED,
+        level=Level.CRITICAL,
+        sentence=f"The {order.words} {order.order_id} of trade {order.trade_id} at {order.price} was touched by "
+        f"{touch.touching_price} at {touch.touched_at.isoformat()}, but it was not executed.",
+        expected=f"executed at {order.price} by {deadline.isoformat()}",
+        measured=f"not executed; the market was at {touch.touching_price}",
+        difference=str(abs(touch.touching_price - order.price)) if touch.touching_price is not None else "",
+        where=_where(order, touch.touched_at),
+    )
+
+
+def _late_finding(touch: Touch, deadline: datetime) -> Finding:
+    order = touch.order
+    executed = touch.executed_at.isoformat() if touch.executed_at else ""
+    return Finding(
+        rule=LATE,
+        level=Level.CRITICAL,
+        sentence=f"The {order.words} {order.order_id} of trade {order.trade_id} was touched at "
+        f"{touch.touched_at.isoformat()}, but executed only at {executed}.",
+        expected=f"executed by {deadline.isoformat()}",
+        measured=f"executed at {executed}, {touch.latency_ms} ms after the touch",
+        difference=str(touch.latency_ms),
+        where=_where(order, touch.touched_at) | {"fill_id": touch.fill_id or ""},
+    )
+
+
+def _closed_beyond_finding(order: StopOrder, fill: Fill) -> Finding:
+    price = fill.price_of(order.trade_id) or Decimal(0)
+    return Finding(
+        rule=CLOSED_BEYOND,
+        level=Level.CRITICAL,
+        sentence=f"Trade {order.trade_id} was closed at {price} by {fill.reason}, beyond its {order.words} "
+        f"{order.order_id} at {order.price}, which should have closed it before.",
+        expected=f"closed by {order.kind} at {order.price}",
+        measured=f"closed by {fill.reason} at {price}",
+        difference=str(abs(price - order.price)),
+        where=_where(order, fill.time) | {"fill_id": fill.fill_id},
+    )

@@ -1,0 +1,49 @@
+"""Where the books are read: a ledger over PostgreSQL, a broker over its GET requests."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from audits.contract import Relation
+
+
+class LedgerUnreadable(Exception):  # noqa: N818  reads as what is wrong
+    """The ledger cannot be read; one sentence names what is missing and what to do."""
+
+
+class LedgerMoment(Protocol):
+    """One moment of a ledger: all reads see the same state."""
+
+    @property
+    def moment(self) -> datetime:
+        """When this state was current, by the ledger's clock."""
+
+    def count(self, relation: Relation) -> int:
+        """How many rows the relation has."""
+
+    def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """The rows in batches, columns in the contract's order: str, Decimal, int and aware datetime."""
+
+
+class Ledger(Protocol):
+    """A ledger that can be read as of one moment. `describe` names it without secrets."""
+
+    def describe(self) -> str:
+        """Where the ledger is, without secrets."""
+
+    def at_one_moment(self, relations: Sequence[Relation]) -> AbstractContextManager[LedgerMoment]:
+        """Open one read-only moment; raises LedgerUnreadable where a relation or column is missing."""
+
+
+class Broker(Protocol):
+    """A broker account that can be read."""
+
+    def describe(self) -> str:
+        """Where the account is, without secrets."""
+
+    def account(self) -> dict[str, Any]:
+        """The account with its open trades, orders and last transaction id, all of one moment."""
+
+    def transactions(self, since_id: int = 0) -> list[dict[str, Any]]:
+        """All transactions after `since_id`, in order, none missing."""
