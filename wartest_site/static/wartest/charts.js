@@ -3,6 +3,7 @@
   "use strict";
   const least_ms = 4000; // between two looks at the curves of a live page
   let looked = 0;
+  let later = 0;
   let figures = {};
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -37,7 +38,13 @@
   }
   async function look() {
     const holder = document.querySelector("[data-curves]");
-    if (!holder || Date.now() - looked < least_ms) return;
+    if (!holder) return;
+    clearTimeout(later);
+    const wait_ms = looked + least_ms - Date.now();
+    if (wait_ms > 0) {
+      later = setTimeout(look, wait_ms);
+      return;
+    }
     looked = Date.now();
     const answer = await fetch(holder.dataset.curves, { headers: { Accept: "application/json" } });
     if (!answer.ok || answer.redirected) return;
@@ -45,7 +52,7 @@
     draw();
   }
   document.addEventListener("DOMContentLoaded", look);
-  document.addEventListener("htmx:afterSwap", look);
+  document.addEventListener("htmx:afterSwap", () => { draw(); look(); });
   document.addEventListener("wartest:theme", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
