@@ -1,17 +1,14 @@
 """What `up` does: everything a portal needs, started in order on this machine."""
 
-import errno
 import json
-import os
 import secrets
-import shutil
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -24,18 +21,16 @@ from gates.targets.rehearsal import (
     rehearsal_description,
     rehearsal_processes,
 )
-from wartest_site.embedded.children import CannotStartError, free_port, last_lines, write_private
+from wartest_site.embedded.children import CannotStartError, last_lines, write_private
 from wartest_site.embedded.postgres import PostgresServer, prepare_postgres
 from wartest_site.embedded.valkey import prepare_valkey
 from wartest_site.environment import BASE_DIR, load
+from wartest_site.premises import check_home, check_port, keep_ports
 from wartest_site.stack import SERVICES_FILE, Services, sole_owner, write_services
-from wartest_site.supervisor import StopRequestedError, Supervisor
+from wartest_site.supervisor import Child, StopRequestedError, Supervisor
 
-LEAST_FREE_BYTES = 500_000_000
 WEB_READY_LIMIT_S = 40.0
-# After a kill of everything the orphans need a moment to end and give their ports back.
-PORT_FREE_LIMIT_S = 10.0
-PORT_NAMES = ("portal_postgres", "valkey", "target_postgres", "broker", "control", "desk")
+DESK_READY_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,83 +69,6 @@ def bring_up(launch: Launch, say: Callable[[str], None]) -> None:
                 say("stopped; nothing is lost")
 
 
-def check_home(home: Path) -> None:
-    """Raises CannotStartError when the state directory cannot be written or its disk is nearly full."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe = home / f".probe.{os.getpid()}"
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
-        free = shutil.disk_usage(home).free
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise CannotStartError(f"The disk of {home} is full: free some space") from None
-        raise CannotStartError(
-            f"The folder {home} cannot be written ({error.strerror}): set WARTEST_HOME to one that can"
-        ) from None
-    if free < LEAST_FREE_BYTES:
-        raise CannotStartError(
-            f"The disk of {home} has {free // 1_000_000} MB free and "
-            f"{LEAST_FREE_BYTES // 1_000_000} MB are needed: free some space"
-        )
-
-
-def check_port(port: int, *, limit_s: float = PORT_FREE_LIMIT_S) -> None:
-    """Raises CannotStartError when the web port cannot be had within `limit_s`."""
-    if not 1 <= port <= 65535:
-        raise CannotStartError(f"Port {port} does not exist: give one between 1 and 65535 with --port")
-    deadline = time.monotonic() + (limit_s if _held_by_leftover(port) else 0)
-    while (reason := port_trouble(port)) is not None:
-        if time.monotonic() >= deadline:
-            raise CannotStartError(f"Port {port} cannot be used ({reason}): give another with --port")
-        time.sleep(0.2)
-
-
-def port_trouble(port: int) -> str | None:
-    """Why a loopback port cannot be listened on, or None."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return "it is taken" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-    return None
-
-
-def _held_by_leftover(port: int) -> bool:
-    """Whether the port is held by a process of ours that a kill left behind: those end by themselves."""
-    for process in psutil.process_iter(["cmdline", "ppid"]):
-        arguments = process.info["cmdline"] or []
-        if f"127.0.0.1:{port}" in arguments and "wartest_site.wsgi" in arguments:
-            return process.info["ppid"] == 1 or process.parent() is None
-    return False
-
-
-def keep_ports(home: Path) -> dict[str, int]:
-    """The ports of the servers behind the portal: those of the last time where they are still free."""
-    file = home / "ports.json"
-    try:
-        kept = json.loads(file.read_text())
-    except (OSError, ValueError):
-        kept = {}
-    ports: dict[str, int] = {}
-    for name in PORT_NAMES:
-        port = kept.get(name)
-        usable = isinstance(port, int) and port not in ports.values() and _freed(port)
-        ports[name] = port if usable else free_port()
-    file.write_text(json.dumps(ports, indent=1))
-    return ports
-
-
-def _freed(port: int) -> bool:
-    deadline = time.monotonic() + 3
-    while port_trouble(port) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
-
-
 class _Stack:
     """The steps of `bring_up`, sharing the supervisor and the environment that grows from step to step."""
 
@@ -168,10 +86,15 @@ class _Stack:
         self._start_portal_servers(ports)
         self.say("migrating the portal's database")
         self.supervisor.run_once(self._manage("migrate", "--noinput", "--verbosity=1"), limit_s=120)
-        self._start_target(ports)
+        desk = self._start_target(ports)
         self.supervisor.wait_for(static, collecting, limit_s=120)
+        web = self._start_portal()
+        self._wait_for_desk(desk)
         self._seed()
-        return self._start_portal()
+        address = f"127.0.0.1:{self.launch.port}"
+        self._ready("web", lambda: _wait_for_web(address, self._wanted(web.alive)))
+        me = psutil.Process()
+        return Services(pid=me.pid, created=me.create_time(), url=f"http://{address}/", env=self.env)
 
     def _start_portal_servers(self, ports: dict[str, int]) -> None:
         given = load().model_fields_set
@@ -196,7 +119,8 @@ class _Stack:
         self._ready(name, lambda: server.wait_ready(alive=self._wanted(child.alive)))
         return server
 
-    def _start_target(self, ports: dict[str, int]) -> None:
+    def _start_target(self, ports: dict[str, int]) -> str:
+        """Returns the address at which the desk tells its health."""
         ledger_url = self._start_postgres("target-postgres", ports["target_postgres"]).create_database("desk")
         self.say("starting the rehearsal broker and the desk")
         token = _kept_token(self.launch.home / "rehearsal_token")
@@ -205,7 +129,20 @@ class _Stack:
             self.supervisor.start(spec)
         self.env[TOKEN_ENV] = token
         self.env[LEDGER_ENV] = ledger_url
-        self.env["WARTEST_REHEARSAL_JSON"] = json.dumps(rehearsal_description(rehearsal, ledger_url))
+        description = rehearsal_description(rehearsal, ledger_url)
+        self.env["WARTEST_REHEARSAL_JSON"] = json.dumps(description)
+        return f"{description['desk_url']}/health"
+
+    def _wait_for_desk(self, health: str) -> None:
+        """A campaign needs a well target; the portal does not, so a desk that stays ill stops nothing here."""
+        deadline = time.monotonic() + DESK_READY_LIMIT_S
+        while _status(health) != HTTPStatus.OK:
+            self.supervisor.check()
+            self.supervisor.revive(time.monotonic())
+            if time.monotonic() > deadline:
+                self.say(f"the desk is not well after {DESK_READY_LIMIT_S:.0f} s: see desk.log and broker.log")
+                return
+            time.sleep(0.1)
 
     def _seed(self) -> None:
         """Its words go to the terminal only: they hold the first user's password, which is shown once."""
@@ -220,7 +157,7 @@ class _Stack:
             self.say(line)
         log.unlink(missing_ok=True)
 
-    def _start_portal(self) -> Services:
+    def _start_portal(self) -> Child:
         self.say("starting web, workers and beat")
         python, address = sys.executable, f"127.0.0.1:{self.launch.port}"
         celery = (python, "-m", "celery", "-A", "wartest_site")
@@ -235,9 +172,7 @@ class _Stack:
         self.supervisor.start(ProcessSpec("worker", worker, self.env))
         beat = (*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel=WARNING")
         self.supervisor.start(ProcessSpec("beat", beat, self.env))
-        self._ready("web", lambda: _wait_for_web(address, self._wanted(web.alive)))
-        me = psutil.Process()
-        return Services(pid=me.pid, created=me.create_time(), url=f"http://{address}/", env=self.env)
+        return web
 
     def _manage(self, command: str, *arguments: str) -> ProcessSpec:
         argv = (sys.executable, str(BASE_DIR / "manage.py"), command, *arguments)
@@ -258,17 +193,24 @@ class _Stack:
 
 
 def _wait_for_web(address: str, alive: Callable[[], bool]) -> None:
+    """Any answer will do: what it says of its health is for its pages."""
     deadline = time.monotonic() + WEB_READY_LIMIT_S
     while alive() and time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://{address}/healthz", timeout=5).close()
-        except urllib.error.HTTPError:
-            return  # it answers; what it says of its health is for its pages
-        except OSError:
-            time.sleep(0.1)
-        else:
+        if _status(f"http://{address}/healthz") is not None:
             return
+        time.sleep(0.1)
     raise CannotStartError(f"The web server at {address} did not answer")
+
+
+def _status(url: str) -> int | None:
+    """The status that an address of ours answers, or None."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - one of our own addresses
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
 
 
 def _kept_token(file: Path) -> str:
