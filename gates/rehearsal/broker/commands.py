@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from .account import Account, Batch, Transaction
-from .fills import cancel, fill, place_protection
+from .fills import fill
 from .instruments import INSTRUMENTS
 from .orders import (
     ENTRIES,
@@ -20,6 +20,7 @@ from .orders import (
     extensions_of,
     on_fill_details,
 )
+from .protections import cancel, place_protection
 from .trades import Trade
 from .triggers import FILL_REASONS, execute, touched
 

@@ -32,6 +32,7 @@ class Control:
             ("POST", "/feed", self.feed),
             ("POST", "/accounts", self.accounts),
             ("POST", "/liquidity", self.liquidity),
+            ("POST", "/financing", self.financing),
             ("POST", "/faults", self.arm),
             ("GET", "/faults", self.faults),
             ("DELETE", "/faults", self.clear),
@@ -90,6 +91,17 @@ class Control:
         units = positive(body.get("units"), "units", zero=True)
         self.venue.market.limit_next_fill(body["instrument"], units.quantize(Decimal(1)))
         return self.door.json(request, {"instrument": body["instrument"], "units": units})
+
+    async def financing(self, request: Request) -> Response:
+        """{account_id?, days?}: book financing on the open trades of one account, or of all."""
+        body = await body_of(request)
+        days, only = body.get("days", 1), body.get("account_id")
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 7:
+            raise Refusal(400, "'days' must be a whole number from 1 to 7")
+        if only is not None and only not in self.venue.accounts:
+            raise Refusal(404, f"There is no account {str(only)[:64]}")
+        booked = self.venue.charge_financing(utc_now(), days=days, only=only)
+        return self.door.json(request, {"transactions": booked})
 
     async def arm(self, request: Request) -> Response:
         try:

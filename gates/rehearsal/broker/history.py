@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from .account import Account, Transaction
+from .asking import id_of, time_of
 from .door import Refusal, utc_now
-from .reading import Readings, id_of, time_of
+from .reading import Readings
 
 MAXIMUM_TRANSACTIONS = 10_000
 """Most lines of one answer; whoever gets fewer than lastTransactionID promises asks again."""

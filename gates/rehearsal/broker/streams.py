@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from .account import Account, Transaction
+from .asking import asked_instruments
 from .door import Door, Refusal, utc_now
-from .reading import asked_instruments
 from .serialise import plain, price_json
 from .venue import Listener
 

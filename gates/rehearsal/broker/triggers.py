@@ -4,9 +4,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from .account import Account, Batch
-from .fills import cancel, fill
+from .fills import fill
 from .market import Price
 from .orders import PROTECTIONS, Order
+from .protections import cancel
 
 FILL_REASONS = {
     "MARKET": "MARKET_ORDER",

@@ -10,6 +10,7 @@ from .account import Account, Batch, Transaction, open_account
 from .candles import Candles
 from .commands import Outcome
 from .faults import Faults
+from .financing import charge_financing
 from .journal import Journal
 from .market import Market, Price
 from .triggers import tick
@@ -82,6 +83,16 @@ class Venue:
         result = command(Batch(account, now, self.next_request_id()))
         self.publish(account, before)
         return result
+
+    def charge_financing(self, now: datetime, *, days: int = 1, only: str | None = None) -> list[Transaction]:
+        """Book financing on the open trades of every account, or of one; returns what was booked."""
+        booked = []
+        for account in self.accounts.values():
+            if only in (None, account.id):
+                before = account.last_id
+                booked.append(charge_financing(Batch(account, now), days))
+                self.publish(account, before)
+        return [transaction for transaction in booked if transaction is not None]
 
     def publish(self, account: Account, before: int) -> None:
         """Put the transactions after number `before` in the journal, and tell the streams."""

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .account import Account, Batch
+from .asking import instrument_in_path
 from .commands import Outcome, cancel_order, close_trade, place_order, set_trade_extensions, set_trade_orders
 from .door import Door, Refusal, body_of, utc_now
 from .orders import Body, Order
 from .positions import close_position
-from .reading import instrument_in_path
 from .replacing import replace_order, set_order_extensions
 from .trades import Trade
 
