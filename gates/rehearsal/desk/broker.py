@@ -53,7 +53,7 @@ class Broker:
     def __init__(self, url: str, *, token: str, account_id: str) -> None:
         self.account_id = account_id
         self._client = httpx.AsyncClient(
-            base_url=f"{url.rstrip('/')}/v3/accounts/{account_id}",
+            base_url=f"{url.rstrip('/')}/v3",
             headers={"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"},
             timeout=TIMEOUT_S,
             limits=httpx.Limits(max_connections=8),
@@ -117,7 +117,7 @@ class Broker:
         json: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         try:
-            reply = await self._client.request(method, path, params=params, json=json)
+            reply = await self._client.request(method, f"/accounts/{self.account_id}{path}", params=params, json=json)
             answer = reply.json()
         except httpx.HTTPError as error:
             raise BrokerUnavailableError(f"the broker does not answer ({type(error).__name__})") from error
