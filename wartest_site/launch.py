@@ -108,14 +108,14 @@ class _Stack:
         else:
             self.say("starting Valkey")
             valkey = prepare_valkey(self.launch.home / "valkey", port=ports["valkey"])
-            child = self.supervisor.start(valkey.process("valkey"))
+            child = self.supervisor.start(valkey.process("valkey"), foundation=True)
             self._ready("valkey", lambda: valkey.wait_ready(alive=self._wanted(child.alive)))
             self.env["REDIS_URL"] = valkey.url()
 
     def _start_postgres(self, name: str, port: int) -> PostgresServer:
         self.say(f"starting PostgreSQL ({name})")
         server = prepare_postgres(self.launch.home / name, port=port)
-        child = self.supervisor.start(server.process(name))
+        child = self.supervisor.start(server.process(name), foundation=True)
         self._ready(name, lambda: server.wait_ready(alive=self._wanted(child.alive)))
         return server
 
@@ -165,7 +165,7 @@ class _Stack:
         schedule = str(self.launch.home / "beat-schedule")
         gunicorn = (
             *(python, "-m", "gunicorn", "wartest_site.wsgi", "--worker-class", "gthread"),
-            *("--workers", "2", "--threads", "8", "--bind", address, "--graceful-timeout", "5"),
+            *("--workers", "2", "--threads", "8", "--bind", address, "--graceful-timeout", "5", "--no-control-socket"),
         )
         web = self.supervisor.start(ProcessSpec("web", gunicorn, self.env))
         worker = (*celery, "worker", "-Q", "tick,checks,reports", "-c", "2", *quiet)

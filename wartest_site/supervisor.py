@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from gates.targets.processes import ProcessSpec
-from wartest_site.embedded.children import CannotStartError, kill_group, last_lines, start_child, stop_child
+from wartest_site.embedded.children import CannotStartError, end_child, kill_group, last_lines, start_child, stop_child
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -32,6 +32,7 @@ class Child:
     spec: ProcessSpec
     process: subprocess.Popen[bytes]
     started_at: float
+    foundation: bool = False
     pause_s: float = FIRST_PAUSE_S
     restart_at: float | None = None
 
@@ -75,10 +76,10 @@ class Supervisor:
     def log_of(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
-    def start(self, spec: ProcessSpec) -> Child:
-        """Start a child that is kept alive from now on."""
+    def start(self, spec: ProcessSpec, *, foundation: bool = False) -> Child:
+        """Start a child that is kept alive from now on. What others stand on is a foundation: it is stopped last."""
         self.check()
-        child = Child(spec, self._spawn(spec), time.monotonic())
+        child = Child(spec, self._spawn(spec), time.monotonic(), foundation=foundation)
         self.children.append(child)
         return child
 
@@ -126,10 +127,19 @@ class Supervisor:
                 child.started_at, child.restart_at = now, None
 
     def stop(self) -> None:
-        """Stop all, the last started first; each gets `STOP_LIMIT_S`, then SIGKILL to its group."""
-        while self.children:
-            child = self.children.pop()
+        """Ask all that stand on foundations at once, then end them, then the foundations, the last started first.
+
+        Each gets `STOP_LIMIT_S`, then SIGKILL to its group.
+        """
+        front = [child for child in self.children if not child.foundation]
+        for child in front:
+            child.process.send_signal(child.spec.stop_signal)  # does nothing to one that is known to be dead
+        deadline = time.monotonic() + STOP_LIMIT_S
+        for child in reversed(front):
+            end_child(child.process, limit_s=max(0.0, deadline - time.monotonic()))
+        for child in reversed([child for child in self.children if child.foundation]):
             stop_child(child.process, child.spec.stop_signal, limit_s=STOP_LIMIT_S)
+        self.children.clear()
 
     def _spawn(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
         log = self.log_of(spec.name)

@@ -67,7 +67,7 @@ def test_a_child_that_lived_long_starts_again_with_the_first_pause(supervisor):
     assert child.restart_at == pytest.approx(now + FIRST_PAUSE_S)
 
 
-def test_all_are_stopped_last_started_first(supervisor, tmp_path):
+def test_foundations_are_stopped_last_and_the_last_started_first(supervisor, tmp_path):
     order = tmp_path / "order"
     code = (
         "import signal,sys,time\n"
@@ -75,7 +75,8 @@ def test_all_are_stopped_last_started_first(supervisor, tmp_path):
         "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)"
     )
     for name in "ABC":
-        supervisor.start(ProcessSpec(name=name, argv=(sys.executable, "-c", code, name)))
+        argv = (sys.executable, "-c", code, name)
+        supervisor.start(ProcessSpec(name=name, argv=argv), foundation=name != "C")
     until(lambda: all("up" in supervisor.log_of(name).read_text() for name in "ABC"))
     supervisor.stop()
     assert order.read_text() == "CBA"

@@ -54,8 +54,13 @@ def stop_child(process: subprocess.Popen[bytes], stop_signal: signal.Signals, *,
     """Ask, wait for `limit_s`, then kill the whole group."""
     if process.poll() is None:
         process.send_signal(stop_signal)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(limit_s)
+    end_child(process, limit_s=limit_s)
+
+
+def end_child(process: subprocess.Popen[bytes], *, limit_s: float) -> None:
+    """Wait for a child that was asked to stop, at most `limit_s`; then kill what is left of its group."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(limit_s)
     kill_group(process)
     process.wait(5)
 
