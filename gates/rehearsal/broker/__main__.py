@@ -26,6 +26,7 @@ from .writing import Writings
 
 HOST = "127.0.0.1"
 GRACE_S = 1
+KEEP_ALIVE_S = 75
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,11 +54,16 @@ class Server(uvicorn.Server):
 
 
 def server(app: Starlette, port: int) -> Server:
-    return Server(
-        uvicorn.Config(
-            app, host=HOST, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
-        )
+    config = uvicorn.Config(
+        app,
+        host=HOST,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
     )
+    return Server(config)
 
 
 async def run(options: argparse.Namespace, token: str) -> int:

@@ -8,9 +8,8 @@ from starlette.requests import Request
 from .account import Account
 from .door import Refusal
 from .instruments import INSTRUMENTS, Instrument
-from .orders import Order
+from .orders import Order, gtd_at
 from .trades import Trade
-from .triggers import gtd_at
 
 MAXIMUM_LISTED = 500
 

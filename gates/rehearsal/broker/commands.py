@@ -8,7 +8,6 @@ from .account import Account, Batch, Transaction
 from .fills import fill
 from .instruments import INSTRUMENTS
 from .orders import (
-    ENTRIES,
     ON_FILL,
     PROTECTIONS,
     Body,
@@ -48,19 +47,16 @@ def rejection(batch: Batch, name: str, transaction: Transaction, status: int = 4
 
 
 def place_order(batch: Batch, request: Body, replaces: Order | None = None) -> Outcome:
-    """Create an order of any kind; fill it if it is a market order or is touched at once."""
+    """Create an order of a kind in ENTRIES or PROTECTIONS; fill it if it is a market order or is touched at once."""
     kind = str(request.get("type") or "MARKET")
     try:
-        if kind not in (*ENTRIES, *PROTECTIONS):
-            raise Rejected("INVALID_ORDER_TYPE")
         if kind in PROTECTIONS:
             return _place_protection_order(batch, request, kind, replaces)
         checked = entry_fields(request | {"type": kind})
         _refuse_pending_client_id(batch.account, checked.values["client_extensions"], replaces)
     except Rejected as refused:
         fields = rejected_fields(request) | {"rejectReason": refused.reason}
-        name = "MARKET" if kind not in (*ENTRIES, *PROTECTIONS) else kind
-        return rejection(batch, "orderRejectTransaction", batch.record(f"{name}_ORDER_REJECT", fields))
+        return rejection(batch, "orderRejectTransaction", batch.record(f"{kind}_ORDER_REJECT", fields))
     replacement_cancel = _replaced(batch, replaces)
     order = _create(batch, checked, replaces)
     created = batch.account.transactions[order.id - 1]

@@ -25,7 +25,7 @@ class Plan:
 def fill(batch: Batch, order: Order, units: Decimal, reason: str) -> Transaction | None:
     """Fill `units` of `order` at the current price, or cancel it with the broker's reason.
 
-    1. Take what the market has; a FOK order wants all of it.
+    1. Take what the market has; a FOK order wants all of it, a protection always gets all of it.
     2. Plan: opposite trades are reduced oldest first, the rest opens a trade.
     3. Check bound, protections, client id and margin, which cancel the order.
     4. Record the fill and move the balance.
@@ -35,7 +35,7 @@ def fill(batch: Batch, order: Order, units: Decimal, reason: str) -> Transaction
     Returns the ORDER_FILL transaction; None where the order was cancelled.
     """
     account, price = batch.account, batch.account.market.price(order.instrument)
-    got = account.market.dealable(order.instrument, units)
+    got = units if order.type in PROTECTIONS else account.market.dealable(order.instrument, units)
     if got == 0 or (got != units and order.time_in_force == "FOK"):
         cancel(batch, order, "INSUFFICIENT_LIQUIDITY")
         return None
@@ -92,7 +92,10 @@ def refusal_of(account: Account, order: Order, plan: Plan, price: Price) -> str 
 def _loss_on_fill(order: Order, opened: Decimal, price: Price) -> str | None:
     """A stop loss on the wrong side of the closing price, a take profit on the wrong side of the opening price."""
     sign = Decimal(1).copy_sign(opened)
-    stop = order.on_fill.get("STOP_LOSS", {}).get("price")
+    protection = order.on_fill.get("STOP_LOSS", {})
+    stop, distance = protection.get("price"), protection.get("distance")
+    if distance is not None:
+        stop = price.dealt(opened) - sign * distance
     if stop is not None and (price.dealt(-opened) - stop) * sign <= 0:
         return "STOP_LOSS_ON_FILL_LOSS"
     target = order.on_fill.get("TAKE_PROFIT", {}).get("price")

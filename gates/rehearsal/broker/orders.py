@@ -125,13 +125,13 @@ def entry_fields(request: Body) -> Fields:
         if request.get("price") in (None, ""):
             raise Rejected("PRICE_MISSING")
         values["price"] = price_of(spec, request["price"])
-        values["gtd_time"] = request.get("gtdTime")
+        values["gtd_time"] = _gtd_time(request, "TIME_IN_FORCE_")
         values["trigger"] = _one_of(request, "triggerCondition", TRIGGERS, "TRIGGER_CONDITION_INVALID")
     if request.get("priceBound") not in (None, ""):
         values["price_bound"] = price_of(spec, request["priceBound"], "PRICE_BOUND")
     values["position_fill"] = _one_of(request, "positionFill", POSITION_FILLS, "ORDER_FILL_POSITION_ACTION_INVALID")
     values["on_fill"] = {
-        name: on_fill_details(spec, name, request[key]) for name, key in ON_FILL.items() if request.get(key)
+        name: on_fill_details(spec, name, request[key]) for name, key in ON_FILL.items() if request.get(key) is not None
     }
     values["client_extensions"] = extensions_of(request.get("clientExtensions"), "ORDER")
     values["trade_extensions"] = extensions_of(request.get("tradeClientExtensions"), "TRADE")
@@ -157,8 +157,8 @@ def on_fill_details(spec: Instrument, kind: str, details: Body) -> Body:
         checked["distance"] = price_of(
             spec, distance, f"{prefix}_{'DISTANCE' if kind == 'STOP_LOSS' else 'PRICE_DISTANCE'}"
         )
-    if details.get("gtdTime"):
-        checked["gtdTime"] = details["gtdTime"]
+    if gtd_time := _gtd_time(details, f"{prefix}_"):
+        checked["gtdTime"] = gtd_time
     if details.get("triggerCondition"):
         checked["triggerCondition"] = _one_of(
             details, "triggerCondition", TRIGGERS, f"{prefix}_TRIGGER_CONDITION_INVALID"
@@ -183,7 +183,7 @@ def instrument_of(request: Body) -> Instrument:
     name = request.get("instrument")
     if not name:
         raise Rejected("INSTRUMENT_MISSING")
-    if name not in INSTRUMENTS:
+    if not isinstance(name, str) or name not in INSTRUMENTS:
         raise Rejected("INSTRUMENT_UNKNOWN")
     return INSTRUMENTS[name]
 
@@ -195,11 +195,35 @@ def _one_of(request: Body, key: str, allowed: tuple[str, ...], reason: str) -> s
     return str(value)
 
 
+def _gtd_time(request: Body, prefix: str = "") -> str | None:
+    """The time at which a GTD order ends, as it was written. Raises Rejected."""
+    text = request.get("gtdTime")
+    if request.get("timeInForce") != "GTD":
+        return None
+    if not text:
+        raise Rejected(f"{prefix}GTD_TIMESTAMP_MISSING")
+    try:
+        gtd_at(str(text))
+    except ValueError as error:
+        raise Rejected(f"{prefix}GTD_TIMESTAMP_IN_PAST") from error
+    return str(text)
+
+
+def gtd_at(text: str) -> datetime:
+    """The time in an RFC 3339 text of up to nine decimals. Raises ValueError."""
+    head, dot, rest = text.replace("Z", "+00:00").partition(".")
+    if dot:
+        digits = rest[: len(rest) - 6]
+        rest = digits[:6].ljust(6, "0") + rest[len(digits) :]
+    at = datetime.fromisoformat(head + dot + rest)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no zone; write it as 2026-01-31T12:00:00Z")
+    return at
+
+
 def _time_in_force(request: Body, kind: str) -> str:
     value = request.get("timeInForce") or ("FOK" if kind == "MARKET" else "GTC")
     allowed = ("FOK", "IOC") if kind == "MARKET" else ("GTC", "GTD", "GFD", "FOK", "IOC")
     if value not in allowed:
         raise Rejected("TIME_IN_FORCE_INVALID")
-    if value == "GTD" and not request.get("gtdTime"):
-        raise Rejected("TIME_IN_FORCE_GTD_TIMESTAMP_MISSING")
     return str(value)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from .account import Account, Batch
 from .fills import fill
 from .market import Price
-from .orders import PROTECTIONS, Order
+from .orders import PROTECTIONS, Order, gtd_at
 from .protections import cancel
 
 FILL_REASONS = {
@@ -20,20 +20,24 @@ FILL_REASONS = {
 }
 
 
-def tick(account: Account, price: Price, *, withhold_stops: bool = False) -> None:
+def tick(account: Account, price: Price, *, withhold_stops: bool = False) -> list[Order]:
     """Let `account` react to a price that the market has already taken.
 
-    With `withhold_stops` a touched take profit or stop stays pending (a fault on request).
+    With `withhold_stops` a touched take profit or stop stays pending (a fault on request); those are returned.
     """
+    withheld = []
     for order in [o for o in account.pending.values() if o.instrument == price.instrument]:
         if order.state != "PENDING" or expire(account, order, price.time):
             continue
         follow(account, order, price)
-        if withhold_stops and order.type in PROTECTIONS:
+        if not touched(account, order, price):
             continue
-        if touched(account, order, price):
+        if withhold_stops and order.type in PROTECTIONS:
+            withheld.append(order)
+        else:
             execute(Batch(account, price.time), order)
     close_out(account, price.time)
+    return withheld
 
 
 def execute(batch: Batch, order: Order) -> None:
@@ -104,18 +108,6 @@ def expire(account: Account, order: Order, now: datetime) -> bool:
         return False
     cancel(Batch(account, now), order, "TIME_IN_FORCE_EXPIRED")
     return True
-
-
-def gtd_at(text: str) -> datetime:
-    """The time in an RFC 3339 text of up to nine decimals. Raises ValueError."""
-    head, dot, rest = text.replace("Z", "+00:00").partition(".")
-    if dot:
-        digits = rest[: len(rest) - 6]
-        rest = digits[:6].ljust(6, "0") + rest[len(digits) :]
-    at = datetime.fromisoformat(head + dot + rest)
-    if at.tzinfo is None:
-        raise ValueError(f"{text} has no zone; write it as 2026-01-31T12:00:00Z")
-    return at
 
 
 def close_out(account: Account, now: datetime) -> None:

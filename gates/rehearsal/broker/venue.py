@@ -13,6 +13,7 @@ from .faults import Faults
 from .financing import charge_financing
 from .journal import Journal
 from .market import Market, Price
+from .orders import Order
 from .triggers import tick
 
 QUEUED_LINES = 10_000
@@ -48,6 +49,7 @@ class Venue:
     listeners: set[Listener] = field(default_factory=set)
     commission_per_million: Decimal = Decimal(0)
     journal: Journal | None = None
+    _withheld: set[tuple[str, int]] = field(default_factory=set)
     _requests: int = 0
 
     def open_account(self, account_id: str, currency: str, balance: Decimal, now: datetime) -> Account:
@@ -70,8 +72,16 @@ class Venue:
         withheld = self.faults.find("withhold_stops") is not None
         for account in self.accounts.values():
             before = account.last_id
-            tick(account, price, withhold_stops=withheld)
+            for order in tick(account, price, withhold_stops=withheld):
+                self._withhold(account, order)
             self.publish(account, before)
+
+    def _withhold(self, account: Account, order: Order) -> None:
+        """Count the first touch of each order that a fault keeps from being executed."""
+        key = (account.id, order.id)
+        if key not in self._withheld:
+            self._withheld.add(key)
+            self.faults.strike("withhold_stops")
 
     def take_all(self, prices: Iterable[Price]) -> None:
         for price in prices:

@@ -11,10 +11,12 @@ from .account import Account, Batch
 from .asking import instrument_in_path
 from .commands import Outcome, cancel_order, close_trade, place_order, set_trade_extensions, set_trade_orders
 from .door import Door, Refusal, body_of, utc_now
-from .orders import Body, Order
+from .orders import ENTRIES, ON_FILL, PROTECTIONS, Body, Order
 from .positions import close_position
 from .replacing import replace_order, set_order_extensions
 from .trades import Trade
+
+BODY_OBJECTS = {"clientExtensions", "tradeClientExtensions", "takeProfit", "stopLoss", "trailingStopLoss"}
 
 Command = Callable[[Batch], Outcome]
 
@@ -51,6 +53,9 @@ class Writings:
         async def endpoint(request: Request) -> Response:
             account = self.door.account(request)
             body = await body_of(request)
+            for key in BODY_OBJECTS & set(body):
+                if not isinstance(body[key], dict | None):
+                    raise Refusal(400, f"'{key}' must be an object")
             done = self.venue.carry_out(account, utc_now(), make(request, account, body))
             last = {"lastTransactionID": str(account.last_id)}
             return self.door.json(request, done.parts | last, done.status)
@@ -61,16 +66,12 @@ class Writings:
 def order_in(body: Body) -> Body:
     """The order a body holds. Raises Refusal."""
     order = body.get("order")
-    if not isinstance(order, dict):
+    if not isinstance(order, dict) or not isinstance(order.get("type", ""), str):
         raise Refusal(400, "The body must hold an 'order'")
-    for key in (
-        "takeProfitOnFill",
-        "stopLossOnFill",
-        "trailingStopLossOnFill",
-        "clientExtensions",
-        "tradeClientExtensions",
-    ):
-        if not isinstance(order.get(key, {}) or {}, dict):
+    if order.get("type", "MARKET") not in (*ENTRIES, *PROTECTIONS):
+        raise Refusal(400, "Invalid value specified for 'order.type'")
+    for key in (*ON_FILL.values(), "clientExtensions", "tradeClientExtensions"):
+        if not isinstance(order.get(key), dict | None):
             raise Refusal(400, f"'{key}' must be an object")
     return order
 
