@@ -86,7 +86,7 @@ def _figure(
 
 
 def _trace(trace: Trace, samples: Sequence[Sample]) -> dict[str, Any]:
-    points = thinned([(s.at, s.measured[trace.key]) for s in samples if s.measured.get(trace.key) not in (None, "")])
+    points = thinned([(s.at, value) for s in samples for value in _values(s.measured.get(trace.key))])
     return {
         "type": "scatter",
         "mode": "markers" if trace.points else "lines",
@@ -96,6 +96,12 @@ def _trace(trace: Trace, samples: Sequence[Sample]) -> dict[str, Any]:
         "line": {"color": trace.colour, "width": 2, "dash": trace.dash},
         "marker": {"color": trace.colour, "size": 6},
     }
+
+
+def _values(measured: Any) -> list[Any]:
+    """One value, or each of a list; nothing measured gives no point."""
+    found = measured if isinstance(measured, list) else [measured]
+    return [value for value in found if value not in (None, "")]
 
 
 def _band(band: Band) -> dict[str, Any]:

@@ -19,7 +19,7 @@ RUN_CURVES = (
         "stops",
         "Latency of stop-loss and take-profit executions",
         "ms",
-        (Trace("stop_latency_ms", "execution", "--passed", points=True),),
+        (Trace("latencies_ms", "execution", "--passed", points=True),),
         limit=100,
         empty="Appears with the first touch of a stop loss or take profit.",
     ),

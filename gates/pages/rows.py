@@ -96,17 +96,23 @@ def slot_groups(run: Run) -> list[SlotGroup]:
         .annotate(**{name: Count("pk", filter=where) for name, where in STATUS_WHERE.items()})
         .order_by("check_name", "stretch")
     )
+    order = [cadence["check_name"] for cadence in run.plan.get("cadences", ())]
+    counted = cast("list[dict[str, Any]]", sorted(rows, key=lambda row: _place(row["check_name"], order)))
     return [
         SlotGroup(
             check=row["check_name"],
             start=row["start"],
             end=row["end"],
-            counts={name: counted[name] for name in STATUS_WHERE},
+            counts={name: row[name] for name in STATUS_WHERE},
             slot_id=row["one"] if row["n"] == 1 else None,
         )
-        for row in rows
-        for counted in [cast("dict[str, Any]", row)]
+        for row in counted
     ]
+
+
+def _place(check: str, order: list[str]) -> int:
+    """Return where the plan puts the check; a check that is not in the plan comes last."""
+    return order.index(check) if check in order else len(order)
 
 
 def gate_rail(campaign: Campaign | None) -> list[GateStep]:

@@ -334,6 +334,12 @@ def test_money_is_drawn_from_its_exact_text() -> None:
     assert drawn["balance"]["data"][0]["y"] == ["100000.0001"]
 
 
+def test_a_list_of_values_gives_a_point_each() -> None:
+    curve = Curve("stops", "Stops", "ms", (Trace("latencies_ms", "execution", "--passed", points=True),))
+    drawn = figures([curve], [Sample(START, {"latencies_ms": [12, 31]})], span=(START, START + minutes(1)))
+    assert drawn["stops"]["data"][0]["y"] == [12, 31]
+
+
 def test_the_vendored_plotly_is_the_one_the_python_package_expects() -> None:
     offline = pytest.importorskip("plotly.offline")
     vendor = Path(__file__).parents[2] / "wartest_site/static/wartest/vendor"
