@@ -94,9 +94,8 @@ def take_snapshot(
     while True:
         waited_s = time.monotonic() - began
         with ledger.at_one_moment(relations) as moment:
-            booked = Booked.at(moment, relations)
             books = _read_broker(broker, books)
-            behind = behind_ids(booked, books.transactions) if books else ()
+            behind = _behind(moment, relations, books)
             first_behind = behind if first_behind is None else first_behind
             if not behind or waited_s >= tie_limit_s or books is None:
                 tie = Tie.judged(books is not None, first_behind, behind, waited_s)
@@ -163,6 +162,15 @@ def _read_broker(broker: Broker | None, before: BrokerBooks | None) -> BrokerBoo
     account = broker.account()
     try:
         return BrokerBooks.at(account, broker, before)
+    except TransactionUnreadable as error:
+        raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
+
+
+def _behind(moment: LedgerMoment, relations: Sequence[Relation], books: BrokerBooks | None) -> tuple[str, ...]:
+    if books is None:
+        return ()
+    try:
+        return behind_ids(Booked.at(moment, relations, books.account_id), books.transactions)
     except TransactionUnreadable as error:
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
 

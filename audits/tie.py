@@ -60,21 +60,33 @@ class Tie:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What a ledger has booked: broker transaction ids, its opening balances, and whether executions name ids."""
+    """What a ledger has booked: its last broker transaction, its opening balances, whether executions name fills.
 
-    ids: frozenset[str]
+    `last` is None where nothing that it booked names a broker transaction.
+    """
+
+    last: int | None
     opening_balances: tuple[Decimal, ...]
     names_fills: bool
 
     @classmethod
-    def at(cls, moment: LedgerMoment, relations: Sequence[Relation]) -> "Booked":
-        """Read it from one moment of the ledger; relations that are not asked for count as empty."""
-        executions = _column(moment, relations, EXECUTIONS, "broker_transaction_id")
-        events = _column(moment, relations, BALANCE_EVENTS, "broker_transaction_id")
-        opening = _column(moment, relations, ACCOUNTS, "opening_balance")
-        named = {number for number in executions if number is not None}
-        ids = frozenset(named | {number for number in events if number is not None})
-        return cls(ids, tuple(opening), names_fills=bool(named) or not executions)
+    def at(cls, moment: LedgerMoment, relations: Sequence[Relation], broker_account_id: str) -> "Booked":
+        """Read it from one moment of the ledger; relations that are not asked for count as empty.
+
+        A ledger of several accounts is looked at for the broker's account only, if it has one of that id.
+        """
+        accounts = _accounts(moment) if ACCOUNTS in relations else {}
+        account_id = broker_account_id if broker_account_id in accounts else None
+        opening = [accounts[account_id]] if account_id else list(accounts.values())
+        last = {
+            relation.name: moment.last_number(relation, "broker_transaction_id", account_id)
+            for relation in (EXECUTIONS, BALANCE_EVENTS)
+            if relation in relations
+        }
+        booked = [number for number in last.values() if number is not None]
+        fills_named = last.get(EXECUTIONS.name) is not None
+        no_fills = EXECUTIONS not in relations or not moment.count(EXECUTIONS)
+        return cls(max(booked, default=None), tuple(opening), fills_named or no_fills)
 
 
 def behind_ids(booked: Booked, transactions: Sequence[Record]) -> tuple[str, ...]:
@@ -83,8 +95,7 @@ def behind_ids(booked: Booked, transactions: Sequence[Record]) -> tuple[str, ...
     A ledger that has booked nothing yet stands at the first transaction that left its opening balance. A ledger whose
     executions never name a transaction cannot book a fill without money by id, so such a fill is not waited for.
     """
-    numbers = [int(number) for number in booked.ids if number.isascii() and number.isdigit()]
-    last = max(numbers, default=_opened_at(booked, transactions))
+    last = _opened_at(booked, transactions) if booked.last is None else booked.last
     return tuple(
         str(record["id"])
         for record in transactions
@@ -100,11 +111,11 @@ def _opened_at(booked: Booked, transactions: Iterable[Record]) -> int:
     return 0
 
 
-def _column(moment: LedgerMoment, relations: Sequence[Relation], relation: Relation, name: str) -> list[Any]:
-    if relation not in relations:
-        return []
-    index = [column.name for column in relation.columns].index(name)
-    return [row[index] for batch in moment.rows(relation) for row in batch]
+def _accounts(moment: LedgerMoment) -> dict[str, Decimal]:
+    """Return the opening balance of each account."""
+    names = [column.name for column in ACCOUNTS.columns]
+    key, opening = names.index("account_id"), names.index("opening_balance")
+    return {row[key]: row[opening] for batch in moment.rows(ACCOUNTS) for row in batch}
 
 
 def _named(numbers: Sequence[str]) -> str:

@@ -22,6 +22,9 @@ class LedgerMoment(Protocol):
     def count(self, relation: Relation) -> int:
         """How many rows the relation has."""
 
+    def last_number(self, relation: Relation, column: str, account_id: str | None) -> int | None:
+        """The largest whole number among the texts of a column, of one account or of all; None where there is none."""
+
     def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
         """The rows in batches, columns in the contract's order: str, Decimal, int and aware datetime."""
 

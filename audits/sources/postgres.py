@@ -168,6 +168,18 @@ class PostgresMoment:
             raise self._unreadable(error) from error
         return int(row[0]) if row else 0
 
+    def last_number(self, relation: Relation, column: str, account_id: str | None) -> int | None:
+        """Return the largest whole number among the texts of a column, of one account or of all."""
+        query = sql.SQL(
+            "SELECT max({column}::text::numeric) FROM {relation} "
+            "WHERE {column}::text ~ '^[0-9]{{1,30}}$' AND (%(account)s::text IS NULL OR account_id::text = %(account)s)"
+        ).format(column=sql.Identifier(column), relation=sql.Identifier(self._schema, relation.name))
+        try:
+            row = self._connection.execute(query, {"account": account_id}).fetchone()
+        except psycopg.Error as error:
+            raise self._unreadable(error) from error
+        return int(row[0]) if row and row[0] is not None else None
+
     def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows in batches; columns in the contract's order, numbers as Decimal, times aware."""
         columns = sql.SQL(", ").join(sql.Identifier(column.name) + _CAST[column.kind] for column in relation.columns)

@@ -57,6 +57,14 @@ class BooksMoment:
     def count(self, relation: Relation) -> int:
         return len(self.ledger[relation.name])
 
+    def last_number(self, relation: Relation, column: str, account_id: str | None) -> int | None:
+        numbers = [
+            int(row[column])
+            for row in self.ledger[relation.name]
+            if row.get(column) and account_id in (None, row["account_id"])
+        ]
+        return max(numbers, default=None)
+
     def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
         yield [tuple(row.get(column.name) for column in relation.columns) for row in self.ledger[relation.name]]
 
