@@ -5,13 +5,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from .control import Control
 from .door import Door, utc_now
@@ -26,6 +28,7 @@ from .writing import Writings
 
 HOST = "127.0.0.1"
 GRACE_S = 1
+BACKLOG = 512
 KEEP_ALIVE_S = 75
 
 
@@ -40,6 +43,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tick-ms", type=int, default=250)
     parser.add_argument("--volatility-pips", type=float, default=1.0, help="standard deviation of one tick")
     parser.add_argument("--commission-per-million", type=Decimal, default=Decimal(0))
+    parser.add_argument("--financing-hour", type=int, choices=range(24), help="book financing daily at this hour, UTC")
     parser.add_argument("--journal", type=Path, help="a folder: every transaction is appended to a file of its account")
     parser.add_argument("--no-feed", action="store_true", help="prices move by hand only")
     return parser.parse_args(argv)
@@ -53,11 +57,22 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: Starlette, port: int) -> Server:
+def listening(port: int) -> socket.socket:
+    """A socket on 127.0.0.1. Raises OSError where the port is taken."""
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((HOST, port))
+        found.listen(BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def server(routes: Sequence[BaseRoute]) -> Server:
     config = uvicorn.Config(
-        app,
-        host=HOST,
-        port=port,
+        Starlette(routes=list(routes)),
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -66,21 +81,34 @@ def server(app: Starlette, port: int) -> Server:
     return Server(config)
 
 
-async def run(options: argparse.Namespace, token: str) -> int:
-    """Serve both ports until SIGTERM or SIGINT; 0, or 1 where a port could not be had."""
+def opened_pulse(options: argparse.Namespace) -> Pulse:
+    """The venue with its first prices and account, and the pulse that moves it. Raises OSError (the journal)."""
     journal = Journal(options.journal) if options.journal else None
     venue = Venue(commission_per_million=options.commission_per_million, journal=journal)
-    pulse = Pulse(venue, Feed(options.seed, options.volatility_pips), options.tick_ms, running=not options.no_feed)
+    pulse = Pulse(
+        venue,
+        Feed(options.seed, options.volatility_pips),
+        options.tick_ms,
+        running=not options.no_feed,
+        financing_hour=options.financing_hour,
+    )
     pulse.open_market()
     venue.open_account(options.account, options.currency, options.balance, utc_now())
-    door = Door(venue, token, faulty=True)
+    return pulse
+
+
+async def run(pulse: Pulse, token: str, sockets: tuple[socket.socket, socket.socket]) -> int:
+    """Serve v20 on the first socket and control on the second until SIGTERM or SIGINT.
+
+    A market that breaks ends the broker too: prices that silently stand still would be a lie.
+    """
+    door = Door(pulse.venue, token, faulty=True)
     readings, streams = Readings(door), Streams(door)
     routes = [*streams.routes(), *History(readings).routes(), *Writings(door).routes(), *readings.routes()]
-    control = Control(Door(venue, token, faulty=False), pulse)
-    servers = [server(Starlette(routes=routes), options.port)]
-    servers.append(server(Starlette(routes=control.routes()), options.control_port))
+    control = Control(Door(pulse.venue, token, faulty=False), pulse)
+    servers = [server(routes), server(control.routes())]
 
-    def stop() -> None:
+    def stop(*_: object) -> None:
         streams.end()
         for one in servers:
             one.should_exit = True
@@ -89,10 +117,11 @@ async def run(options: argparse.Namespace, token: str) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
     beating = asyncio.create_task(pulse.beat())
-    try:
-        await asyncio.gather(*(one.serve() for one in servers))
-    finally:
-        beating.cancel()
+    beating.add_done_callback(stop)
+    await asyncio.gather(*(one.serve(sockets=[at]) for one, at in zip(servers, sockets, strict=True)))
+    if beating.done():
+        beating.result()
+    beating.cancel()
     return 0
 
 
@@ -100,9 +129,21 @@ def main() -> int:
     options = arguments()
     token = os.environ.get("BROKER_TOKEN", "")
     if not token:
-        sys.stderr.write("BROKER_TOKEN is not set; give the broker a token in the environment\n")
-        return 2
-    return asyncio.run(run(options, token))
+        return refuse("BROKER_TOKEN is not set; give the broker a token in the environment")
+    try:
+        sockets = (listening(options.port), listening(options.control_port))
+    except OSError as error:
+        return refuse(f"Port {options.port} or {options.control_port} cannot be had ({error}); choose free ports")
+    try:
+        pulse = opened_pulse(options)
+    except OSError as error:
+        return refuse(f"The journal in {options.journal} cannot be written: {error}")
+    return asyncio.run(run(pulse, token, sockets))
+
+
+def refuse(sentence: str) -> int:
+    sys.stderr.write(sentence + "\n")
+    return 2
 
 
 if __name__ == "__main__":

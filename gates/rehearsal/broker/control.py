@@ -14,6 +14,7 @@ from .market import Price, money
 from .orders import Rejected, decimal_of, instrument_of, price_of
 from .pulse import Pulse
 
+MAXIMUM_NUMBER = 10**12
 CURRENCIES = ("USD", "EUR", "GBP", "JPY")
 
 
@@ -33,6 +34,7 @@ class Control:
             ("POST", "/accounts", self.accounts),
             ("POST", "/liquidity", self.liquidity),
             ("POST", "/financing", self.financing),
+            ("POST", "/transfers", self.transfers),
             ("POST", "/faults", self.arm),
             ("GET", "/faults", self.faults),
             ("DELETE", "/faults", self.clear),
@@ -103,6 +105,18 @@ class Control:
         booked = self.venue.charge_financing(utc_now(), days=days, only=only)
         return self.door.json(request, {"transactions": booked})
 
+    async def transfers(self, request: Request) -> Response:
+        """{account_id, amount}: a deposit, or with a negative amount a withdrawal."""
+        body = await body_of(request)
+        account = self.venue.accounts.get(str(body.get("account_id")))
+        if account is None:
+            raise Refusal(404, f"There is no account {str(body.get('account_id'))[:64]}")
+        amount = number_of(body.get("amount"), "amount")
+        if amount == 0 or account.balance + amount < 0:
+            raise Refusal(400, "'amount' must not be zero, and no more than the balance can be withdrawn")
+        transaction = self.venue.transfer(account, money(amount), utc_now())
+        return self.door.json(request, {"transaction": transaction}, 201)
+
     async def arm(self, request: Request) -> Response:
         try:
             fault = self.venue.faults.arm(await body_of(request))
@@ -122,10 +136,18 @@ class Control:
 
 def positive(raw: object, name: str, *, zero: bool = False) -> Decimal:
     """A number above zero (or not below it). Raises Refusal."""
+    number = number_of(raw, name)
+    if number < 0 or (number == 0 and not zero):
+        raise Refusal(400, f"'{name}' must be {'zero or more' if zero else 'above zero'}")
+    return number
+
+
+def number_of(raw: object, name: str) -> Decimal:
+    """A number within reason. Raises Refusal."""
     try:
         number = decimal_of(raw, "INVALID")
     except Rejected as refused:
         raise Refusal(400, f"'{name}' must be a number") from refused
-    if number < 0 or (number == 0 and not zero) or number > 10**12:
-        raise Refusal(400, f"'{name}' must be {'zero or more' if zero else 'above zero'}")
+    if abs(number) > MAXIMUM_NUMBER:
+        raise Refusal(400, f"'{name}' must be at most {MAXIMUM_NUMBER}")
     return number

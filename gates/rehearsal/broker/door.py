@@ -111,9 +111,11 @@ async def _hang_up(request: Request) -> None:
 
 async def body_of(request: Request) -> dict[str, Any]:
     """The JSON object in the body, {} where there is no body. Raises Refusal."""
-    raw = await request.body()
-    if len(raw) > MAXIMUM_BODY_BYTES:
-        raise Refusal(413, f"The body is longer than {MAXIMUM_BODY_BYTES} bytes")
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAXIMUM_BODY_BYTES:
+            raise Refusal(413, f"The body is longer than {MAXIMUM_BODY_BYTES} bytes")
     if not raw.strip():
         return {}
     try:

@@ -1,7 +1,8 @@
 """The pulse of the market: takes a price of the feed at every tick, while it runs."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from .door import utc_now
 from .feed import Feed
@@ -17,9 +18,14 @@ class Pulse:
     tick_ms: int
     running: bool = True
     ticks: int = 0
+    financing_hour: int | None = None
+    """Hour of the day (UTC) at whose beginning a day of financing is booked; None books none."""
+
+    now: datetime = field(default_factory=utc_now)
+    """Time of the last tick."""
 
     def open_market(self) -> None:
-        self.venue.take_all(self.feed.opening(utc_now()))
+        self.venue.take_all(self.feed.opening(self.now))
 
     async def beat(self) -> None:
         """Tick until cancelled; a tick that is late does not make the next ones hurry."""
@@ -27,4 +33,16 @@ class Pulse:
             await asyncio.sleep(self.tick_ms / 1000)
             if self.running:
                 self.ticks += 1
-                self.venue.take_all(self.feed.tick(utc_now()))
+                before, now = self.now, utc_now()
+                self.now = now
+                self.venue.take_all(self.feed.tick(now))
+                if is_financing_due(self.financing_hour, before, now):
+                    self.venue.charge_financing(now)
+
+
+def is_financing_due(hour: int | None, before: datetime, now: datetime) -> bool:
+    """Whether the beginning of `hour` lies after `before` and not after `now`."""
+    if hour is None:
+        return False
+    due = now.replace(hour=hour, minute=0, second=0, microsecond=0)
+    return before < due <= now

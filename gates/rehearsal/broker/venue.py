@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from .account import Account, Batch, Transaction, open_account
+from .account import Account, Batch, Transaction, open_account, transfer_funds
 from .candles import Candles
 from .commands import Outcome
 from .faults import Faults
@@ -93,6 +93,13 @@ class Venue:
         result = command(Batch(account, now, self.next_request_id()))
         self.publish(account, before)
         return result
+
+    def transfer(self, account: Account, amount: Decimal, now: datetime) -> Transaction:
+        """Move money into an account, or out of it where `amount` is negative."""
+        before = account.last_id
+        transaction = transfer_funds(account, amount, now)
+        self.publish(account, before)
+        return transaction
 
     def charge_financing(self, now: datetime, *, days: int = 1, only: str | None = None) -> list[Transaction]:
         """Book financing on the open trades of every account, or of one; returns what was booked."""

@@ -1,9 +1,17 @@
 """The broker as a process: tokens, faults, stops and signals over real sockets."""
 
+import json
+import os
+import subprocess
+import sys
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+
+from gates.rehearsal.broker.pulse import is_financing_due
 
 from .conftest import Broker, running_broker
 
@@ -90,3 +98,102 @@ def test_sigterm_ends_the_broker_within_two_seconds() -> None:
     with running_broker("--tick-ms", "50") as broker:
         broker.process.terminate()
         assert broker.process.wait(2) == 0
+
+
+def test_a_stale_lookup_does_not_yet_see_a_new_trade(broker: Broker) -> None:
+    account = broker.fresh_account()
+    trade = buy(broker, account).json()["orderFillTransaction"]["tradeOpened"]["tradeID"]
+    broker.control.post("/faults", json={"kind": "stale_lookup", "age_ms": 60_000})
+    assert broker.v3.get(f"/accounts/{account}/trades/{trade}").json()["errorCode"] == "NO_SUCH_TRADE"
+    assert broker.v3.get(f"/accounts/{account}/openTrades").json()["trades"] == []
+    broker.control.delete("/faults")
+    assert broker.v3.get(f"/accounts/{account}/trades/{trade}").json()["trade"]["id"] == trade
+
+
+def test_a_fault_strikes_only_the_requests_it_names(broker: Broker) -> None:
+    account = broker.fresh_account()
+    broker.control.post("/faults", json={"kind": "refused", "method": "POST", "path": "/orders", "times": 1})
+    assert broker.v3.get(f"/accounts/{account}/summary").status_code == 200
+    assert buy(broker, account).status_code == 503
+    assert buy(broker, account).status_code == 201
+
+
+def test_a_withheld_stop_is_counted_once(broker: Broker) -> None:
+    account = broker.fresh_account()
+    buy(broker, account, stopLossOnFill={"price": "1.09900"})
+    struck = broker.control.get("/faults").json()["struck"].get("withhold_stops", 0)
+    broker.control.post("/faults", json={"kind": "withhold_stops"})
+    for bid, ask in (("1.09800", "1.09812"), ("1.09790", "1.09802")):
+        broker.tick("EUR_USD", bid, ask)
+    assert broker.control.get("/faults").json()["struck"]["withhold_stops"] == struck + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "word"),
+    [
+        ("/faults", {"kind": "fire"}, "Unknown fault kind"),
+        ("/faults", {"kind": "late", "delay_ms": -1}, "delay_ms"),
+        ("/ticks", {"instrument": "EUR_USD", "bid": "1.2", "ask": "1.1"}, "below the ask"),
+        ("/ticks", {"instrument": "EUR_USD", "bid": "1.2"}, "PRICE_INVALID"),
+        ("/feed", {"running": "yes"}, "true or false"),
+        ("/accounts", {"account_id": "a/b"}, "account_id"),
+        ("/accounts", {"account_id": "a", "balance": "lots"}, "must be a number"),
+        ("/liquidity", {"instrument": "EUR_USD", "units": -1}, "zero or more"),
+        ("/financing", {"days": 99}, "days"),
+        ("/transfers", {"account_id": "nobody", "amount": "1"}, "no account"),
+    ],
+)
+def test_a_bad_control_request_is_refused_in_one_sentence(
+    broker: Broker, path: str, body: dict[str, object], word: str
+) -> None:
+    answer = broker.control.post(path, json=body)
+    assert answer.status_code in (400, 404)
+    assert word in answer.json()["errorMessage"]
+
+
+def test_a_deposit_and_a_night_move_the_balance(broker: Broker) -> None:
+    account = broker.fresh_account()
+    buy(broker, account)
+    broker.control.post("/transfers", json={"account_id": account, "amount": "250.5"})
+    booked = broker.control.post("/financing", json={"account_id": account}).json()["transactions"]
+    assert [line["type"] for line in booked] == ["DAILY_FINANCING"]
+    summary = broker.v3.get(f"/accounts/{account}/summary").json()["account"]
+    assert summary["balance"] == booked[0]["accountBalance"] == "100250.4367"
+
+
+def test_the_journal_holds_every_transaction(tmp_path: Path) -> None:
+    with running_broker("--no-feed", "--journal", str(tmp_path)) as broker:
+        account = broker.fresh_account()
+        buy(broker, account)
+        lines = [json.loads(line) for line in (tmp_path / f"{account}.jsonl").read_text("utf-8").splitlines()]
+        since = broker.v3.get(f"/accounts/{account}/transactions/sinceid?id=0").json()["transactions"]
+        assert lines == since
+
+
+def test_the_feed_can_be_stopped_and_started() -> None:
+    with running_broker("--tick-ms", "20") as broker:
+        broker.control.post("/feed", json={"running": False})
+        still = broker.control.get("/health").json()["ticks"]
+        assert broker.control.get("/health").json()["ticks"] == still
+        broker.control.post("/feed", json={"running": True})
+        until = time.monotonic() + 5
+        while broker.control.get("/health").json()["ticks"] <= still:
+            assert time.monotonic() < until
+
+
+def test_a_taken_port_and_a_missing_token_are_one_sentence_and_exit_2(broker: Broker) -> None:
+    command = [sys.executable, "-m", "gates.rehearsal.broker", "--port", str(broker.port), "--control-port", "0"]
+    taken = subprocess.run(
+        command, env={**os.environ, "BROKER_TOKEN": "t"}, capture_output=True, timeout=20, text=True, check=False
+    )
+    assert (taken.returncode, taken.stderr.count("\n")) == (2, 1)
+    assert "choose free ports" in taken.stderr
+    bare = {name: value for name, value in os.environ.items() if name != "BROKER_TOKEN"}
+    assert subprocess.run(command, env=bare, capture_output=True, timeout=20, check=False).returncode == 2
+
+
+def test_financing_is_due_once_at_the_beginning_of_its_hour() -> None:
+    before, at = datetime(2026, 1, 5, 20, 59, 59, tzinfo=UTC), datetime(2026, 1, 5, 21, tzinfo=UTC)
+    assert is_financing_due(21, before, at)
+    assert not is_financing_due(21, at, at + timedelta(seconds=1))
+    assert not is_financing_due(None, before, at)
