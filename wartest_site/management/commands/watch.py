@@ -40,6 +40,7 @@ class Command(BaseCommand):
                 self._ping(url)
             if options["once"]:
                 return
+            connection.close()  # a watch of days holds none
             time.sleep(options["every_s"])
 
     def _ping(self, url: str) -> None:
@@ -56,8 +57,6 @@ def tick_trouble(now: datetime, limit_s: float) -> str | None:
         age_s = last_tick_age_s(now)
     except DatabaseError as error:
         return f"The portal's database does not answer: {str(error).strip().splitlines()[0]}"
-    finally:
-        connection.close()
     if age_s is None:
         return "There was never a tick: start the portal with `uv run manage.py up`."
     if age_s > limit_s:
