@@ -48,7 +48,7 @@ class Database:
                 except BaseException:
                     await self._drop_if_unusable(connection)
                     raise
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
             raise DatabaseUnavailableError(f"the database does not answer: {_one_line(error)}") from error
 
     async def close(self) -> None:

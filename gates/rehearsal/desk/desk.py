@@ -74,6 +74,10 @@ class Desk:
                 self._pulse.trouble = str(reason) or "no answer in time"
                 log.warning("not following the broker: %s", self._pulse.trouble)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except Exception as reason:  # the loop outlives the unforeseen
+                self._pulse.trouble = f"unforeseen {type(reason).__name__}: {reason}"
+                log.exception("not following the broker")
+                pause_s = LONGEST_PAUSE_S
             await asyncio.sleep(pause_s)
 
     async def _poll(self) -> None:
@@ -100,3 +104,5 @@ class Desk:
                 await step()
             except (*OUTAGES, BookingStoppedError, ImpossibleError) as reason:
                 log.warning("skipped: %s", str(reason) or "no answer in time")
+            except Exception:
+                log.exception("skipped")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -91,7 +91,7 @@ async def _update_margin(connection: Connection, position: Row, margin: Decimal,
         idempotency_key=f"{position['position_id']}:after {number}:MARGIN_UPDATED",
         occurred_at=max(asked_at, last or asked_at),
     )
-    await ledger.append_position_event(connection, event, now=max(asked_at, last or asked_at))
+    await ledger.append_position_event(connection, event, now=datetime.now(UTC))
     await connection.execute(
         "UPDATE wartest.positions SET margin_used = %s WHERE position_id = %s",
         (margin, position["position_id"]),

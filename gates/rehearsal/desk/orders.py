@@ -45,6 +45,18 @@ async def record_intent(connection: Connection, account_id: str, intent: Intent,
     return bool(written.rowcount)
 
 
+async def is_closing(connection: Connection, trade_id: str, *, besides: str) -> bool:
+    """Whether an unfinished order other than `besides` closes the trade. A trade close carries no id of ours
+    at the broker, so that two at once could not be told apart.
+    """
+    found = await connection.execute(
+        """SELECT 1 FROM desk.closings JOIN wartest.orders USING (order_id)
+           WHERE broker_trade_id = %s AND order_id <> %s AND status IN ('pending', 'submitted') LIMIT 1""",
+        (trade_id, besides),
+    )
+    return await found.fetchone() is not None
+
+
 async def find_order(connection: Connection, order_id: str) -> Row | None:
     """The order's row, or None."""
     found = await connection.execute("SELECT * FROM wartest.orders WHERE order_id = %s", (order_id,))
@@ -126,7 +138,12 @@ async def _placed(connection: Connection, account_id: str, transaction: Transact
     broker_order_id = str(transaction["id"])
     order_id = await _own_order(connection, account_id, transaction)
     if order_id is None:
-        values = {"units": money(transaction, "units"), "status": "submitted", "at": now, "now": now}
+        values = {
+            "units": money(transaction, "units"),
+            "status": "submitted",
+            "at": moment(transaction["time"]),
+            "now": now,
+        }
         order_type = str(transaction["type"]).removesuffix("_ORDER")
         await _foreign(connection, account_id, transaction, broker_order_id, values | {"type": order_type})
     else:

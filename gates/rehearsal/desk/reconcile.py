@@ -1,7 +1,6 @@
 """Comparing the books with the broker's account at the same transaction, and logging that it was done."""
 
 import logging
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,12 +29,14 @@ async def reconcile(follower: Follower, *, reconciliation_id: str | None = None)
 
     `duration_ms` is the time from asking for the account to the comparison done.
     """
-    started_at, clock = datetime.now(UTC), time.perf_counter()
-    async with follower.level_with() as (account, _), follower.database.transaction() as connection:
+    async with (
+        follower.level_with() as (account, started_at),
+        follower.database.transaction() as connection,
+    ):
         books = await ledger.lock_account(connection, follower.account_id)
         positions = await ledger.open_positions(connection, follower.account_id)
         mismatches = compare(books, positions, account)
-        duration_ms = round((time.perf_counter() - clock) * 1000, 3)
+        duration_ms = round((datetime.now(UTC) - started_at).total_seconds() * 1000, 3)
         result = Reconciliation(reconciliation_id or str(uuid.uuid4()), len(positions), duration_ms, tuple(mismatches))
         await write_valuation(connection, follower.account_id, account)
         await connection.execute(

@@ -83,6 +83,10 @@ class Trader:
 
     async def _record(self, intent: orders.Intent) -> bool:
         async with self.follower.database.transaction() as connection:
+            await ledger.lock_account(connection, self.follower.account_id)
+            trade_id = intent.closes_trade
+            if trade_id and await orders.is_closing(connection, trade_id, besides=intent.order_id):
+                raise ImpossibleError(f"trade {trade_id} is being closed already; wait for that")
             return await orders.record_intent(connection, self.follower.account_id, intent, now=datetime.now(UTC))
 
     async def _send(self, request: Any) -> None:
