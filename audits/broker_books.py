@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.sources import Broker
-from audits.transactions import Record, as_text, exact, moment_of, number_of, required
+from audits.transactions import Record, TransactionUnreadable, as_text, exact, moment_of, number_of, required, whole
 
 Row = tuple[Any, ...]
 
@@ -21,7 +21,7 @@ class BrokerBooks:
     def at(cls, account: Record, broker: Broker, before: "BrokerBooks | None" = None) -> "BrokerBooks":
         """Read the transactions that `before` lacks; what happened after `account` was read is left out."""
         kept = before.transactions if before else ()
-        last = number_of({"id": account.get("lastTransactionID")})
+        last = whole(account, "lastTransactionID")
         since = number_of(kept[-1]) if kept else 0
         new = broker.transactions(since) if since < last or not kept else []
         return cls(account, (*kept, *(record for record in new if number_of(record) <= last)))
@@ -75,7 +75,7 @@ def trade_rows(books: BrokerBooks) -> list[Row]:
             moment_of(str(trade["openTime"])) if trade.get("openTime") else None,
             as_text(trade),
         )
-        for trade in books.account.get("trades", ())
+        for trade in _open_trades(books.account)
     ]
 
 
@@ -90,11 +90,18 @@ def account_rows(books: BrokerBooks) -> list[Row]:
             exact(account, "NAV"),
             exact(account, "unrealizedPL"),
             exact(account, "marginUsed"),
-            int(required(account, "openTradeCount")),
+            whole(account, "openTradeCount"),
             books.last_transaction_id,
             as_text(account),
         )
     ]
+
+
+def _open_trades(account: Record) -> list[Record]:
+    trades = account.get("trades")
+    if not isinstance(trades, list) or not all(isinstance(trade, dict) for trade in trades):
+        raise TransactionUnreadable(f"The account {account.get('id', '?')} has no list of trades.")
+    return trades
 
 
 def _text(record: Record, field: str) -> str | None:

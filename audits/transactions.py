@@ -48,9 +48,12 @@ def exact(record: Record, field: str) -> Decimal | None:
     if isinstance(value, float | bool):
         raise TransactionUnreadable(f"{field} of {record.get('id', '?')} is {value!r}, which is no exact number.")
     try:
-        return Decimal(value)
+        number = Decimal(value)
     except (InvalidOperation, TypeError, ValueError) as error:
         raise TransactionUnreadable(f"{field} of {record.get('id', '?')} is {value!r}, no number.") from error
+    if not number.is_finite():
+        raise TransactionUnreadable(f"{field} of {record.get('id', '?')} is {value!r}, no finite number.")
+    return number
 
 
 def required(record: Record, field: str) -> str:
@@ -61,12 +64,17 @@ def required(record: Record, field: str) -> str:
     return str(value)
 
 
+def whole(record: Record, field: str) -> int:
+    """Return a count of the record; raises TransactionUnreadable where it is missing or no whole number."""
+    text = required(record, field)
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise TransactionUnreadable(f"{field} of {record.get('id', '?')} is {text!r}, no whole number.")
+    return int(text)
+
+
 def number_of(record: Record) -> int:
     """Return the transaction's id as the number by which transactions are ordered."""
-    text = required(record, "id")
-    if not text.isascii() or not text.isdigit():
-        raise TransactionUnreadable(f"The transaction id {text!r} is no whole number.")
-    return int(text)
+    return whole(record, "id")
 
 
 def change_of(record: Record) -> Decimal:

@@ -1,5 +1,6 @@
 """Snapshots: whole or not there, exact or refused, tied or named as untied."""
 
+import gc
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -116,6 +117,29 @@ def test_a_broker_number_that_is_not_exact_is_refused(tmp_path: Path, pl: object
     books.transactions[4]["pl"] = pl
     with pytest.raises(SnapshotUnreadable, match=r"pl|broker_transactions\.pl"):
         take_snapshot(books, BooksBroker(books), tmp_path / "one")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("trades", None), ("openTradeCount", "many"), ("lastTransactionID", None), ("currency", None)],
+)
+def test_an_account_without_what_is_compared_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    books = clean_books()
+    books.account[field] = value
+    with pytest.raises(SnapshotUnreadable, match=field):
+        take_snapshot(books, BooksBroker(books), tmp_path / "one")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_in_postgres_that_is_none_is_refused_by_name(postgres_server: Any, tmp_path: Path) -> None:
+    books = clean_books()
+    books.rows("balance_events")[1]["amount"] = Decimal("NaN")
+    url = postgres_server.create_database("ledger_nan")
+    fill(url, books)
+    with pytest.raises(SnapshotUnreadable, match="event_id b2 is NaN"):
+        take_snapshot(PostgresLedger(url), None, tmp_path / "one")
+    gc.collect()  # what was left open by the refusal must close without a complaint
     assert list(tmp_path.iterdir()) == []
 
 
