@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+COLUMNS = 72  # stretches of time: an hour each in 72 h; a slot longer than a stretch has a cell of its own
 NAME_WIDTH = 108
 PLOT_WIDTH = 880
 ROW_HEIGHT = 24
@@ -93,11 +94,6 @@ def slot_grid(groups: Iterable[SlotGroup], *, start: datetime, end: datetime) ->
     )
     height = len(rows) * ROW_HEIGHT + AXIS_HEIGHT
     return Grid(rows, _ticks(start, end), NAME_WIDTH + PLOT_WIDTH + 8, height)
-
-
-def columns_for(most_slots_per_check: int) -> int:
-    """Return into how many stretches to group: one slot a cell while 72 cells are enough (72 h → an hour each)."""
-    return max(1, min(72, most_slots_per_check))
 
 
 def _row(name: str, index: int, members: Sequence[SlotGroup], span: tuple[datetime, datetime]) -> Row:

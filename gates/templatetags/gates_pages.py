@@ -9,11 +9,11 @@ from django import template
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from gates.models import Alert, Run
-from gates.pages.grid import SlotGroup
+from gates.pages.grid import CELL_HEIGHT, Cell, Row
 from gates.pages.rows import last_tick_at
 
 STALE_TICK = timedelta(seconds=30)
@@ -21,6 +21,12 @@ SHAPES = {"passed": "●", "inconclusive": "◇", "failed": "■", "running": "�
 WORDS = {"waiting": "not yet"}
 
 MOST_TEXT = 4000
+CELL = (
+    '<a id="cell-{row}-{column}" class="{status}" data-row="{row}" data-column="{column}" tabindex="{tab}"'
+    ' href="{address}" aria-label="{words}"><title>{words}</title>'
+    '<rect x="{x}" y="{y}" width="{width}" height="{height}"/>{mark}</a>'
+)
+MARK = '<rect class="mark" x="{}" y="{}" width="5" height="5"/>'
 
 register = template.Library()
 
@@ -116,12 +122,34 @@ def milliseconds(length: timedelta) -> str:
 
 
 @register.simple_tag
-def cell_url(run: Run, group: SlotGroup) -> str:
-    """Lead to the slot itself, or to the list of the slots that one cell stands for."""
-    if group.slot_id is not None:
-        return reverse("gates:slot", args=[group.slot_id])
+def grid_cells(run: Run, row: Row) -> SafeString:
+    """Draw one check's cells, each a link to its slot or to the list of the slots that it stands for.
+
+    Drawn here and not in the template because a page has some 300 of them.
+    """
+    slot_address = reverse("gates:slot", args=[0])
+    list_address = reverse("gates:slots", args=[run.pk])
+    return format_html_join("", CELL, (_cell(cell, slot_address, list_address) for cell in row.cells))
+
+
+def _cell(cell: Cell, slot_address: str, list_address: str) -> dict[str, Any]:
+    group = cell.group
     query = {"check": group.check, "from": group.start.isoformat(), "to": group.end.isoformat()}
-    return f"{reverse('gates:slots', args=[run.pk])}?{urlencode(query)}"
+    return {
+        "row": cell.row,
+        "column": cell.column,
+        "status": group.status,
+        "tab": 0 if cell.row == cell.column == 0 else -1,
+        "address": slot_address.replace("0", str(group.slot_id))
+        if group.slot_id
+        else f"{list_address}?{urlencode(query)}",
+        "words": f"{label(group.check)}, {group.start:%Y-%m-%d %H:%M:%S} to {group.end:%H:%M:%S} UTC: {group.words}",
+        "x": cell.x,
+        "y": cell.y,
+        "width": cell.width,
+        "height": CELL_HEIGHT,
+        "mark": format_html(MARK, cell.mark_x, cell.mark_y) if cell.mark else "",
+    }
 
 
 @register.simple_tag

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
 from gates.pages.curves import Curve, Sample, Trace, figures, thinned
-from gates.pages.grid import SlotGroup, columns_for, slot_grid
+from gates.pages.grid import COLUMNS, SlotGroup, slot_grid
 
 START = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 PAGES = ("dashboard", "runs", "about")
@@ -158,6 +158,25 @@ def test_the_run_page_shows_criteria_cells_findings_and_log(browser: Client, run
         assert f'href="{slot.get_absolute_url()}"' in text
     assert "-0.01" in text
     assert "Cut 5 slots." in text
+
+
+def test_many_slots_share_a_cell_that_leads_to_their_list(browser: Client, run: Run) -> None:
+    cadence = timedelta(seconds=1)
+    Slot.objects.bulk_create(
+        Slot(
+            run=run,
+            check_name="<stops>",
+            window_start=START + n * cadence,
+            window_end=START + (n + 1) * cadence,
+            due_at=START + (n + 1) * cadence,
+            grace_until=START + (n + 2) * cadence,
+        )
+        for n in range(300)
+    )
+    text = browser.get(run.get_absolute_url()).content.decode()
+    assert text.count('id="cell-0-') == COLUMNS
+    assert f"slots/?check=%3Cstops%3E&amp;from={START:%Y-%m-%d}" in text
+    assert "<stops>" not in text
 
 
 def test_a_live_part_is_silent_until_the_cursor_moves(browser: Client, run: Run) -> None:
@@ -310,12 +329,6 @@ def test_cells_lie_in_order_of_time_inside_the_picture() -> None:
     assert row.cells[0].x < row.cells[1].x
     assert row.cells[1].x + row.cells[1].width <= grid.width
     assert grid.ticks[0] == (row.cells[0].x, "0")
-
-
-def test_a_long_run_is_drawn_in_at_most_72_columns() -> None:
-    assert columns_for(4320) == 72
-    assert columns_for(10) == 10
-    assert columns_for(0) == 1
 
 
 def test_thinning_keeps_the_spike() -> None:
