@@ -54,14 +54,16 @@ def bring_up(launch: Launch, say: Callable[[str], None]) -> None:
     with sole_owner(launch.home):
         supervisor = Supervisor(logs=launch.home / "log", cwd=BASE_DIR, say=say)
         with supervisor.catching_signals():
+            check_port(launch.port)
             try:
-                check_port(launch.port)
                 services = _Stack(launch, supervisor, say).start()
                 write_services(launch.home, services)
                 say(f"ready: {services.url}")
                 supervisor.watch()
             except StopRequestedError:
                 pass
+            except OSError as error:
+                raise CannotStartError(f"{launch.home} cannot be used: {error.strerror or error}") from error
             finally:
                 say("stopping")
                 (launch.home / SERVICES_FILE).unlink(missing_ok=True)

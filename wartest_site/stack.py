@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from wartest_site.embedded.children import (
     write_private,
 )
 from wartest_site.environment import BASE_DIR, load
+from wartest_site.premises import check_home
 
 SERVICES_FILE = "services.json"
 READY_LIMIT_S = 90.0
@@ -93,26 +95,41 @@ def background_stack() -> Iterator[Services]:
         _point_at(services)
         yield services
         return
-    home.mkdir(parents=True, exist_ok=True)
+    check_home(home)
     log_file = home / "log" / "up.log"
     log_file.parent.mkdir(exist_ok=True)
-    port = str(free_port())
-    argv = (sys.executable, str(BASE_DIR / "manage.py"), "up", "--no-campaign", "--port", port)
+    write_private(log_file, "")  # private: the first user's password passes through it
+    argv = (sys.executable, str(BASE_DIR / "manage.py"), "up", "--no-campaign", "--port", str(free_port()))
     spec = ProcessSpec(name="up", argv=argv)
-    with log_file.open("wb") as log:
+    with log_file.open("ab") as log:
         process = start_child(spec, log=log, cwd=BASE_DIR)
     try:
-        deadline = time.monotonic() + READY_LIMIT_S
-        while (services := running_stack(home)) is None:
-            if process.poll() is not None:
-                raise CannotStartError(last_lines(log_file, count=1))
-            if time.monotonic() > deadline:
-                raise CannotStartError(f"The stack was not ready within {READY_LIMIT_S:.0f} s: see {log_file}")
-            time.sleep(0.1)
+        services = _wait_for_stack(home, process, log_file)
+        _show_sign_in(services, log_file)
         _point_at(services)
         yield services
     finally:
         stop_child(process, spec.stop_signal, limit_s=STOP_LIMIT_S)
+
+
+def _wait_for_stack(home: Path, process: subprocess.Popen[bytes], log_file: Path) -> Services:
+    deadline = time.monotonic() + READY_LIMIT_S
+    while (services := running_stack(home)) is None:
+        if process.poll() is not None:
+            raise CannotStartError(last_lines(log_file, count=1))
+        if time.monotonic() > deadline:
+            raise CannotStartError(f"The stack was not ready within {READY_LIMIT_S:.0f} s: see {log_file}")
+        time.sleep(0.1)
+    return services
+
+
+def _show_sign_in(services: Services, log_file: Path) -> None:
+    """Say where the portal is, and pass on the first user's password: it is shown once and kept nowhere."""
+    lines = log_file.read_text(errors="replace").splitlines()
+    for line in [line for line in lines if "Sign in as" in line]:
+        sys.stderr.write(f"{line[line.index('Sign in as') :]}\n")
+    sys.stderr.write(f"Live at {services.url}\n")
+    os.truncate(log_file, 0)
 
 
 def _point_at(services: Services) -> None:

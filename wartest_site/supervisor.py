@@ -78,8 +78,7 @@ class Supervisor:
 
     def start(self, spec: ProcessSpec, *, foundation: bool = False) -> Child:
         """Start a child that is kept alive from now on. What others stand on is a foundation: it is stopped last."""
-        self.check()
-        child = Child(spec, self._spawn(spec), time.monotonic(), foundation=foundation)
+        child = Child(spec, self.spawn_once(spec), time.monotonic(), foundation=foundation)
         self.children.append(child)
         return child
 
@@ -89,7 +88,10 @@ class Supervisor:
 
     def spawn_once(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
         self.check()
-        return self._spawn(spec)
+        try:
+            return self._spawn(spec)
+        except CannotStartError as error:
+            raise CannotStartError(f"{spec.name} {error}") from error
 
     def wait_for(self, spec: ProcessSpec, process: subprocess.Popen[bytes], *, limit_s: float) -> None:
         """The second half of `run_once`, for a process that ran beside others."""
@@ -119,12 +121,19 @@ class Supervisor:
                 kill_group(child.process)  # what it left behind may hold its port
                 if now - child.started_at > WELL_AFTER_S:
                     child.pause_s = FIRST_PAUSE_S
-                child.restart_at = now + child.pause_s
-                self.say(f"{child.spec.name} {_how(child.process.returncode)}; again in {child.pause_s:.1f} s")
-                child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+                self._put_off(child, now, _how(child.process.returncode))
             elif child.restart_at is not None and now >= child.restart_at:
-                child.process = self._spawn(child.spec)
-                child.started_at, child.restart_at = now, None
+                try:
+                    child.process = self._spawn(child.spec)
+                except CannotStartError as error:  # a full disk, no more processes: that may pass
+                    self._put_off(child, now, str(error))
+                else:
+                    child.started_at, child.restart_at = now, None
+
+    def _put_off(self, child: Child, now: float, why: str) -> None:
+        child.restart_at = now + child.pause_s
+        self.say(f"{child.spec.name} {why}; again in {child.pause_s:.1f} s")
+        child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
 
     def stop(self) -> None:
         """Ask all that stand on foundations at once, then end them, then the foundations, the last started first.
@@ -149,7 +158,7 @@ class Supervisor:
             with log.open("ab") as file:
                 return start_child(spec, log=file, cwd=self.cwd)
         except OSError as error:
-            raise CannotStartError(f"{spec.name} could not be started: {error.strerror}") from error
+            raise CannotStartError(f"could not be started: {error.strerror}") from error
 
 
 def _how(returncode: int) -> str:

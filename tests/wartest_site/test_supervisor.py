@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -56,6 +57,22 @@ def test_a_dead_child_comes_back_after_pauses_that_grow_and_stay_bounded(supervi
     assert pauses[:3] == pytest.approx([FIRST_PAUSE_S, FIRST_PAUSE_S * 2, FIRST_PAUSE_S * 4])
     assert pauses[-1] == pytest.approx(LONGEST_PAUSE_S)
     assert "fragile ended with code 3; again in 0.5 s" in supervisor.said[0]
+
+
+def test_a_child_that_cannot_be_started_again_is_tried_again_later(supervisor, monkeypatch):
+    child = supervisor.start(python("unlucky", "pass"))
+    child.process.wait(10)
+    supervisor.revive(time.monotonic())
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wartest_site.supervisor.start_child", full)
+        supervisor.revive(child.restart_at)
+    assert supervisor.said[-1] == "unlucky could not be started: No space left on device; again in 1.0 s"
+    supervisor.revive(child.restart_at)
+    assert child.restart_at is None
 
 
 def test_a_child_that_lived_long_starts_again_with_the_first_pause(supervisor):

@@ -3,6 +3,7 @@
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -24,8 +25,9 @@ class Command(BaseCommand):
         started = time.monotonic()
 
         def say(line: str) -> None:
-            self.stdout.write(f"{time.monotonic() - started:5.1f} s  {line}")
-            self.stdout.flush()
+            with suppress(OSError):  # a terminal that was closed must not keep us from stopping our children
+                self.stdout.write(f"{time.monotonic() - started:5.1f} s  {line}")
+                self.stdout.flush()
 
         home = load().wartest_home.resolve()
         try:
