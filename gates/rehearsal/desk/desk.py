@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 LONGEST_PAUSE_S = 2.0
-STOP_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 0.5
 OUTAGES = (BrokerError, DatabaseUnavailableError, TimeoutError, LookupError)
 
 
@@ -47,11 +47,12 @@ class Desk:
         try:
             yield
         finally:
+            await asyncio.gather(*(database.stop() for database in self._databases))
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
-            for part in self._databases:
-                await part.close()
+            for broker in self._brokers:
+                await broker.close()
 
     async def _follow(self) -> None:
         """Sets up, reconciles once, then follows; begins anew after an outage, with growing pauses."""
