@@ -44,7 +44,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--volatility-pips", type=float, default=1.0, help="standard deviation of one tick")
     parser.add_argument("--commission-per-million", type=Decimal, default=Decimal(0))
     parser.add_argument("--financing-hour", type=int, choices=range(24), help="book financing daily at this hour, UTC")
-    parser.add_argument("--journal", type=Path, help="a folder: every transaction is appended to a file of its account")
+    parser.add_argument("--journal", type=Path, help="a folder; a broker started on it again goes on where it ended")
     parser.add_argument("--no-feed", action="store_true", help="prices move by hand only")
     return parser.parse_args(argv)
 
@@ -93,7 +93,8 @@ def opened_pulse(options: argparse.Namespace) -> Pulse:
         financing_hour=options.financing_hour,
     )
     pulse.open_market()
-    venue.open_account(options.account, options.currency, options.balance, utc_now())
+    if options.account not in venue.accounts:
+        venue.open_account(options.account, options.currency, options.balance, utc_now())
     return pulse
 
 

@@ -91,7 +91,7 @@ class Control:
         if body.get("instrument") not in INSTRUMENTS:
             raise Refusal(400, f"'instrument' must be one of {', '.join(INSTRUMENTS)}")
         units = positive(body.get("units"), "units", zero=True)
-        self.venue.market.limit_next_fill(body["instrument"], units.quantize(Decimal(1)))
+        self.venue.limit_next_fill(body["instrument"], units.quantize(Decimal(1)), utc_now())
         return self.door.json(request, {"instrument": body["instrument"], "units": units})
 
     async def financing(self, request: Request) -> Response:
@@ -114,7 +114,7 @@ class Control:
         amount = number_of(body.get("amount"), "amount")
         if amount == 0 or account.balance + amount < 0:
             raise Refusal(400, "'amount' must not be zero, and no more than the balance can be withdrawn")
-        transaction = self.venue.transfer(account, money(amount), utc_now())
+        transaction = self.venue.transfer(account.id, money(amount), utc_now())
         return self.door.json(request, {"transaction": transaction}, 201)
 
     async def arm(self, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """A seeded random walk of prices: the same seed gives the same prices, tick after tick."""
 
 import random
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,9 +16,20 @@ class Feed:
     """Prices of all instruments. `volatility_pips` is the standard deviation of one tick."""
 
     def __init__(self, seed: int, volatility_pips: float) -> None:
+        self._seed = seed
         self._volatility_pips = volatility_pips
-        self._random = {name: random.Random(f"{seed}:{name}") for name in INSTRUMENTS}  # noqa: S311  a replayable market, not a secret
+        self._random = self._dice("")
         self._walked_pips = dict.fromkeys(INSTRUMENTS, 0.0)
+
+    def resume(self, prices: Iterable[Price], beats: int) -> None:
+        """Walk on from `prices`, the outcome of so many `beats`; the same seed and beats give the same sequel."""
+        self._random = self._dice(f":{beats}")
+        for price in prices:
+            spec = INSTRUMENTS[price.instrument]
+            self._walked_pips[spec.name] = float((price.mid - spec.start_mid) / spec.pip)
+
+    def _dice(self, after: str) -> dict[str, random.Random]:
+        return {name: random.Random(f"{self._seed}:{name}{after}") for name in INSTRUMENTS}  # noqa: S311  no secret
 
     def opening(self, now: datetime) -> list[Price]:
         """The price of each instrument before the first tick."""

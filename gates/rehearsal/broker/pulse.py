@@ -25,7 +25,11 @@ class Pulse:
     """Time of the last tick."""
 
     def open_market(self) -> None:
-        self.venue.take_all(self.feed.opening(self.now))
+        """Go on where the journal ends, or begin with the first prices."""
+        if self.venue.restore():
+            self.feed.resume(self.venue.market.prices.values(), self.venue.beats)
+        else:
+            self.venue.take(*self.feed.opening(self.now))
 
     async def beat(self) -> None:
         """Tick until cancelled; a tick that is late does not make the next ones hurry."""
@@ -35,7 +39,7 @@ class Pulse:
                 self.ticks += 1
                 before, now = self.now, utc_now()
                 self.now = now
-                self.venue.take_all(self.feed.tick(now))
+                self.venue.take(*self.feed.tick(now), is_beat=True)
                 if is_financing_due(self.financing_hour, before, now):
                     self.venue.charge_financing(now)
 

@@ -1,12 +1,15 @@
 """The venue: one market, its accounts, its armed faults, and those who listen to its streams."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from .account import Account, Batch, Transaction, open_account, transfer_funds
+from .asks import Ask, answer
 from .candles import Candles
 from .commands import Outcome
 from .faults import Faults
@@ -40,7 +43,11 @@ class Listener:
 
 @dataclass
 class Venue:
-    """All state of the broker. Only the event loop's thread may touch it."""
+    """All state of the broker. Only the event loop's thread may touch it.
+
+    Whatever changes it is an event (plain JSON) that goes to the journal first and is then applied; faults and
+    listeners are not part of the state.
+    """
 
     market: Market = field(default_factory=Market)
     candles: Candles = field(default_factory=Candles)
@@ -49,32 +56,98 @@ class Venue:
     listeners: set[Listener] = field(default_factory=set)
     commission_per_million: Decimal = Decimal(0)
     journal: Journal | None = None
+    beats: int = 0
+    """Ticks of the feed since the beginning of the journal."""
     _withheld: set[tuple[str, int]] = field(default_factory=set)
     _requests: int = 0
 
+    def restore(self) -> bool:
+        """Play the journal; whether there was anything in it."""
+        found = False
+        for event in self.journal.lines() if self.journal else ():
+            self._apply(event)
+            found = True
+        return found
+
     def open_account(self, account_id: str, currency: str, balance: Decimal, now: datetime) -> Account:
         """Create an account, or start it afresh."""
-        account = Account(account_id, currency, self.market, now, commission_per_million=self.commission_per_million)
-        open_account(account, balance)
-        self.accounts[account_id] = account
-        if self.journal:
-            self.journal.start(account_id)
-        self.publish(account, 0)
-        return account
+        self._happens("open", now, account=account_id, currency=currency, balance=str(balance))
+        return self.accounts[account_id]
 
-    def take(self, price: Price) -> None:
-        """A new price: it is seen by the candles, the streams and every account's orders."""
+    def take(self, *prices: Price, is_beat: bool = False) -> None:
+        """New prices of one time: seen by the candles, the streams and every account's orders."""
+        rows = [[price.instrument, str(price.bid), str(price.ask)] for price in prices]
+        withhold = self.faults.find("withhold_stops") is not None
+        self._happens("prices", prices[0].time, rows=rows, withhold=withhold, beat=is_beat)
+
+    def carry_out(self, account_id: str, ask: Ask, now: datetime) -> Outcome:
+        """Let a client's request change an account, and tell the streams what it caused."""
+        told = {"name": ask.name, "specifier": ask.specifier, "body": ask.body}
+        done: Outcome = self._happens("ask", now, account=account_id, request=self.next_request_id(), **told)
+        return done
+
+    def transfer(self, account_id: str, amount: Decimal, now: datetime) -> Transaction:
+        """Move money into an account, or out of it where `amount` is negative."""
+        self._happens("transfer", now, account=account_id, amount=str(amount))
+        return self.accounts[account_id].transactions[-1]
+
+    def limit_next_fill(self, instrument: str, units: Decimal, now: datetime) -> None:
+        """At most `units` can be dealt by the next fill of `instrument`."""
+        self._happens("limit", now, instrument=instrument, units=str(units))
+
+    def charge_financing(self, now: datetime, *, days: int = 1, only: str | None = None) -> list[Transaction]:
+        """Book financing on the open trades of every account, or of one; returns what was booked."""
+        booked: list[Transaction] = self._happens("financing", now, days=days, only=only)
+        return booked
+
+    def next_request_id(self) -> str:
+        self._requests += 1
+        return str(70_000_000_000_000_000 + self._requests)
+
+    def _happens(self, what: str, now: datetime, **fields: Any) -> Any:
+        event = {"do": what, "at": now.isoformat(), **fields}
+        if self.journal:
+            self.journal.append(event)
+        return self._apply(event)
+
+    def _apply(self, event: dict[str, Any]) -> Any:
+        """Change the state as an event says, now or when the journal is played."""
+        now = datetime.fromisoformat(event["at"])
+        match event["do"]:
+            case "open":
+                self._open(event, now)
+            case "prices":
+                self.beats += event["beat"]
+                for name, bid, ask in event["rows"]:
+                    self._take(Price(name, Decimal(bid), Decimal(ask), now), withhold=event["withhold"])
+            case "ask":
+                return self._answer(event, now)
+            case "transfer":
+                with self._published(self.accounts[event["account"]]) as account:
+                    transfer_funds(account, Decimal(event["amount"]), now)
+            case "limit":
+                self.market.limit_next_fill(event["instrument"], Decimal(event["units"]))
+            case "financing":
+                return self._charge(event, now)
+        return None
+
+    def _open(self, event: dict[str, Any], now: datetime) -> None:
+        account = Account(event["account"], event["currency"], self.market, now)
+        account.commission_per_million = self.commission_per_million
+        self.accounts[account.id] = account
+        with self._published(account):
+            open_account(account, Decimal(event["balance"]))
+
+    def _take(self, price: Price, *, withhold: bool) -> None:
         self.market.take(price)
         self.candles.take(price)
         for listener in self.listeners:
             if price.instrument in listener.instruments:
                 listener.tell(price)
-        withheld = self.faults.find("withhold_stops") is not None
         for account in self.accounts.values():
-            before = account.last_id
-            for order in tick(account, price, withhold_stops=withheld):
-                self._withhold(account, order)
-            self.publish(account, before)
+            with self._published(account):
+                for order in tick(account, price, withhold_stops=withhold):
+                    self._withhold(account, order)
 
     def _withhold(self, account: Account, order: Order) -> None:
         """Count the first touch of each order that a fault keeps from being executed."""
@@ -83,44 +156,25 @@ class Venue:
             self._withheld.add(key)
             self.faults.strike("withhold_stops")
 
-    def take_all(self, prices: Iterable[Price]) -> None:
-        for price in prices:
-            self.take(price)
+    def _answer(self, event: dict[str, Any], now: datetime) -> Outcome:
+        with self._published(self.accounts[event["account"]]) as account:
+            ask = Ask(event["name"], event["specifier"], event["body"])
+            return answer(Batch(account, now, event["request"]), ask)
 
-    def carry_out(self, account: Account, now: datetime, command: Callable[[Batch], Outcome]) -> Outcome:
-        """Let a command change an account, and tell the streams what it caused."""
-        before = account.last_id
-        result = command(Batch(account, now, self.next_request_id()))
-        self.publish(account, before)
-        return result
-
-    def transfer(self, account: Account, amount: Decimal, now: datetime) -> Transaction:
-        """Move money into an account, or out of it where `amount` is negative."""
-        before = account.last_id
-        transaction = transfer_funds(account, amount, now)
-        self.publish(account, before)
-        return transaction
-
-    def charge_financing(self, now: datetime, *, days: int = 1, only: str | None = None) -> list[Transaction]:
-        """Book financing on the open trades of every account, or of one; returns what was booked."""
+    def _charge(self, event: dict[str, Any], now: datetime) -> list[Transaction]:
         booked = []
         for account in self.accounts.values():
-            if only in (None, account.id):
-                before = account.last_id
-                booked.append(charge_financing(Batch(account, now), days))
-                self.publish(account, before)
+            if event["only"] in (None, account.id):
+                with self._published(account):
+                    booked.append(charge_financing(Batch(account, now), event["days"]))
         return [transaction for transaction in booked if transaction is not None]
 
-    def publish(self, account: Account, before: int) -> None:
-        """Put the transactions after number `before` in the journal, and tell the streams."""
-        new = account.transactions[before:]
-        if new and self.journal:
-            self.journal.append(account.id, new)
-        for transaction in new:
+    @contextmanager
+    def _published(self, account: Account) -> Iterator[Account]:
+        """Tell the streams the transactions that are made inside."""
+        before = account.last_id
+        yield account
+        for transaction in account.transactions[before:]:
             for listener in self.listeners:
                 if listener.account_id == account.id:
                     listener.tell(transaction)
-
-    def next_request_id(self) -> str:
-        self._requests += 1
-        return str(70_000_000_000_000_000 + self._requests)

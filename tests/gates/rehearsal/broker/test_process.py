@@ -1,6 +1,5 @@
 """The broker as a process: tokens, faults, stops and signals over real sockets."""
 
-import json
 import os
 import subprocess
 import sys
@@ -161,13 +160,40 @@ def test_a_deposit_and_a_night_move_the_balance(broker: Broker) -> None:
     assert summary["balance"] == booked[0]["accountBalance"] == "100250.4367"
 
 
-def test_the_journal_holds_every_transaction(tmp_path: Path) -> None:
-    with running_broker("--no-feed", "--journal", str(tmp_path)) as broker:
+def test_a_killed_broker_goes_on_where_its_journal_ends(tmp_path: Path) -> None:
+    def books(broker: Broker, account: str) -> list[object]:
+        paths = ("/transactions/sinceid?id=0", "", "/orders?state=ALL")
+        candles = broker.v3.get("/instruments/EUR_USD/candles?price=MBA").json()["candles"]
+        for candle in candles:
+            del candle["complete"]  # the clock goes on
+        return [candles, *(broker.v3.get(f"/accounts/{account}{path}").json() for path in paths)]
+
+    options = ("--no-feed", "--journal", str(tmp_path), "--commission-per-million", "30")
+    with running_broker(*options) as broker:
         account = broker.fresh_account()
-        buy(broker, account)
-        lines = [json.loads(line) for line in (tmp_path / f"{account}.jsonl").read_text("utf-8").splitlines()]
-        since = broker.v3.get(f"/accounts/{account}/transactions/sinceid?id=0").json()["transactions"]
-        assert lines == since
+        buy(broker, account, trailingStopLossOnFill={"distance": "0.00100"})
+        broker.tick("EUR_USD", "1.10100", "1.10112")
+        buy(broker, account, stopLossOnFill={"price": "1.09000"})
+        assert broker.v3.put(f"/accounts/{account}/trades/999/close").status_code == 404
+        broker.control.post("/financing")
+        before = books(broker, account)
+        broker.process.kill()
+        broker.process.wait(5)
+    with (tmp_path / "journal.jsonl").open("a") as journal:
+        journal.write('{"do":"half a li')
+    for _ in range(2):
+        with running_broker(*options) as broker:
+            assert books(broker, account) == before
+
+
+def test_a_journal_belongs_to_one_broker_at_a_time(tmp_path: Path) -> None:
+    with running_broker("--journal", str(tmp_path)):
+        command = [sys.executable, "-m", "gates.rehearsal.broker", "--port", "0", "--control-port", "0"]
+        command += ["--journal", str(tmp_path)]
+        environment = {**os.environ, "BROKER_TOKEN": "t"}
+        second = subprocess.run(command, env=environment, capture_output=True, timeout=20, text=True, check=False)
+    assert second.returncode == 2
+    assert "journal" in second.stderr
 
 
 def test_the_feed_can_be_stopped_and_started() -> None:
