@@ -1,6 +1,7 @@
 """The pages. Login is asked for by middleware; only `/healthz` answers without."""
 
 import platform
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
+from gates import commands
 from gates.models import Beat, Campaign, Finding, Report, Run, Slot
 from gates.pages import rows, twins
 from gates.pages.curves import figures
@@ -68,7 +70,7 @@ def run(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
         return JsonResponse(
             {
                 **twins.run_twin(context["run"]),
-                "criteria": context["run"].criteria,
+                "criteria": context["criteria"],
                 "slots": twins.counts_twin(context["counts"]),
                 "findings": [twins.group_twin(group) for group in context["finding_groups"]],
                 "alerts": [twins.alert_twin(alert) for alert in context["alerts"]],
@@ -214,6 +216,7 @@ def _run(row: Run, now: datetime) -> dict[str, Any]:
         "counts": rows.slot_counts(row, now),
         "elapsed": _elapsed(row, now),
         "planned": row.planned_end - row.planned_start,
+        "criteria": [asdict(line) for line in commands.criteria_of(row)] if row.is_open else row.criteria,
         "grid": slot_grid(groups, start=row.planned_start, end=row.planned_end),
         "finding_groups": rows.finding_groups(findings),
         "finding_count": findings.count(),

@@ -126,7 +126,7 @@ def _ticks(start: datetime, end: datetime) -> tuple[tuple[float, str], ...]:
 def _elapsed(seconds: int) -> str:
     if seconds == 0:
         return "0"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    for size, unit in ((3600, "h"), (60, "min")):
         if seconds % size == 0:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"

@@ -64,7 +64,7 @@ def duration(length: timedelta | None) -> str:
     if length is None:
         return "–"
     seconds = int(abs(length.total_seconds()))
-    if seconds >= 86400:
+    if seconds >= 100 * 3600:
         return f"{seconds // 86400} d {seconds % 86400 // 3600:02d} h"
     if seconds >= 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
@@ -109,6 +109,11 @@ def value(measured: Any) -> SafeString | str:
         text = json.dumps(measured, indent=1, ensure_ascii=False)
         return format_html("<pre>{}</pre>", text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " …")
     return "–" if measured in (None, "") else str(measured)
+
+
+@register.filter
+def thousands(count: int) -> str:
+    return f"{count:,}"
 
 
 @register.filter

@@ -62,7 +62,7 @@
   function words(ms) {
     const s = Math.max(0, Math.floor(ms / 1000));
     const two = (n) => String(n).padStart(2, "0");
-    if (s >= 86400) return `${Math.floor(s / 86400)} d ${two(Math.floor((s % 86400) / 3600))} h`;
+    if (s >= 360000) return `${Math.floor(s / 86400)} d ${two(Math.floor((s % 86400) / 3600))} h`;
     if (s >= 3600) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
     return s >= 60 ? `${Math.floor(s / 60)} min ${two(s % 60)} s` : `${s} s`;
   }
