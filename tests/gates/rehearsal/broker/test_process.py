@@ -223,3 +223,12 @@ def test_financing_is_due_once_at_the_beginning_of_its_hour() -> None:
     assert is_financing_due(21, before, at)
     assert not is_financing_due(21, at, at + timedelta(seconds=1))
     assert not is_financing_due(None, before, at)
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_first_half(broker: Broker) -> None:
+    def seconds() -> float:
+        began = time.perf_counter()
+        broker.v3.get("/accounts")
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(20)) < 0.03
