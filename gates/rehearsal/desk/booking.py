@@ -14,6 +14,7 @@ from typing import Any
 Transaction = Mapping[str, Any]
 
 ZERO = Decimal(0)
+RATE_STEP = Decimal("0.000000000001")  # of a rate the broker did not name
 CASH_TYPES = {"TRANSFER_FUNDS", "DAILY_FINANCING", "DIVIDEND_ADJUSTMENT", "ORDER_FILL"}
 MONEY_SIGNS = {
     "pl": 1,
@@ -183,7 +184,7 @@ def conversion_rate(fill: Transaction, *, currency: str, price: Decimal, pnl: De
     if quote == currency:
         return Decimal(1)
     if base == currency and price:
-        return 1 / price
+        return (1 / price).quantize(RATE_STEP)
     return None
 
 

@@ -21,9 +21,15 @@ DEFAULT_UNITS = Decimal(1000)
 
 
 async def open_position(trader: Trader, ask: Ask) -> dict[str, Any]:
-    """Opens `units` (signed, 1000) of `instrument` (EUR_USD)."""
+    """Opens `units` (signed, 1000) of `instrument` (EUR_USD), with `time_in_force` FOK or IOC."""
     instrument = str(ask.get("instrument", "EUR_USD"))
-    return _finished(await trader.open_position(instrument, _units(ask, DEFAULT_UNITS), key=_key(ask)))
+    order = await trader.open_position(
+        instrument,
+        _units(ask, DEFAULT_UNITS),
+        time_in_force=str(ask.get("time_in_force", "FOK")),
+        key=_key(ask),
+    )
+    return _finished(order)
 
 
 async def close_position(trader: Trader, ask: Ask) -> dict[str, Any]:

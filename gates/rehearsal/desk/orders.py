@@ -21,6 +21,7 @@ class Intent:
     units: Decimal
     position_id: str | None = None
     closes_trade: str | None = None
+    time_in_force: str = "FOK"
 
 
 async def record_intent(connection: Connection, account_id: str, intent: Intent, *, now: datetime) -> bool:

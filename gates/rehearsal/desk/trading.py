@@ -17,6 +17,7 @@ from gates.rehearsal.desk.following import DOUBT_S, Follower
 log = logging.getLogger(__name__)
 
 PIPS = {"EUR_USD": Decimal("0.0001"), "GBP_USD": Decimal("0.0001"), "USD_JPY": Decimal("0.01")}
+TIMES_IN_FORCE = ("FOK", "IOC")
 OUTCOME_TIMEOUT_S = DOUBT_S + 6
 OUTCOME_PAUSE_S = 0.1
 SMALLEST, LARGEST = 100, 2000  # units of a position opened at random
@@ -46,8 +47,12 @@ class Trader:
         """Where the orders go."""
         return self.follower.broker
 
-    async def open_position(self, instrument: str, units: Decimal, *, key: str | None = None) -> Row:
+    async def open_position(
+        self, instrument: str, units: Decimal, *, time_in_force: str = "FOK", key: str | None = None
+    ) -> Row:
         """Opens a position of signed units with stop loss and take profit; the finished order's row.
+
+        FOK wants all units or none; IOC takes what the market has, and the order may end partially filled.
 
         With a `key` used before, nothing is sent and that order's outcome is awaited instead.
         """
@@ -55,8 +60,10 @@ class Trader:
             raise ImpossibleError(f"instrument {instrument!r} is not traded here; choose of {', '.join(PIPS)}")
         if not units:
             raise ImpossibleError("units is zero; ask for a number of units, negative to sell")
+        if time_in_force not in TIMES_IN_FORCE:
+            raise ImpossibleError(f"time_in_force is {time_in_force!r}; choose of {', '.join(TIMES_IN_FORCE)}")
         quote = await self.broker.quote(instrument)
-        intent = orders.Intent(key or str(uuid.uuid4()), instrument, units)
+        intent = orders.Intent(key or str(uuid.uuid4()), instrument, units, time_in_force=time_in_force)
         if await self._record(intent):
             order = market_order(intent, quote, self.protection)
             await self._send(self.broker.place(order))
@@ -110,7 +117,7 @@ class Trader:
 
 
 def market_order(intent: orders.Intent, quote: Quote, protection: Protection) -> dict[str, Any]:
-    """The order as OANDA wants it: fill or kill, both stops on it, the intent's id on order and trade."""
+    """The order as OANDA wants it: both stops on it, the intent's id on order and trade."""
     pip = PIPS[intent.instrument]
     step = pip / 10
     side = 1 if intent.units > 0 else -1
@@ -121,7 +128,7 @@ def market_order(intent: orders.Intent, quote: Quote, protection: Protection) ->
         "type": "MARKET",
         "instrument": intent.instrument,
         "units": str(intent.units),
-        "timeInForce": "FOK",
+        "timeInForce": intent.time_in_force,
         "positionFill": "OPEN_ONLY",
         "stopLossOnFill": {"price": str(stop.quantize(step)), "timeInForce": "GTC"},
         "takeProfitOnFill": {"price": str(target.quantize(step)), "timeInForce": "GTC"},
