@@ -109,6 +109,10 @@ class Follower:
             async with self.database.transaction() as connection:
                 self.cursor = await ledger.lock_cursor(connection, self.account_id)
         page = await self.broker.transactions_since(self.cursor)
+        if page.last_transaction_id < self.cursor:
+            raise BrokerUnavailableError(
+                f"the broker's last transaction is {page.last_transaction_id}, the last in the books {self.cursor}"
+            )
         for transaction in page.transactions:
             transaction_id = int(transaction["id"])
             if transaction_id > self.cursor + 1:
