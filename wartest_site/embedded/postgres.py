@@ -120,7 +120,7 @@ def prepare_postgres(home: Path, *, port: int, durable: bool = True) -> Postgres
     if not data.exists():
         password = secrets.token_urlsafe(24)
         write_private(password_file, password)
-        _initdb(home, password)
+        _initdb(home, password, durable=durable)
     elif not password_file.exists():
         raise CannotStartError(f"{password_file} is missing: restore it, or remove {home} to start anew")
     _give_way(data)
@@ -145,7 +145,7 @@ def running_postgres(home: Path, *, durable: bool = True) -> Iterator[PostgresSe
         stop_child(process, spec.stop_signal, limit_s=STOP_LIMIT_S)
 
 
-def _initdb(home: Path, password: str) -> None:
+def _initdb(home: Path, password: str, *, durable: bool) -> None:
     new, user = home / "data.new", _system_user()
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
@@ -158,7 +158,8 @@ def _initdb(home: Path, password: str) -> None:
     _give_way(BINARIES / "initdb")
     argv = [
         *(str(BINARIES / "initdb"), "-D", str(new), "-U", SUPERUSER, "-E", "UTF8"),
-        *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions", "--no-sync"),
+        *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"),
+        *(() if durable else ("--no-sync",)),
         *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
         *("-c", "timezone=UTC", "-c", "log_timezone=UTC"),
     ]
@@ -180,7 +181,6 @@ def _initdb(home: Path, password: str) -> None:
         raise CannotStartError(f"PostgreSQL could not make its data directory in {home}: {said}") from error
     finally:
         password_file.unlink(missing_ok=True)
-    os.sync()
     new.rename(home / "data")
 
 
