@@ -208,15 +208,16 @@ def _dashboard(now: datetime) -> dict[str, Any]:
 def _run(row: Run, now: datetime) -> dict[str, Any]:
     groups = rows.slot_groups(row)
     findings = row.findings.all()
+    counts = rows.slot_counts(row, now)
     return {
         "now": now,
         "run": row,
         "campaign": row.campaign,
         "status": rows.status_of(row),
-        "counts": rows.slot_counts(row, now),
+        "counts": counts,
         "elapsed": _elapsed(row, now),
         "planned": row.planned_end - row.planned_start,
-        "criteria": [asdict(line) for line in commands.criteria_of(row)] if row.is_open else row.criteria,
+        "criteria": rows.standing(_criteria_now(row), counts) if row.is_open else row.criteria,
         "grid": slot_grid(groups, start=row.planned_start, end=row.planned_end),
         "finding_groups": rows.finding_groups(findings),
         "finding_count": findings.count(),
@@ -226,6 +227,11 @@ def _run(row: Run, now: datetime) -> dict[str, Any]:
         "report": Report.objects.filter(run=row).first(),
         "curves": RUN_CURVES,
     }
+
+
+def _criteria_now(row: Run) -> list[dict[str, Any]]:
+    """Judge an open run as its closing would, so that page and verdict never differ."""
+    return [asdict(line) for line in commands.criteria_of(row)]
 
 
 def _elapsed(row: Run, now: datetime) -> Any:

@@ -139,6 +139,17 @@ def _why_shut(number: int, before: list[GateStep]) -> str:
     return "Open." if number < 4 else "Opens when gates 1 to 3 are signed off."
 
 
+def standing(criteria: list[dict[str, Any]], counts: SlotCounts) -> list[dict[str, Any]]:
+    """Return the criteria of a run that goes on: what is only waiting is `running`, not yet inconclusive.
+
+    Once a slot is inconclusive its word stays; a failure stays in any case.
+    """
+    if counts.inconclusive:
+        return criteria
+    waiting = {"verdict": "running", "reason": ""}
+    return [line | waiting if line["verdict"] == "inconclusive" else line for line in criteria]
+
+
 def open_alerts(run: Run | None = None) -> QuerySet[Alert]:
     """Alerts not resolved, least time left first."""
     alerts = Alert.objects.exclude(state=Alert.State.RESOLVED).select_related("target", "run")

@@ -21,6 +21,7 @@ SHAPES = {"passed": "●", "inconclusive": "◇", "failed": "■", "running": "�
 WORDS = {"waiting": "not yet"}
 
 MOST_TEXT = 4000
+MOST_ROWS = 100
 CELL = (
     '<a id="cell-{row}-{column}" class="{status}" data-row="{row}" data-column="{column}" tabindex="{tab}"'
     ' href="{address}" aria-label="{words}"><title>{words}</title>'
@@ -104,11 +105,28 @@ def label(name: Any) -> str:
 
 @register.simple_tag
 def value(measured: Any) -> SafeString | str:
-    """Write a measured value; a list or an object as a small block, cut where it would flood the page."""
-    if isinstance(measured, list | dict):
-        text = json.dumps(measured, indent=1, ensure_ascii=False)
-        return format_html("<pre>{}</pre>", text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + " …")
+    """Write a measured value: rows as a table, a list on one line, an object as a block; cut where it would flood."""
+    if isinstance(measured, list) and measured and all(isinstance(row, dict) for row in measured):
+        return _table(measured[:MOST_ROWS])
+    if isinstance(measured, list):
+        return ", ".join(str(one) for one in measured)[:MOST_TEXT] or "–"
+    if isinstance(measured, dict):
+        return format_html("<pre>{}</pre>", json.dumps(measured, indent=1, ensure_ascii=False)[:MOST_TEXT])
     return "–" if measured in (None, "") else str(measured)
+
+
+def _table(rows: list[dict[str, Any]]) -> SafeString:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    heads = format_html_join("", "<th>{}</th>", ((label(name),) for name in names))
+    lines = (format_html_join("", "<td>{}</td>", ((_cell_text(row.get(name)),) for name in names)) for row in rows)
+    body = format_html_join("", "<tr>{}</tr>", ((line,) for line in lines))
+    return format_html(
+        '<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>', heads, body
+    )
+
+
+def _cell_text(measured: Any) -> SafeString | str:
+    return status(measured) if measured in SHAPES else label("–" if measured is None else measured)
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """The pages: who may see them, what they show, and when a live part has nothing new."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from django.urls import reverse
 from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
 from gates.pages.curves import Curve, Sample, Trace, figures, thinned
 from gates.pages.grid import COLUMNS, SlotGroup, slot_grid
+from gates.pages.rows import SlotCounts, standing
+from gates.templatetags.gates_pages import value
 
 START = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 PAGES = ("dashboard", "runs", "about")
@@ -159,6 +162,23 @@ def test_the_run_page_shows_criteria_cells_findings_and_log(browser: Client, run
         assert f'href="{slot.get_absolute_url()}"' in text
     assert "-0.01" in text
     assert "Cut 5 slots." in text
+
+
+def test_criteria_of_a_run_that_goes_on_wait_until_something_is_inconclusive() -> None:
+    criteria = [{"verdict": "inconclusive", "reason": "83 missing"}, {"verdict": "failed", "reason": "one critical"}]
+    clean = SlotCounts(planned=9, due=3, passed=2, failed=1, inconclusive=0, holes=0)
+    assert [line["verdict"] for line in standing(criteria, clean)] == ["running", "failed"]
+    assert standing(criteria, replace(clean, inconclusive=1, holes=1)) == criteria
+
+
+def test_measured_rows_become_a_table_and_are_escaped() -> None:
+    table = value([{"name": "balance_row", "verdict": "passed", "rows": 16}, {"name": "<b>", "verdict": None}])
+    assert "<td>balance row</td>" in table
+    assert "● passed" not in table
+    assert 'class="status passed"' in table
+    assert "&lt;b&gt;" in table
+    assert value([0.5, 1.5]) == "0.5, 1.5"
+    assert value([]) == value("") == "–"
 
 
 def test_many_slots_share_a_cell_that_leads_to_their_list(browser: Client, run: Run) -> None:
