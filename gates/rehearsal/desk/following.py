@@ -80,7 +80,8 @@ class Follower:
             await self._catch_up()
             async with self.database.transaction() as connection:
                 count = await orders.give_up_pending(connection, self.account_id, before=before, now=datetime.now(UTC))
-        log.warning("gave up %d order intents the broker never saw", count)
+        if count:
+            log.warning("gave up %d order intents the broker never saw", count)
 
     async def value_account(self) -> None:
         """Takes equity and margin from the broker, at the transaction the books end with."""

@@ -76,6 +76,15 @@ async def give_up_pending(connection: Connection, account_id: str, *, before: da
     return cancelled.rowcount
 
 
+async def reject_pending(connection: Connection, order_id: str, *, now: datetime) -> None:
+    """Ends an intent the broker refused and keeps no transaction of."""
+    await connection.execute(
+        """UPDATE wartest.orders SET status = 'rejected', updated_at = %s
+           WHERE order_id = %s AND status = 'pending'""",
+        (now, order_id),
+    )
+
+
 async def has_pending(connection: Connection, account_id: str, *, before: datetime) -> bool:
     """Whether intents older than `before` are still in doubt."""
     found = await connection.execute(
@@ -172,8 +181,8 @@ async def _own_order(connection: Connection, account_id: str, transaction: Trans
         found = await connection.execute(
             """SELECT order_id FROM wartest.orders JOIN desk.closings USING (order_id)
                WHERE account_id = %s AND broker_trade_id = %s AND broker_order_id IS NULL
-                 AND status IN ('pending', 'cancelled') AND created_at > %s
-               ORDER BY status DESC, created_at DESC LIMIT 1""",
+                 AND status IN ('pending', 'cancelled', 'rejected') AND created_at > %s
+               ORDER BY status = 'pending' DESC, created_at DESC LIMIT 1""",
             (account_id, str(trade_id), _moment_floor(transaction)),
         )
     elif client_id is not None:

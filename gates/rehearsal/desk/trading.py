@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import uuid
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,7 +67,7 @@ class Trader:
         intent = orders.Intent(key or str(uuid.uuid4()), instrument, units, time_in_force=time_in_force)
         if await self._record(intent):
             order = market_order(intent, quote, self.protection)
-            await self._send(self.broker.place(order))
+            await self._send(intent.order_id, self.broker.place(order))
         return await self._outcome(intent.order_id)
 
     async def close_position(self, position: Row, *, units: Decimal | None = None, key: str | None = None) -> Row:
@@ -80,7 +81,8 @@ class Trader:
             key or str(uuid.uuid4()), position["instrument"], sign * size, position["position_id"], trade_id
         )
         if await self._record(intent):
-            await self._send(self.broker.close_trade(trade_id, units="ALL" if units is None else str(units)))
+            request = self.broker.close_trade(trade_id, units="ALL" if units is None else str(units))
+            await self._send(intent.order_id, request)
         return await self._outcome(intent.order_id)
 
     async def open_positions(self) -> list[Row]:
@@ -96,12 +98,19 @@ class Trader:
                 raise ImpossibleError(f"trade {trade_id} is being closed already; wait for that")
             return await orders.record_intent(connection, self.follower.account_id, intent, now=datetime.now(UTC))
 
-    async def _send(self, request: Any) -> None:
-        """Sends once. Whatever the answer, or none: the transactions tell the outcome."""
+    async def _send(self, order_id: str, request: Awaitable[dict[str, Any]]) -> None:
+        """Sends once. Whatever the answer, or none, the transactions tell the outcome; only an order that the
+        broker refused without a transaction is ended here.
+        """
         try:
             await request
-        except (BrokerRefusedError, BrokerUnavailableError) as doubt:
+        except BrokerUnavailableError as doubt:
             log.warning("order sent, now looked up: %s", doubt)
+        except BrokerRefusedError as refusal:
+            log.warning("order refused: %s", refusal)
+            await self.follower.catch_up()
+            async with self.follower.database.transaction() as connection:
+                await orders.reject_pending(connection, order_id, now=datetime.now(UTC))
 
     async def _outcome(self, order_id: str) -> Row:
         """Waits until the order is finished. Raises BrokerUnavailableError while it still is in doubt."""

@@ -123,3 +123,14 @@ def test_the_funding_is_the_first_balance_event(desk_database_url, quiet_broker)
         wait_until(desk.is_well, what="the desk is well")
     (account,) = rows(desk_database_url, "SELECT * FROM wartest.accounts")
     assert (account["account_id"], account["opening_balance"], account["balance"]) == (ACCOUNT, 0, 100000)
+
+
+def test_a_close_the_broker_refuses_is_rejected_at_once(desk_database_url, quiet_broker):
+    with running_desk(desk_database_url, quiet_broker.url, "--no-trading") as desk:
+        wait_until(desk.is_well, what="the desk is well")
+        refusal = {"kind": "refused", "status": 404, "method": "PUT", "times": 1}
+        desk.ask("open")
+        quiet_broker.control("POST", "/faults", refusal)
+        assert desk.ask("close").json()["status"] == "rejected"
+        assert desk.ask("close").json()["status"] == "filled"
+    assert_books_are_exact(desk_database_url, quiet_broker)
