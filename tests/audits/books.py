@@ -34,6 +34,7 @@ class Books:
     transactions: list[Row]
     account: Row
     reads: int = field(default=0)
+    moment_type: "type[BooksMoment] | None" = None
 
     def rows(self, relation: str) -> list[Row]:
         return self.ledger[relation]
@@ -44,7 +45,7 @@ class Books:
     @contextmanager
     def at_one_moment(self, relations: Sequence[Relation]) -> Iterator["BooksMoment"]:
         self.reads += 1
-        yield BooksMoment(deepcopy(self.ledger), at(self.reads))
+        yield (self.moment_type or BooksMoment)(deepcopy(self.ledger), at(self.reads))
 
 
 @dataclass

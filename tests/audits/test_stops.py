@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from audits.checks.stops import CLOSED_BEYOND, LATE, NOT_EXECUTED, StopsJudgement, judge_stops, needed_from
 from audits.stop_records import Candle, candles_from, fills_from, orders_from
+from audits.touches import pip_size
 from audits.verdicts import Verdict
 from tests.audits.books import at, text_at
 
@@ -218,6 +219,34 @@ def test_candles_are_read_from_the_answers_of_the_broker() -> None:
     sides = {"o": "1.1", "h": "1.2", "l": "1.0", "c": "1.1"}
     (read,) = candles_from([{"time": text_at(5), "bid": sides, "ask": sides, "complete": True}])
     assert read == Candle(at(5), Decimal("1.0"), Decimal("1.2"), Decimal("1.0"), Decimal("1.2"))
+
+
+def test_the_trigger_condition_chooses_the_side_of_the_market() -> None:
+    low_bid = [*QUIET[:4], candle(20, "1.1000", low="1.0989"), *QUIET[5:]]  # the ask stays at 1.0991 or above
+    for condition, reached in (("DEFAULT", True), ("BID", True), ("ASK", False), ("INVERSE", False)):
+        judgement = judged([opened(), stop(SL, "1.0990", triggerCondition=condition)], low_bid)
+        assert bool(judgement.touches) is reached, condition
+
+
+def test_a_touch_in_an_earlier_candle_counts_latency_from_there_whatever_the_fill_quotes() -> None:
+    quote = {"timestamp": text_at(26), "bids": [{"price": "1.0980"}], "asks": [{"price": "1.0982"}]}
+    records = [opened(), stop(SL, "1.0990"), filled(SL, "1.0980", 26.1, fullPrice=quote)]
+    judgement = judged(records, [*QUIET[:4], candle(20, "1.0980"), candle(25, "1.0980")])
+    assert judgement.latencies_ms == (6100.0,)
+    assert judgement.touches[0].touched_at == at(20)
+
+
+def test_an_order_filled_for_another_reason_is_not_executed() -> None:
+    records = [opened(), stop(SL, "1.0990"), filled("MARKET_ORDER_MARGIN_CLOSEOUT", "1.0990", 26)]
+    judgement = judged(records, [*QUIET[:4], candle(20, "1.0980"), *QUIET[5:]])
+    assert [finding.rule for finding in judgement.findings] == [NOT_EXECUTED]
+
+
+def test_a_pip_of_the_yen_is_a_hundredth_and_pip_sizes_can_be_given() -> None:
+    assert pip_size("USD_JPY") == Decimal("0.01")
+    records = [opened(), stop(SL, "1.0990"), filled(SL, "1.0980", 17)]
+    touched = [*QUIET[:3], candle(15, "1.0980")]
+    assert judged(records, touched, pip_sizes={"EUR_USD": Decimal("0.001")}).slippages_pips == (1,)
 
 
 prices = st.integers(-12, 12).map(lambda pips: Decimal("1.1000") + pips * Decimal("0.0001"))
