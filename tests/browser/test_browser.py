@@ -99,8 +99,7 @@ def test_a_report_prints_dark_on_white_whatever_the_theme(page: Page, portal: Po
     page.emulate_media(color_scheme="dark", media="print")
     page.goto(portal.url + portal.failed.report.get_absolute_url())
     shot(page, "report-printed")
-    ground, ink = page.evaluate(
-        "[getComputedStyle(document.documentElement).backgroundColor, getComputedStyle(document.querySelector('h1')).color]"
-    )
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    ink = page.evaluate("getComputedStyle(document.querySelector('h1')).color")
     assert (ground, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
     expect(page.locator("header.top")).to_be_hidden()
