@@ -14,6 +14,7 @@ from django.db.models import F, Q
 
 from audits.verdicts import Verdict
 from gates.checks.outcome import Outcome
+from gates.fingerprints import fingerprint
 from gates.models import Alert, Beat, Finding, Run, RunEvent, Slot, SlotResult
 from gates.plans import Plan, windows
 
@@ -89,6 +90,7 @@ def record(slot: Slot, outcome: Outcome, *, started_at: datetime, now: datetime)
             difference=found.difference,
             where=found.where,
             found_at=now,
+            fingerprint=fingerprint(slot.run.campaign.target_id, found),
         )
         for found in outcome.findings
     )

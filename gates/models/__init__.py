@@ -1,14 +1,17 @@
 """The rows of the portal. Rows are the truth; ticks move them, pure functions judge them, pages show them."""
 
+from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
 from gates.models.events import Alert, Beat, Report, RunEvent
-from gates.models.slots import Finding, Slot, SlotResult
+from gates.models.findings import Finding
+from gates.models.slots import Slot, SlotResult
 
 __all__ = [
     "Alert",
     "Beat",
     "Campaign",
     "Finding",
+    "LedgerAudit",
     "Report",
     "Run",
     "RunEvent",

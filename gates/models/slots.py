@@ -1,4 +1,4 @@
-"""Slots, their results and findings: evidence, so results and findings are append-only in the database."""
+"""Slots and their results: evidence, so a result is append-only in the database."""
 
 import pgtrigger
 from django.db import models
@@ -75,28 +75,3 @@ class SlotResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slot}: {self.verdict}"
-
-
-class Finding(models.Model):
-    """One thing wrong, as `audits.findings.Finding`, with the slot that found it."""
-
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="findings")
-    slot = models.ForeignKey(Slot, null=True, on_delete=models.PROTECT, related_name="findings")
-    rule = models.CharField(max_length=100)
-    level = models.CharField(max_length=8, choices=LEVELS)
-    sentence = models.TextField()
-    expected = models.TextField(blank=True)
-    measured = models.TextField(blank=True)
-    difference = models.TextField(blank=True)
-    where = models.JSONField(default=dict)
-    found_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["found_at", "pk"]
-        triggers = [pgtrigger.Protect(name="finding_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
-
-    def __str__(self) -> str:
-        return self.sentence
-
-    def get_absolute_url(self) -> str:
-        return reverse("gates:finding", args=[self.pk])
