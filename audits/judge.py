@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -63,16 +63,31 @@ def judge(directory: Path, checks: Sequence[Check] = CHECKS, *, manifest_sha256:
     are inconclusive if the broker only kept moving. Raises SnapshotUnreadable when a file, or the manifest compared
     with `manifest_sha256`, is not what was sealed.
     """
+    snapshot = sealed_snapshot(directory, manifest_sha256)
+    return Judgement(snapshot, tuple(judging(snapshot, checks)))
+
+
+def sealed_snapshot(directory: Path, manifest_sha256: str | None) -> Snapshot:
+    """Load a snapshot; raises SnapshotUnreadable unless its manifest is the one that was sealed (None: any)."""
     snapshot = load_snapshot(directory)
     if manifest_sha256 is not None and manifest_sha256 != snapshot.manifest_sha256:
         raise SnapshotUnreadable(f"The manifest in {directory} is not the one that was sealed.")
-    with _opened(snapshot) as database:
-        return Judgement(snapshot, tuple(_judge_one(database, snapshot, check) for check in checks))
+    return snapshot
+
+
+def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[CheckResult]:
+    """Yield the result of each check as soon as it is there, in order; otherwise as `judge`."""
+    with opened(snapshot) as database:
+        for check in checks:
+            yield _judge_one(database, snapshot, check)
 
 
 @contextmanager
-def _opened(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-memory database whose views are the sealed files; it may spill to disk, but not fetch anything."""
+def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory database whose views are the sealed files of these relations, or of all.
+
+    It may spill to disk, but not fetch anything. Raises SnapshotUnreadable when a file is not what was sealed.
+    """
     with tempfile.TemporaryDirectory(prefix="wartest-audit-") as spill:
         database = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
         try:
@@ -83,7 +98,7 @@ def _opened(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
                 "CREATE MACRO plain(n) AS CASE WHEN contains(n::VARCHAR, '.') "
                 "THEN rtrim(rtrim(n::VARCHAR, '0'), '.') ELSE n::VARCHAR END"
             )
-            for name in snapshot.relations:
+            for name in snapshot.relations if relations is None else relations:
                 path = _quoted(str(sealed_file(snapshot, name)))
                 database.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({path})')  # noqa: S608
             yield database
