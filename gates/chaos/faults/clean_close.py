@@ -1,0 +1,19 @@
+"""Close the target's connection cleanly (FIN) just before a message would pass."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gates.chaos.messages import Proof, Strike
+from gates.chaos.moments import Moment
+
+
+@dataclass(frozen=True)
+class CleanClose:
+    """The message is lost, whichever way it went; the target sees the end of the stream."""
+
+    strike: ClassVar[Strike] = Strike.CLEAN_CLOSE
+    freezes: ClassVar[bool] = False
+
+    async def hit(self, moment: Moment) -> Proof:
+        port = moment.drop_client(reset=False)
+        return {"closed_port": port, "server_closed": await moment.close_server()}

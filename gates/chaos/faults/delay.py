@@ -1,0 +1,30 @@
+"""Delay one message: it comes late, also when the target has hung up meanwhile, as on a slow network."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gates.chaos.faults.fault import whole
+from gates.chaos.messages import Proof, Strike
+from gates.chaos.moments import Moment
+
+MAXIMUM_DELAY_MS = 600_000
+
+
+@dataclass(frozen=True)
+class Delay:
+    """`delay_ms`: how much later the message passes, 1 to 600,000."""
+
+    strike: ClassVar[Strike] = Strike.DELAY
+    freezes: ClassVar[bool] = False
+    delay_ms: int
+
+    def __post_init__(self) -> None:
+        whole(self.delay_ms, "delay_ms", 1, MAXIMUM_DELAY_MS)
+
+    async def hit(self, moment: Moment) -> Proof:
+        began = time.monotonic()
+        await asyncio.sleep(self.delay_ms / 1000)
+        moment.deliver()
+        return {"delay_ms": round((time.monotonic() - began) * 1000, 1)}

@@ -1,0 +1,28 @@
+"""Cut every connection of the channel, and refuse new ones for a while: the kernel itself answers them with a reset."""
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gates.chaos.faults.fault import whole
+from gates.chaos.messages import Proof, Strike
+from gates.chaos.moments import Moment
+
+MAXIMUM_DURATION_MS = 600_000
+
+
+@dataclass(frozen=True)
+class RefuseConnections:
+    """`duration_ms`: how long nobody gets in, 1 to 600,000."""
+
+    strike: ClassVar[Strike] = Strike.REFUSE_CONNECTIONS
+    freezes: ClassVar[bool] = False
+    duration_ms: int
+
+    def __post_init__(self) -> None:
+        whole(self.duration_ms, "duration_ms", 1, MAXIMUM_DURATION_MS)
+
+    async def hit(self, moment: Moment) -> Proof:
+        began = time.monotonic()
+        cut = await moment.refuse_connections(self.duration_ms / 1000)
+        return {"refused_ms": round((time.monotonic() - began) * 1000, 1), "connections_cut": cut}

@@ -1,0 +1,45 @@
+"""Terminate the PostgreSQL backend behind the connection, as an administrator or a failover would."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import psycopg
+
+from gates.chaos.faults.fault import whole
+from gates.chaos.messages import Proof, Strike
+from gates.chaos.moments import Moment, NotApplicableError
+
+CONNECT_LIMIT_S = 5
+
+
+@dataclass(frozen=True)
+class TerminateBackend:
+    """The message is held, the owner calls `terminate` and decides `forward`; the proxy waits `limit_ms` to see 57P01.
+
+    A request is lost with its backend; an answer is delivered first, so that the backend ends between two round trips.
+    """
+
+    strike: ClassVar[Strike] = Strike.TERMINATE_BACKEND
+    freezes: ClassVar[bool] = False
+    limit_ms: int = 5_000
+
+    def __post_init__(self) -> None:
+        whole(self.limit_ms, "limit_ms", 1, 60_000)
+
+    async def hit(self, moment: Moment) -> Proof:
+        pid = moment.backend_pid
+        if pid is None:
+            raise NotApplicableError(f"No PostgreSQL backend stands behind {moment.message.label}")
+        await moment.owner_decides(self.strike)
+        sqlstate = await moment.server_gone(self.limit_ms / 1000)
+        if not sqlstate:
+            raise NotApplicableError(f"Backend {pid} ended without an SQLSTATE")
+        return {"backend_pid": pid, "sqlstate": sqlstate}
+
+
+async def terminate(admin_url: str, pid: int) -> bool:
+    """`pg_terminate_backend(pid)`; False where there is no such backend. Raises psycopg.Error."""
+    connecting = psycopg.AsyncConnection.connect(admin_url, autocommit=True, connect_timeout=CONNECT_LIMIT_S)
+    async with await connecting as connection:
+        row = await (await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))).fetchone()
+    return bool(row and row[0])

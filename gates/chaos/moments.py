@@ -1,0 +1,70 @@
+"""What a fault may do with the message it strikes. The proxies implement it for each wire."""
+
+from typing import Protocol
+
+from gates.chaos.messages import Direction, Message, Proof, Strike
+
+ANSWER_LIMIT_S = 30.0
+
+
+class NotApplicableError(Exception):
+    """The fault cannot strike this message; the message says why. It is reported as missed, never as struck."""
+
+
+class Moment(Protocol):
+    """One message standing at the proxy, complete and not yet passed on."""
+
+    @property
+    def message(self) -> Message: ...
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The pid of the PostgreSQL backend behind this connection; None for a broker."""
+
+    async def whole_answer(self, limit_s: float = ANSWER_LIMIT_S) -> str:
+        """Pass a request on and keep its answer, complete, at the proxy; the outcome in words.
+
+        At an answer that answer stands here already. Raises NotApplicableError where no answer came in time.
+        """
+
+    def deliver(self) -> None:
+        """Pass on what stands here: the request to the server, or the answer to the target."""
+
+    def deliver_instead(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Answer a request in the server's place, which never sees it. Raises NotApplicableError."""
+
+    def freeze(self) -> None:
+        """From now on nothing passes on the whole channel, until the owner decided."""
+
+    async def owner_decides(self, strike: Strike) -> Proof:
+        """Tell the owner that the message is held and wait for the decision; what the owner has to say of it."""
+
+    def stop(self) -> None:
+        """Let nothing more pass on this connection, either way."""
+
+    def go_on(self) -> None:
+        """End `stop`."""
+
+    def drop_client(self, *, reset: bool) -> int:
+        """Forget what stands here and end the target's connection, by RST or by FIN; its own port, as proof."""
+
+    async def close_server(self) -> bool:
+        """Close the server's connection once its answers are in; False where they did not come in time."""
+
+    def keep_server(self) -> None:
+        """Leave the server's connection open with nobody behind it."""
+
+    async def server_gone(self, limit_s: float) -> str:
+        """Wait until the server ended the connection; the SQLSTATE it sent, empty without one.
+
+        Raises NotApplicableError where it does not.
+        """
+
+    async def refuse_connections(self, duration_s: float) -> int:
+        """Refuse new connections of the channel for so long; how many others were cut at the beginning."""
+
+
+def needs(direction: Direction, message: Message, strike: Strike) -> None:
+    """Raises NotApplicableError where the message does not go that way."""
+    if message.direction is not direction:
+        raise NotApplicableError(f"{strike} strikes {direction}s only, and {message.label} is none")

@@ -1,0 +1,1 @@
+"""The proxies on a target's boundaries: each a process of its own that relays, names and holds messages."""
