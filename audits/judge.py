@@ -19,13 +19,19 @@ from audits.verdicts import Verdict, merge
 KEPT_FINDINGS = 200  # a check keeps so many; the groups count all of them
 MEMORY_LIMIT = "768MB"
 LEDGER_BEHIND = "ledger behind the broker"
+NOT_APPLICABLE = "not applicable"
 
 _VALUES = ("rule", "expected", "measured", "difference")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check saw. `findings` holds the first 200, `groups` counts all; `reason` says why it is inconclusive."""
+    """What one check saw.
+
+    `findings` holds the first 200, `groups` counts all. `reason` says why it is inconclusive, or why it does not apply:
+    then `applies` is false, and its verdict is inconclusive so that nobody takes it for a pass. `notes` say what the
+    check could not see although it was carried out, and what it measured.
+    """
 
     name: str
     title: str
@@ -35,6 +41,13 @@ class CheckResult:
     groups: tuple[FindingGroup, ...]
     reason: str
     duration_s: float
+    applies: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as a word, or `not applicable`, which is counted apart."""
+        return str(self.verdict) if self.applies else NOT_APPLICABLE
 
     @property
     def finding_count(self) -> int:
@@ -51,8 +64,13 @@ class Judgement:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of the checks."""
-        return merge(result.verdict for result in self.results)
+        """The worst verdict of the checks that apply; where none does, there is no evidence."""
+        return merge(result.verdict for result in self.results if result.applies)
+
+    @property
+    def gate_verdict(self) -> Verdict:
+        """The verdict by which a gate may open: a ledger that was not compared with a broker never opens one."""
+        return self.verdict if self.snapshot.broker else merge((self.verdict, Verdict.INCONCLUSIVE))
 
 
 def judge(directory: Path, checks: Sequence[Check] = CHECKS, *, manifest_sha256: str | None = None) -> Judgement:

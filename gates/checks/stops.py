@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from audits.checks.stops import StopsJudgement, judge_stops, needed_from
 from audits.sources.oanda import OandaReader
 from audits.stop_records import Candle, candles_from, fills_from, orders_from
+from audits.stop_windows import StopsJudgement, judge_stops, needed_from
 from audits.verdicts import Verdict
 from gates.checks.outcome import Outcome
 from gates.targets.access import Access

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from audits.checks.stops import NOT_EXECUTED, StopsJudgement, judge_stops, needed_from
 from audits.sources.oanda import BrokerAnswerUnreadable, BrokerRefused, OandaReader
 from audits.stop_records import candles_from, fills_from, orders_from
+from audits.stop_windows import NOT_EXECUTED, StopsJudgement, judge_stops, needed_from
 from audits.transactions import change_of
 from audits.verdicts import Verdict
 from tests.gates.rehearsal.broker.conftest import TOKEN, Broker, running_broker

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits.checks.stops import CLOSED_BEYOND, LATE, NOT_EXECUTED, StopsJudgement, judge_stops, needed_from
 from audits.stop_records import Candle, candles_from, fills_from, orders_from
+from audits.stop_windows import CLOSED_BEYOND, LATE, NOT_EXECUTED, StopsJudgement, judge_stops, needed_from
 from audits.touches import pip_size
 from audits.verdicts import Verdict
 from tests.audits.books import at, text_at

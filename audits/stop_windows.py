@@ -1,4 +1,4 @@
-"""Check 15: each stop loss and take profit that the market touched was executed. Pure.
+"""Stops in one window: each stop loss and take profit that the market touched was executed. Pure.
 
 Judged from the broker's own records alone: its transactions say when a stop lived and what executed it, its S5 bid and
 ask candles say whether the market reached it. Rule of OANDA's DEFAULT trigger condition: a long trade's stops are
