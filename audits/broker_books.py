@@ -32,6 +32,16 @@ class BrokerBooks:
         return required(self.account, "id")
 
     @property
+    def derived(self) -> bool:
+        """Whether the account was derived from its transactions, which may not tell its currency or open trades."""
+        return bool(self.account.get("derived"))
+
+    @property
+    def knows_trades(self) -> bool:
+        """Whether the open trades are known; only of a derived account they may not be."""
+        return not self.derived or "trades" in self.account
+
+    @property
     def last_transaction_id(self) -> str:
         """The last transaction that the account has seen."""
         return required(self.account, "lastTransactionID")
@@ -85,12 +95,12 @@ def account_rows(books: BrokerBooks) -> list[Row]:
     return [
         (
             books.account_id,
-            required(account, "currency"),
+            _text(account, "currency") if books.derived else required(account, "currency"),
             exact(account, "balance"),
             exact(account, "NAV"),
             exact(account, "unrealizedPL"),
             exact(account, "marginUsed"),
-            whole(account, "openTradeCount"),
+            whole(account, "openTradeCount") if books.knows_trades else None,
             books.last_transaction_id,
             as_text(account),
         )

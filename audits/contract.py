@@ -106,8 +106,9 @@ BROKER_TRADES = _relation(
 )
 BROKER_ACCOUNT = _relation(
     "broker_account",
-    """account_id:text currency:text balance:exact nav:exact? unrealized_pl:exact? margin_used:exact?
-    open_trade_count:count last_transaction_id:text raw:json""",
+    # A derived account's currency and trades may not be known; a broker that is asked always tells them.
+    """account_id:text currency:text? balance:exact nav:exact? unrealized_pl:exact? margin_used:exact?
+    open_trade_count:count? last_transaction_id:text raw:json""",
 )
 
 BROKER_RELATIONS: tuple[Relation, ...] = (BROKER_TRANSACTIONS, BROKER_TRADES, BROKER_ACCOUNT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audits.broker_books import BrokerBooks, account_rows, trade_rows, transaction_rows
-from audits.contract import BROKER_RELATIONS, RELATIONS, Relation
+from audits.contract import BROKER_ACCOUNT, BROKER_TRADES, BROKER_TRANSACTIONS, RELATIONS, Relation
 from audits.relation_files import RelationFile, SnapshotUnreadable, sha256_of, write_relation
 from audits.sources import Broker, Ledger, LedgerMoment
 from audits.tie import Booked, Tie, behind_ids
@@ -44,13 +44,15 @@ class Snapshot:
 
 def take_snapshot(
     ledger: Ledger,
-    broker: Broker | None,
+    broker: Broker | Sequence[Broker] | None,
     directory: Path,
     *,
     relations: Sequence[Relation] = RELATIONS,
     tie_limit_s: float = 5.0,
 ) -> Snapshot:
     """Read ledger and broker into `directory`, which must not exist yet.
+
+    `broker` is one account, one for each of several accounts, or None: then what compares with it is inconclusive.
 
     1. Open one moment of the ledger, then read the broker: its account is never older than the ledger.
     2. Tied when no fill and no money lies between what the ledger has booked and the broker's last transaction; else
@@ -62,18 +64,19 @@ def take_snapshot(
     if directory.exists():
         raise SnapshotUnreadable(f"{directory} exists already: a snapshot is never written over another.")
     directory.parent.mkdir(parents=True, exist_ok=True)
+    brokers = _brokers(broker)
     began = time.monotonic()
-    books: BrokerBooks | None = None
+    books: tuple[BrokerBooks, ...] = ()
     first_behind: tuple[str, ...] | None = None
     while True:
         waited_s = time.monotonic() - began
         with ledger.at_one_moment(relations) as moment:
-            books = _read_broker(broker, books)
+            books = _read_brokers(brokers, books)
             behind = _behind(moment, relations, books)
             first_behind = behind if first_behind is None else first_behind
-            if not behind or waited_s >= tie_limit_s or books is None:
-                tie = Tie.judged(books is not None, first_behind, behind, waited_s)
-                return _write(directory, _Reading(ledger, broker, moment, books, tie, tuple(relations)))
+            if not behind or waited_s >= tie_limit_s:
+                tie = Tie.judged(bool(books), first_behind, behind, waited_s)
+                return _write(directory, _Reading(ledger, brokers, moment, books, tie, tuple(relations)))
         time.sleep(TIE_PAUSE_S)
 
 
@@ -122,29 +125,37 @@ class _Reading:
     """What one snapshot is written from."""
 
     ledger: Ledger
-    broker: Broker | None
+    brokers: tuple[Broker, ...]
     moment: LedgerMoment
-    books: BrokerBooks | None
+    books: tuple[BrokerBooks, ...]
     tie: Tie
     relations: tuple[Relation, ...]
 
 
-def _read_broker(broker: Broker | None, before: BrokerBooks | None) -> BrokerBooks | None:
-    """Read the account, then the transactions up to its last; those read in an earlier round are kept."""
+def _brokers(broker: Broker | Sequence[Broker] | None) -> tuple[Broker, ...]:
     if broker is None:
-        return None
-    account = broker.account()
+        return ()
+    return tuple(broker) if isinstance(broker, Sequence) else (broker,)
+
+
+def _read_brokers(brokers: tuple[Broker, ...], before: tuple[BrokerBooks, ...]) -> tuple[BrokerBooks, ...]:
+    """Read each account, then the transactions up to its last; those read in an earlier round are kept."""
     try:
-        return BrokerBooks.at(account, broker, before)
+        return tuple(
+            BrokerBooks.at(broker.account(), broker, before[index] if before else None)
+            for index, broker in enumerate(brokers)
+        )
     except TransactionUnreadable as error:
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
 
 
-def _behind(moment: LedgerMoment, relations: Sequence[Relation], books: BrokerBooks | None) -> tuple[str, ...]:
-    if books is None:
-        return ()
+def _behind(moment: LedgerMoment, relations: Sequence[Relation], books: tuple[BrokerBooks, ...]) -> tuple[str, ...]:
     try:
-        return behind_ids(Booked.at(moment, relations, books.account_id), books.transactions)
+        return tuple(
+            number
+            for each in books
+            for number in behind_ids(Booked.at(moment, relations, each.account_id), each.transactions)
+        )
     except TransactionUnreadable as error:
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
 
@@ -153,7 +164,7 @@ def _write(directory: Path, reading: _Reading) -> Snapshot:
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         files = {relation.name: _write_ledger(temporary, relation, reading.moment) for relation in reading.relations}
-        if reading.books is not None:
+        if reading.books:
             files |= _write_broker(temporary, reading.books)
         (temporary / MANIFEST).write_text(json.dumps(_manifest(reading, files), indent=2) + "\n", "utf-8")
         temporary.chmod(0o755)
@@ -168,8 +179,8 @@ def _manifest(reading: _Reading, files: dict[str, RelationFile]) -> dict[str, An
         "schema": SCHEMA,
         "moment": reading.moment.moment.astimezone(UTC).isoformat(),
         "ledger": reading.ledger.describe(),
-        "broker": reading.broker.describe() if reading.broker else "",
-        "last_transaction_id": reading.books.last_transaction_id if reading.books else "",
+        "broker": "; ".join(broker.describe() for broker in reading.brokers),
+        "last_transaction_id": ", ".join(books.last_transaction_id for books in reading.books),
         "tied": reading.tie.tied,
         "tie": asdict(reading.tie),
         "relations": {name: asdict(entry) for name, entry in files.items()},
@@ -185,14 +196,20 @@ def _write_ledger(directory: Path, relation: Relation, moment: LedgerMoment) -> 
     return written
 
 
-def _write_broker(directory: Path, books: BrokerBooks) -> dict[str, RelationFile]:
+def _write_broker(directory: Path, books: tuple[BrokerBooks, ...]) -> dict[str, RelationFile]:
+    """Write the broker's relations; open trades only where they are known of every account."""
     try:
-        rows = (transaction_rows(books), trade_rows(books), account_rows(books))
+        rows = {
+            BROKER_TRANSACTIONS: [transaction_rows(each) for each in books],
+            BROKER_TRADES: [trade_rows(each) for each in books if each.knows_trades],
+            BROKER_ACCOUNT: [account_rows(each) for each in books],
+        }
     except TransactionUnreadable as error:
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
     return {
-        relation.name: write_relation(directory, relation, (batch,))
-        for relation, batch in zip(BROKER_RELATIONS, rows, strict=True)
+        relation.name: write_relation(directory, relation, batches)
+        for relation, batches in rows.items()
+        if len(batches) == len(books)
     }
 
 

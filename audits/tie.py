@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from audits.contract import ACCOUNTS, BALANCE_EVENTS, EXECUTIONS, Relation
+from audits.exact_columns import rows_of
 from audits.sources import LedgerMoment
 from audits.transactions import FILL, Record, change_of, exact, number_of
 
@@ -115,7 +116,7 @@ def _accounts(moment: LedgerMoment) -> dict[str, Decimal]:
     """Return the opening balance of each account."""
     names = [column.name for column in ACCOUNTS.columns]
     key, opening = names.index("account_id"), names.index("opening_balance")
-    return {row[key]: row[opening] for batch in moment.rows(ACCOUNTS) for row in batch}
+    return {row[key]: row[opening] for batch in moment.rows(ACCOUNTS) for row in rows_of(ACCOUNTS, batch)}
 
 
 def _named(numbers: Sequence[str]) -> str:

@@ -1,4 +1,8 @@
-"""Where the books are read: a ledger over PostgreSQL, a broker over its GET requests."""
+"""Where the books are read.
+
+Ledgers: PostgreSQL (`postgres`), PostgREST (`postgrest`), a folder of files (`folder`).
+Brokers: OANDA over its GET requests (`oanda`), statements in JSON files (`statement`).
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -6,10 +10,15 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from audits.contract import Relation
+from audits.relation_files import Batch
 
 
 class LedgerUnreadable(Exception):  # noqa: N818  reads as what is wrong
     """The ledger cannot be read; one sentence names what is missing and what to do."""
+
+
+class BrokerError(Exception):
+    """The broker could not be read; one sentence says why and what to do."""
 
 
 class LedgerMoment(Protocol):
@@ -25,8 +34,8 @@ class LedgerMoment(Protocol):
     def last_number(self, relation: Relation, column: str, account_id: str | None) -> int | None:
         """The largest whole number among the texts of a column, of one account or of all; None where there is none."""
 
-    def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """The rows in batches, columns in the contract's order: str, Decimal, int and aware datetime."""
+    def rows(self, relation: Relation) -> Iterator[Batch]:
+        """The rows in batches: tuples in the contract's order (str, Decimal, int, aware datetime), or Arrow tables."""
 
 
 class Ledger(Protocol):

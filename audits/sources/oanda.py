@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import httpx
 
+from audits.sources import BrokerError
 from audits.transactions import TransactionUnreadable, moment_of, number_of
 
 Answer = dict[str, Any]
@@ -28,10 +29,6 @@ MAX_PAGES = 2000  # two million transactions: beyond that an account is not read
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 GRANULARITY_S = {"S5": 5, "S10": 10, "S15": 15, "S30": 30, "M1": 60, "M5": 300, "M15": 900, "H1": 3600}
 _RETRIED = frozenset({429, 500, 502, 503, 504})
-
-
-class BrokerError(Exception):
-    """The broker could not be read; one sentence says why and what to do."""
 
 
 class BrokerUnreachable(BrokerError):  # noqa: N818  reads as what is wrong
