@@ -161,15 +161,10 @@ class _Stack:
 
     def _start_portal(self) -> Child:
         self.say("starting web, workers and beat")
-        python, address = sys.executable, f"127.0.0.1:{self.launch.port}"
-        celery = (python, "-m", "celery", "-A", "wartest_site")
+        celery = (sys.executable, "-m", "celery", "-A", "wartest_site")
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
         schedule = str(self.launch.home / "beat-schedule")
-        gunicorn = (
-            *(python, "-m", "gunicorn", "wartest_site.wsgi", "--worker-class", "gthread"),
-            *("--workers", "2", "--threads", "8", "--bind", address, "--graceful-timeout", "5", "--no-control-socket"),
-        )
-        web = self.supervisor.start(ProcessSpec("web", gunicorn, self.env))
+        web = self.supervisor.start(web_process(self.launch.port, self.env))
         worker = (*celery, "worker", "-Q", "tick,checks,reports", "-c", "2", *quiet)
         self.supervisor.start(ProcessSpec("worker", worker, self.env))
         beat = (*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel=WARNING")
@@ -192,6 +187,16 @@ class _Stack:
             log = self.supervisor.log_of(name)
             raise CannotStartError(f"{error}: {last_lines(log, count=2)} (all of it in {log})") from None
         self.supervisor.check()
+
+
+def web_process(port: int, env: dict[str, str]) -> ProcessSpec:
+    """The web server on loopback."""
+    argv = (
+        *(sys.executable, "-m", "gunicorn", "wartest_site.wsgi", "--worker-class", "gthread"),
+        *("--workers", "2", "--threads", "8", "--bind", f"127.0.0.1:{port}"),
+        *("--graceful-timeout", "5", "--no-control-socket"),
+    )
+    return ProcessSpec("web", argv, env)
 
 
 def _wait_for_web(address: str, alive: Callable[[], bool]) -> None:
