@@ -12,6 +12,7 @@ from audits.verdicts import Verdict
 from gates import engine
 from gates.checks import health
 from gates.criteria import Criterion, Judged, criteria, verdict_of
+from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import plan_for
 from gates.targets.access import access
@@ -65,6 +66,8 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
 
 def criteria_of(run: Run) -> tuple[Criterion, ...]:
     """Judge a run from its rows as they are now."""
+    if run.gate == 3:
+        return audit_criteria_of(run)
     slots = run.slots.select_related("result").prefetch_related("findings").order_by("due_at")
     judged = (_judged(slot) for slot in slots.iterator(chunk_size=2000))
     events = tuple(run.events.values_list("kind", "level"))
@@ -88,7 +91,8 @@ def close_run(run_id: int, now: datetime) -> Run | None:
     run.criteria = [asdict(criterion) for criterion in table]
     run.state, run.closed_at, run.cursor = Run.State.CLOSED, now, run.cursor + 1
     run.save()
-    if run.verdict != Verdict.PASSED:
-        Campaign.objects.filter(pk=run.campaign_id).update(verdict=run.verdict, ended_at=now)
+    verdict = campaign_verdict(run)
+    if verdict != Verdict.PASSED:
+        Campaign.objects.filter(pk=run.campaign_id).update(verdict=verdict, ended_at=now)
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.CLOSED, sentence=f"Run closed: {run.verdict}.")
     return run

@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
+from gates.ledger_audit.starting import attend
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -19,6 +20,7 @@ def tick() -> None:
     liveness.watch(now)
     for slot_id in engine.due_slots(now):
         step.apply_async((slot_id,), expires=30)
+    attend(now)
     engine.close_holes(now)
     for run in engine.finished_runs():
         close.delay(run.pk)

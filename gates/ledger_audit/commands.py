@@ -1,0 +1,106 @@
+"""What people cause: starting an audit of a target's books."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from audits.verdicts import Verdict
+from gates.checks import health
+from gates.ledger_audit.plans import AuditPlan, audit_plan_for
+from gates.models import Campaign, LedgerAudit, Run, RunEvent, Slot, Target
+from gates.targets.access import access
+
+GATE = 3
+
+
+class CannotAuditError(Exception):
+    """An audit cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for: a target and a profile; `only` some checks or only findings `since` makes it partial."""
+
+    target: Target
+    profile: str
+    only: Sequence[str] = ()
+    since: datetime | None = None
+
+
+def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
+    """Start an audit; it may be done at any time, but counts as gate 3 only in its turn.
+
+    1. Look at the target's build: a campaign is for one build.
+    2. Find the campaign whose gates 1 and 2 passed and whose gate 3 has not run. Without one, or for a part of the
+       checks, the audit is a campaign of its own that can never open gate 4.
+    3. In one transaction: the run, one slot for each check, the lease row, the first event.
+
+    Raises CannotAuditError, UnknownProfileError, UnknownCheckError, TargetUnreachableError.
+    """
+    plan = audit_plan_for(asked.profile, asked.only)
+    seen = health.observe(access(asked.target.spec))
+    build = str(seen.get("build") or "")
+    with transaction.atomic():
+        Target.objects.select_for_update().get(pk=asked.target.pk)
+        if Run.objects.filter(campaign__target=asked.target, gate=GATE, state=Run.State.RUNNING).exists():
+            raise CannotAuditError(f"An audit of {asked.target} is going on: wait for its end.")
+        campaign, why_not = _its_turn(asked, build)
+        if campaign is None:
+            campaign = Campaign.objects.create(
+                target=asked.target,
+                profile=asked.profile,
+                build=build or "unknown",
+                started_by=started_by,
+                started_at=now,
+            )
+        return _start(campaign, plan, LedgerAudit(started_by=started_by, **_facts(asked, why_not)), now)
+
+
+def _facts(asked: Asked, why_not: str) -> dict[str, object]:
+    return {
+        "counted": not why_not,
+        "not_counted_because": why_not,
+        "only": list(asked.only),
+        "since": asked.since,
+    }
+
+
+def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
+    """Return the campaign whose gate 3 this audit is, or None and why it does not count."""
+    if asked.only or asked.since:
+        return None, "It looks at a part of the books only."
+    campaign = Campaign.objects.filter(target=asked.target, profile=asked.profile, ended_at=None, runs__gate=1).first()
+    if campaign is None:
+        return None, f"No campaign of {asked.target} in the profile {asked.profile} is open."
+    gates = dict(campaign.runs.order_by("planned_start").values_list("gate", "verdict"))
+    for gate in (1, 2):
+        if gates.get(gate) != Verdict.PASSED:
+            return None, f"Gate {gate} of {campaign} has not passed: gates open in order."
+    if GATE in gates:
+        return None, f"Gate 3 of {campaign} has run already."
+    if build != campaign.build:
+        words = f"is {build}" if build else "could not be seen"
+        return None, f"{campaign} is for the build {campaign.build}, and the target's build {words}."
+    return campaign, ""
+
+
+def _start(campaign: Campaign, plan: AuditPlan, audit: LedgerAudit, now: datetime) -> Run:
+    end = now + timedelta(seconds=plan.limit_s)
+    run = Run.objects.create(
+        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline={}
+    )
+    # Due and over at the same moment: no tick takes such a slot, the audit's own process fills it before.
+    Slot.objects.bulk_create(
+        Slot(run=run, check_name=name, window_start=now, window_end=end, due_at=end, grace_until=end)
+        for name in plan.checks
+    )
+    audit.run = run
+    audit.save()
+    what = f"{len(plan.checks)} checks" if not audit.only else f"only {', '.join(plan.checks)}"
+    sentence = f"Audit of {campaign.target} started: {what}. "
+    sentence += "It counts as gate 3." if audit.counted else f"It does not count as gate 3: {audit.not_counted_because}"
+    RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=sentence)
+    return run
