@@ -7,8 +7,12 @@ from gates.chaos.messages import Direction, Message, Proof, Strike
 ANSWER_LIMIT_S = 30.0
 
 
-class NotApplicableError(Exception):
-    """The fault cannot strike this message; the message says why. It is reported as missed, never as struck."""
+class MissedError(Exception):
+    """The fault could not be proven to strike; the message says why. It never gives a receipt."""
+
+
+class NotApplicableError(MissedError):
+    """The fault cannot strike a message of this kind at all."""
 
 
 class Moment(Protocol):
@@ -24,7 +28,8 @@ class Moment(Protocol):
     async def whole_answer(self, limit_s: float = ANSWER_LIMIT_S) -> str:
         """Pass a request on and keep its answer, complete, at the proxy; the outcome in words.
 
-        At an answer that answer stands here already. Raises NotApplicableError where no answer came in time.
+        At an answer that answer stands here already. Raises MissedError where no answer came in time, and
+        NotApplicableError where none is due.
         """
 
     def deliver(self) -> None:
@@ -40,10 +45,7 @@ class Moment(Protocol):
         """Tell the owner that the message is held and wait for the decision; what the owner has to say of it."""
 
     def stop(self) -> None:
-        """Let nothing more pass on this connection, either way."""
-
-    def go_on(self) -> None:
-        """End `stop`."""
+        """Let nothing more pass on this connection, either way, until the fault is over."""
 
     def drop_client(self, *, reset: bool) -> int:
         """Forget what stands here and end the target's connection, by RST or by FIN; its own port, as proof."""
@@ -57,7 +59,7 @@ class Moment(Protocol):
     async def server_gone(self, limit_s: float) -> str:
         """Wait until the server ended the connection; the SQLSTATE it sent, empty without one.
 
-        Raises NotApplicableError where it does not.
+        Raises MissedError where it does not.
         """
 
     async def refuse_connections(self, duration_s: float) -> int:

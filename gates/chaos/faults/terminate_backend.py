@@ -7,7 +7,7 @@ import psycopg
 
 from gates.chaos.faults.fault import whole
 from gates.chaos.messages import Proof, Strike
-from gates.chaos.moments import Moment, NotApplicableError
+from gates.chaos.moments import MissedError, Moment, NotApplicableError
 
 CONNECT_LIMIT_S = 5
 
@@ -33,7 +33,7 @@ class TerminateBackend:
         await moment.owner_decides(self.strike)
         sqlstate = await moment.server_gone(self.limit_ms / 1000)
         if not sqlstate:
-            raise NotApplicableError(f"Backend {pid} ended without an SQLSTATE")
+            raise MissedError(f"Backend {pid} ended without an SQLSTATE")
         return {"backend_pid": pid, "sqlstate": sqlstate}
 
 

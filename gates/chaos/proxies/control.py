@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gates.chaos.faults import Fault, parameters
-from gates.chaos.messages import Message, Point
+from gates.chaos.messages import Direction, Message, Point
 from gates.chaos.proxies.events import Decision, Event, Status, event_of
 
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
@@ -66,13 +66,9 @@ class Control:
         """The messages since the last reset, in the order in which they came."""
         return tuple(Message.of(shape) for shape in await self._ask("recording"))
 
-    async def arm(self, point: Point | None, fault: Fault, *, times: int | None = 1) -> None:
-        """Let `fault` strike at `point`, or at every message where it is None, `times` times (None: always).
-
-        Without a point, faults that belong to one direction (lost requests, refusals) meet that direction only.
-        """
-        shape = str(point) if point else None
-        await self._ask("arm", point=shape, strike=fault.strike, parameters=parameters(fault), times=times)
+    async def arm(self, where: Point | Direction, fault: Fault, *, times: int | None = 1) -> None:
+        """Let `fault` strike at a point, or at every message that goes one way, `times` times (None: always)."""
+        await self._ask("arm", where=str(where), strike=fault.strike, parameters=parameters(fault), times=times)
 
     async def disarm(self) -> None:
         """Nothing strikes any more; what is held stays held."""

@@ -37,11 +37,12 @@ class Struck:
 
 @dataclass(frozen=True)
 class Missed:
-    """A fault met its message but could not be proven to strike: no receipt."""
+    """A fault met its message without a receipt: it could not be proven, or is not `applicable` to such a message."""
 
     strike: Strike
     message: Message | None
     reason: str
+    applicable: bool = True
 
 
 @dataclass(frozen=True)
