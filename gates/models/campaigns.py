@@ -64,6 +64,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-planned_start"]
+        permissions = [("start_run", "Can start a run")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state="running", verdict=None) | models.Q(state="closed", verdict__isnull=False),

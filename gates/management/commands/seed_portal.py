@@ -1,4 +1,4 @@
-"""First start: a user who may come in, the rehearsal target, and a campaign whose gate 1 is running."""
+"""First start: the roles, a user who may come in, the rehearsal target, and a campaign whose gate 1 is running."""
 
 import secrets
 import time
@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from gates import commands
+from gates import commands, roles
 from gates.models import Campaign, Target
 from gates.targets.access import REHEARSAL_SPEC, TargetUnreachableError
 
@@ -17,12 +17,13 @@ WAIT_S = 30
 
 
 class Command(BaseCommand):
-    help = "Prepare a fresh portal: first user, rehearsal target, rehearsal campaign. Does nothing twice."
+    help = "Prepare a fresh portal: roles, first user, rehearsal target, rehearsal campaign. Does nothing twice."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-campaign", action="store_true", help="start no rehearsal campaign")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        roles.make_groups()
         self._first_user()
         target, _ = Target.objects.get_or_create(
             name="rehearsal", defaults={"spec": REHEARSAL_SPEC, "created_at": timezone.now()}
