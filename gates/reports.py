@@ -14,6 +14,7 @@ from django.db import transaction
 
 from audits.findings import Finding, Level, grouped
 from gates import queries
+from gates.ledger_audit.standing import audit_report_fields
 from gates.models import Report, Run
 
 SCHEMA = "wartest.report/1"
@@ -40,6 +41,8 @@ def _new_report(run: Run, now: datetime) -> Report:
     kind = KINDS[run.gate]
     previous = Report.objects.order_by("-pk").values_list("sha256", flat=True).first()
     body = content(run) | {"kind": kind}
+    if run.gate == 3:
+        body |= audit_report_fields(run)
     sha256 = seal(body)
     body["seal"] = {"sha256": sha256, "previous": previous, "signed_by": None, "signature": None}
     stamp = (run.closed_at or now).strftime("%Y%m%dT%H%M%SZ")
@@ -128,10 +131,14 @@ def _utc(moment: datetime | None) -> str | None:
 
 def write_file(report: Report, folder: Path) -> Path:
     """Write the report's JSON into the folder; an interrupted write leaves no file of that name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / report.file_name
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".part") as draft:
-        json.dump(report.content, draft, indent=2, ensure_ascii=False)
+    return write_json(report.content, folder / report.file_name)
+
+
+def write_json(content: dict[str, Any], path: Path) -> Path:
+    """Write a report's content, whole or not at all; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as draft:
+        json.dump(content, draft, indent=2, ensure_ascii=False)
         draft.flush()
         os.fsync(draft.fileno())
     Path(draft.name).chmod(0o644)

@@ -53,16 +53,15 @@ def _named(seen: dict[str, CheckSeen], names: Iterable[str]) -> tuple[CheckSeen,
 
 
 def _of_checks(name: str, required: str, checks: tuple[CheckSeen, ...], least_rows: int) -> Criterion:
-    """Judge one criterion by its own checks; each must have looked at `least_rows` rows at least."""
+    """Judge one criterion by its own checks, of which the first must have looked at `least_rows` rows at least."""
     findings = sum(check.findings for check in checks)
-    fewest = min(check.rows for check in checks)
     rows = sum(check.rows for check in checks)
-    measured = f"{_discrepancy_words(findings)} in {rows:,} rows"
+    measured = f"{_discrepancy_words(findings)} in {_rows(rows)}"
     verdict = merge(_verdict(check) for check in checks if check.applies)
     reason = _why(checks, verdict)
-    if verdict == Verdict.PASSED and fewest < least_rows:
-        verdict, reason = Verdict.INCONCLUSIVE, f"Only {fewest:,} rows were there; a pass needs {least_rows:,}."
-    return Criterion(name, f"{required}; at least {least_rows:,} rows", measured, verdict, reason)
+    if verdict == Verdict.PASSED and checks[0].rows < least_rows:
+        verdict, reason = Verdict.INCONCLUSIVE, f"Only {_rows(checks[0].rows)} there; a pass needs {least_rows:,}."
+    return Criterion(name, f"{required}; at least {_rows(least_rows)}", measured, verdict, reason)
 
 
 def _discrepancies(plan: AuditPlan, seen: dict[str, CheckSeen]) -> Criterion:
@@ -71,14 +70,19 @@ def _discrepancies(plan: AuditPlan, seen: dict[str, CheckSeen]) -> Criterion:
     findings = sum(check.findings for check in checks)
     apart = sum(not check.applies for check in checks)
     judged = sum(check.applies and check.verdict is not None for check in checks)
-    measured = f"{_discrepancy_words(findings)} in {sum(check.rows for check in checks):,} rows, {judged} checks"
-    measured += f", {apart} do not apply" if apart else ""
+    rows = _rows(sum(check.rows for check in checks))
+    measured = f"{_discrepancy_words(findings)} in {rows}, {judged} of {len(checks)} checks"
+    measured += f", {apart} not applicable" if apart else ""
     verdict = merge(_verdict(check) for check in checks if check.applies)
     return Criterion("zero discrepancies", "0 in every check", measured, verdict, _why(checks, verdict))
 
 
 def _discrepancy_words(count: int) -> str:
     return "1 discrepancy" if count == 1 else f"{count:,} discrepancies"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _verdict(check: CheckSeen) -> Verdict:

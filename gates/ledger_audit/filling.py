@@ -13,16 +13,16 @@ from django.db import connection
 from django.utils import timezone
 
 from audits.checks import CHECKS
-from audits.findings import Finding
 from audits.judge import CheckResult, judging, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
 from audits.snapshot import Snapshot, sealed_file, take_snapshot
-from audits.sources import LedgerUnreadable
-from audits.sources.oanda import BrokerError, OandaReader
+from audits.sources import BrokerError, LedgerUnreadable
+from audits.sources.oanda import OandaReader
 from audits.sources.postgres import PostgresLedger
 from gates import engine
 from gates.checks.outcome import Outcome
 from gates.ledger_audit import lease
+from gates.ledger_audit.lines import kept_findings, line_of, reason_of, snapshot_facts
 from gates.ledger_audit.starting import close_rest
 from gates.models import LedgerAudit, Slot
 from gates.targets.access import TargetUnreachableError, access
@@ -140,17 +140,7 @@ def _sealed(audit: LedgerAudit, held: _Held) -> Snapshot:
     else:
         snapshot = _taken(audit, folder, held)
     if not audit.manifest_sha256:
-        rows = {name: entry.rows for name, entry in snapshot.relations.items()}
-        facts = {
-            "moment": snapshot.moment.isoformat(),
-            "ledger": snapshot.ledger,
-            "broker": snapshot.broker,
-            "last_transaction_id": snapshot.last_transaction_id,
-            "tied": snapshot.tied,
-            "untied_because": snapshot.tie.reason,
-            "rows": rows,
-            "bytes": sum((folder / entry.file).stat().st_size for entry in snapshot.relations.values()),
-        }
+        facts = snapshot_facts(snapshot)
         if not lease.renew(audit, now=timezone.now(), manifest_sha256=snapshot.manifest_sha256, snapshot=facts):
             raise LeaseLostError("The snapshot was sealed by another process.")
         audit.manifest_sha256 = snapshot.manifest_sha256
@@ -182,39 +172,5 @@ def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:
 
 
 def outcome_of(result: CheckResult) -> Outcome:
-    """Return what a slot keeps of a check's result; the groups count every finding, the findings are the first ones."""
-    kept = list(result.findings)
-    for end in (end for group in result.groups for end in (group.worst, group.last)):
-        if end not in kept:
-            kept.append(end)
-    measured = {
-        "title": result.title,
-        "rows": result.rows,
-        "findings": result.finding_count,
-        "duration_s": result.duration_s,
-        "groups": [
-            {
-                "rule": group.rule,
-                "level": group.level.value,
-                "count": group.count,
-                "first": _words(group.first),
-                "worst": _words(group.worst),
-                "last": _words(group.last),
-            }
-            for group in result.groups
-        ],
-    }
-    reason = result.reason
-    if not reason and result.groups:
-        reason = result.groups[0].worst.sentence
-    return Outcome(result.verdict, reason, measured, tuple(kept))
-
-
-def _words(found: Finding) -> dict[str, Any]:
-    return {
-        "sentence": found.sentence,
-        "expected": found.expected,
-        "measured": found.measured,
-        "difference": found.difference,
-        "where": found.where,
-    }
+    """Return what a slot keeps of a check's result."""
+    return Outcome(result.verdict, reason_of(result), line_of(result), kept_findings(result))

@@ -4,7 +4,8 @@ from typing import Any
 
 from audits.verdicts import Verdict
 from gates.criteria import Criterion
-from gates.ledger_audit.criteria import CheckSeen, audit_criteria
+from gates.ledger_audit.criteria import audit_criteria
+from gates.ledger_audit.lines import Line, report_fields, seen_of
 from gates.ledger_audit.plans import AuditPlan
 from gates.models import LedgerAudit, Run, Slot
 
@@ -12,8 +13,15 @@ from gates.models import LedgerAudit, Run, Slot
 def audit_criteria_of(run: Run) -> tuple[Criterion, ...]:
     """Judge an audit from its rows as they are now."""
     audit = LedgerAudit.objects.get(run=run)
-    checks = tuple(_seen(slot) for slot in run.slots.select_related("result"))
+    checks = [seen_of(line["name"], line["verdict"], line) for line in named_lines(run)]
     return audit_criteria(plan_of(run), checks, partial=audit.partial)
+
+
+def audit_report_fields(run: Run) -> dict[str, Any]:
+    """Return what the report of an audit has besides the fields of every report."""
+    audit = LedgerAudit.objects.get(run=run)
+    counted = {"counted": audit.counted, "not_counted_because": audit.not_counted_because}
+    return report_fields(named_lines(run), audit.snapshot) | counted
 
 
 def plan_of(run: Run) -> AuditPlan:
@@ -28,12 +36,16 @@ def campaign_verdict(run: Run) -> Verdict:
     return verdict if counted or verdict != Verdict.PASSED else Verdict.INCONCLUSIVE
 
 
-def _seen(slot: Slot) -> CheckSeen:
-    measured: dict[str, Any] = slot.result.measured if slot.state == Slot.State.DONE else {}
-    return CheckSeen(
-        slot.check_name,
-        Verdict(slot.verdict) if slot.verdict else None,
-        rows=int(measured.get("rows", 0)),
-        findings=int(measured.get("findings", 0)),
-        applies=not measured.get("not_applicable"),
-    )
+def named_lines(run: Run) -> list[Line]:
+    """Return one line for each check of the audit, in the order of the table; one that waits has no rows yet."""
+    slots = {slot.check_name: slot for slot in run.slots.select_related("result")}
+    return [_line(slots[name]) for name in plan_of(run).checks if name in slots]
+
+
+def _line(slot: Slot) -> Line:
+    head = {"name": slot.check_name, "verdict": slot.verdict, "reason": "", "slot": slot.pk}
+    if slot.state == Slot.State.HOLE:
+        return head | {"reason": "It was not judged within the audit's limit."}
+    if slot.state == Slot.State.DUE:
+        return head
+    return head | {"reason": slot.result.reason, **slot.result.measured}

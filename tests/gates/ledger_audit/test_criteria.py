@@ -22,7 +22,7 @@ def judged(*changed, plan=PLAN, partial=False, without=()):
 def test_clean_books_pass_every_criterion_and_say_how_much_was_looked_at():
     verdict, table = judged()
     assert verdict == Verdict.PASSED
-    assert table["zero discrepancies"].measured == "0 discrepancies in 800 rows, 8 checks"
+    assert table["zero discrepancies"].measured == "0 discrepancies in 800 rows, 8 of 8 checks"
     assert not any(line.reason for line in table.values())
 
 
@@ -53,7 +53,7 @@ def test_a_check_that_looked_at_nothing_is_no_pass(name):
 def test_what_does_not_apply_is_counted_apart_and_does_not_pass_a_criterion_alone():
     verdict, table = judged(CheckSeen("stops", Verdict.PASSED, applies=False))
     assert verdict == Verdict.PASSED
-    assert table["zero discrepancies"].measured == "0 discrepancies in 700 rows, 7 checks, 1 do not apply"
+    assert table["zero discrepancies"].measured == "0 discrepancies in 700 rows, 7 of 8 checks, 1 not applicable"
     verdict, table = judged(CheckSeen("pnl", Verdict.PASSED, applies=False))
     assert (verdict, table["PnL"].verdict) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
 
