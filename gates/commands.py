@@ -14,7 +14,7 @@ from gates.checks import health
 from gates.criteria import Criterion, Judged, criteria, verdict_of
 from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
 from gates.models import Campaign, Run, RunEvent, Slot, Target
-from gates.plans import plan_for
+from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
 from gates.targets.access import access
 
 log = logging.getLogger(__name__)
@@ -30,14 +30,12 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
     1. Look at the target: what it is now is the baseline of the whole run.
     2. In one transaction: campaign, run, every slot, the first event.
 
-    Raises CannotStartError, UnknownProfileError, TargetUnreachableError.
+    Raises CannotStartError, PlanError, TargetUnreachableError.
     """
-    plan = plan_for(profile)
-    seen = health.observe(access(target.spec))
-    if "error" in seen:
-        raise CannotStartError(f"{seen['error']} Start the target, then start the run.")
-    baseline = {key: seen[key] for key in ("pid", "created_at", "build") if seen.get(key) is not None}
+    plan = plan_for(profile).with_evidence(_evidence(target, profile))
     start = now.replace(microsecond=0) + timedelta(seconds=1)
+    demand_sense(plan, start)
+    baseline = _baseline(target)
     with transaction.atomic():
         Target.objects.select_for_update().get(pk=target.pk)
         if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
@@ -64,14 +62,33 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
     return run
 
 
+def _evidence(target: Target, profile: str) -> dict[str, Any]:
+    """Return the minima that the target's description sets for this profile: its section [evidence.<profile>]."""
+    wanted = target.spec.get("evidence", {})
+    wanted = wanted.get(profile, {}) if isinstance(wanted, dict) else wanted
+    if not isinstance(wanted, dict):
+        raise BadEvidenceError(f"[evidence.{profile}] is {wanted!r}: give names and whole numbers.")
+    return wanted
+
+
+def _baseline(target: Target) -> dict[str, Any]:
+    """Look at the target before its run: one that is ill, or whose process cannot be seen, would fail without a fault
+    of its own. Raises CannotStartError, TargetUnreachableError."""
+    seen = health.observe(access(target.spec))
+    outcome = health.judge(seen, seen)
+    if outcome.verdict != Verdict.PASSED:
+        raise CannotStartError(f"{outcome.reason} See to the target, then start the run.")
+    return {key: seen[key] for key in health.IDENTITY if seen.get(key) is not None}
+
+
 def criteria_of(run: Run) -> tuple[Criterion, ...]:
     """Judge a run from its rows as they are now."""
     if run.gate == 3:
         return audit_criteria_of(run)
     slots = run.slots.select_related("result").prefetch_related("findings").order_by("due_at")
     judged = (_judged(slot) for slot in slots.iterator(chunk_size=2000))
-    events = tuple(run.events.values_list("kind", "level"))
-    return criteria(plan_for(run.campaign.profile), judged, events)
+    events = [*run.events.values_list("kind", "level"), *run.findings.filter(slot=None).values_list("rule", "level")]
+    return criteria(Plan.stored(run.plan), judged, events)
 
 
 def _judged(slot: Slot) -> Judged:

@@ -30,17 +30,14 @@ class Criterion:
     reason: str = ""
 
 
-BALANCE_RULES = ("balance row", "balance chain", "balance total", "broker balance", "orphans")
-
-
 def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
     """Judge a run from all of its slots and its events (kind, level); merging the verdicts gives the run's."""
     rows = tuple(slots)
     return (
         _critical_errors(rows, tuple(events)),
         _stops(plan, rows),
-        _of_check(rows, "integrity", "perfect ledger balance", "every integrity check clean"),
-        _of_check(rows, "positions", "zero reconciliation mismatches", "every comparison with the broker equal"),
+        _balance(rows),
+        _mismatches(plan, rows),
         _slots_filled(rows),
     )
 
@@ -56,7 +53,10 @@ def _critical_errors(rows: tuple[Judged, ...], events: tuple[tuple[str, str], ..
     health = _verdict_of_check(rows, "health")
     measured = f"{found} in {_seen(rows, 'health')} health checks"
     verdict = Verdict.FAILED if found else health
-    reason = "" if verdict == Verdict.PASSED or found else "Health was not seen at every due time."
+    if found:
+        reason = f"{found} critical errors or interventions; none may be."
+    else:
+        reason = "" if verdict == Verdict.PASSED else "Health was not seen at every due time."
     return Criterion("critical errors", "0", measured, verdict, reason)
 
 
@@ -67,21 +67,50 @@ def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
     required = f"100 % of at least {plan.min_touches} touched"
     measured = f"{executed} of {touched} executed"
     verdict = _verdict_of_check(rows, "stops")
-    if executed < touched:
-        return Criterion("stops executed", required, measured, Verdict.FAILED, "A touched stop was not executed.")
-    if verdict == Verdict.PASSED and touched < plan.min_touches:
-        reason = f"Only {touched} stops were touched; a pass needs {plan.min_touches}."
-        return Criterion("stops executed", required, measured, Verdict.INCONCLUSIVE, reason)
-    reason = "" if verdict == Verdict.PASSED else "Not every window of the run was judged clean."
+    # A touch whose time limit was not over when it was looked at makes its slot inconclusive, not missed.
+    if any(row.verdict == Verdict.PASSED and _missed(row) for row in mine):
+        verdict = Verdict.FAILED
+    if verdict == Verdict.FAILED:
+        reason = "A touched stop was not executed as it should have been: see the findings."
+    elif verdict == Verdict.PASSED and touched < plan.min_touches:
+        verdict, reason = Verdict.INCONCLUSIVE, f"Only {touched} stops were touched; a pass needs {plan.min_touches}."
+    else:
+        reason = "" if verdict == Verdict.PASSED else "Not every window of the run was judged clean."
     return Criterion("stops executed", required, measured, verdict, reason)
 
 
-def _of_check(rows: tuple[Judged, ...], check_name: str, name: str, required: str) -> Criterion:
+def _missed(row: Judged) -> bool:
+    return int(row.measured.get("executed", 0)) < int(row.measured.get("touches", 0))
+
+
+def _balance(rows: tuple[Judged, ...]) -> Criterion:
+    verdict, measured, reason = _of_check(rows, "integrity")
+    return Criterion("perfect ledger balance", "every integrity check clean", measured, verdict, reason)
+
+
+def _mismatches(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
+    """Two witnesses: our own comparison, and the target's log of its reconciliations, which each slot reads whole."""
+    verdict, measured, reason = _of_check(rows, "positions")
+    mine = [row.measured for row in rows if row.check_name == "positions"]
+    own = max((int(values.get("reconciliations", 0)) for values in mine), default=0)
+    found = max((int(values.get("reconciliation_mismatches", 0)) for values in mine), default=0)
+    if found:
+        verdict, reason = Verdict.FAILED, f"The target's own reconciliations found {found} mismatches."
+    elif verdict == Verdict.PASSED and own < plan.min_reconciliations:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"The target reconciled {own} times in this run; a pass needs {plan.min_reconciliations}."
+    required = f"every comparison equal; 0 in at least {plan.min_reconciliations} reconciliations of its own"
+    measured = f"{measured}; {found} in {own} of its own"
+    return Criterion("zero reconciliation mismatches", required, measured, verdict, reason)
+
+
+def _of_check(rows: tuple[Judged, ...], check_name: str) -> tuple[Verdict, str, str]:
+    """Return the check's merged verdict, how many of its slots are clean, and why it did not pass."""
     verdict = _verdict_of_check(rows, check_name)
     passed = sum(row.check_name == check_name and row.verdict == Verdict.PASSED for row in rows)
     planned = sum(row.check_name == check_name for row in rows)
     reason = "" if verdict == Verdict.PASSED else f"{planned - passed} of {planned} slots did not pass."
-    return Criterion(name, required, f"{passed} of {planned} slots clean", verdict, reason)
+    return verdict, f"{passed} of {planned} slots clean", reason
 
 
 def _slots_filled(rows: tuple[Judged, ...]) -> Criterion:

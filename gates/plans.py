@@ -4,15 +4,29 @@ Every profile has the same checks; only durations, cadences and minima differ. `
 definition: 72 h, health every minute, positions every ten minutes, integrity every hour.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 CANDLE_S = 5  # the broker's finest candle; stop windows are aligned to it so that each candle is in one window
 
 
-class UnknownProfileError(ValueError):
+class PlanError(ValueError):
+    """A plan that cannot be followed; the message says what to change.
+
+    PlanError
+    ├── UnknownProfileError   the profile has no plan
+    └── BadEvidenceError      the target's description asks for evidence that is none
+    """
+
+
+class UnknownProfileError(PlanError):
     """The profile has no plan; the message names those that do."""
+
+
+class BadEvidenceError(PlanError):
+    """The target's description asks for evidence that is none; the message says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +41,42 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One profile of gate 1. `min_touches`: stops that must have been touched before a pass is possible."""
+    """One profile of gate 1, and the least evidence without which it cannot pass.
+
+    `min_touches`: stops that the market touched; `min_reconciliations`: reconciliations of the target's own;
+    `stop_limit_s`: time that a touched stop may take to be executed; `reconciliation_limit_ms`: time that one of the
+    target's reconciliations may take.
+    """
 
     profile: str
     duration_s: int
     min_touches: int
+    min_reconciliations: int
     stop_limit_s: int
     cadences: tuple[Cadence, ...]
+    reconciliation_limit_ms: int = 1000
+
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the plan that a run was started with, from its row: what is judged later is what was promised then."""
+        cadences = tuple(Cadence(**cadence) for cadence in values["cadences"])
+        return cls(**{**values, "cadences": cadences})
+
+    def with_evidence(self, wanted: Mapping[str, Any]) -> Self:
+        """Return the plan with other minima and limits. Raises BadEvidenceError for anything but whole numbers above 0.
+
+        A minimum of nothing would be a pass without evidence, so there is none.
+        """
+        for name, value in wanted.items():
+            if name not in CONFIGURABLE:
+                raise BadEvidenceError(f"[evidence.{self.profile}] {name} is unknown: use {', '.join(CONFIGURABLE)}.")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+                raise BadEvidenceError(f"[evidence.{self.profile}] {name} is {value!r}: give a whole number above 0.")
+        return replace(self, **wanted)
+
+
+CONFIGURABLE = ("min_touches", "min_reconciliations", "stop_limit_s", "reconciliation_limit_ms")
+LARGEST = 1_000_000
 
 
 PLANS = (
@@ -41,6 +84,7 @@ PLANS = (
         "production",
         duration_s=72 * 3600,
         min_touches=100,
+        min_reconciliations=432,
         stop_limit_s=5,
         cadences=(
             Cadence("health", every_s=60, delay_s=0, grace_s=50),
@@ -53,6 +97,7 @@ PLANS = (
         "rehearsal",
         duration_s=300,
         min_touches=20,
+        min_reconciliations=15,
         stop_limit_s=3,
         cadences=(
             Cadence("health", every_s=5, delay_s=0, grace_s=15),
@@ -65,6 +110,7 @@ PLANS = (
         "smoke",
         duration_s=20,
         min_touches=3,
+        min_reconciliations=1,
         stop_limit_s=2,
         cadences=(
             Cadence("health", every_s=2, delay_s=0, grace_s=15),
@@ -98,11 +144,11 @@ class Window:
 
 
 def windows(plan: Plan, start: datetime) -> Iterator[Window]:
-    """Yield every slot of a run that starts at `start` (aware UTC), gapless and without overlap for each check."""
-    if plan.duration_s <= 0:
-        raise ValueError(f"The profile {plan.profile!r} lasts no time: give it a duration above zero.")
-    if start.tzinfo is None:
-        raise ValueError("The start of a run needs a time zone: give an aware UTC time.")
+    """Yield every slot of a run that starts at `start` (aware UTC), gapless and without overlap for each check.
+
+    Raises PlanError.
+    """
+    demand_sense(plan, start)
     for cadence in plan.cadences:
         first = _aligned(start) if cadence.check_name == "stops" else start
         for number in range(plan.duration_s // cadence.every_s):
@@ -110,6 +156,20 @@ def windows(plan: Plan, start: datetime) -> Iterator[Window]:
             closes = opens + timedelta(seconds=cadence.every_s)
             due_at = closes + timedelta(seconds=cadence.delay_s)
             yield Window(cadence.check_name, opens, closes, due_at, due_at + timedelta(seconds=cadence.grace_s))
+
+
+def demand_sense(plan: Plan, start: datetime) -> None:
+    """Raise PlanError for a plan that lasts no time, or leaves a check without a slot, and for a start without zone."""
+    if start.tzinfo is None:
+        raise PlanError("The start of a run needs a time zone: give an aware UTC time.")
+    if plan.duration_s <= 0:
+        raise PlanError(f"The profile {plan.profile!r} lasts no time: give it a duration above zero.")
+    for cadence in plan.cadences:
+        if not 0 < cadence.every_s <= plan.duration_s:
+            raise PlanError(
+                f"The profile {plan.profile!r} never comes to its {cadence.check_name} check: let it fall due at least "
+                f"once in its {plan.duration_s} s."
+            )
 
 
 def _aligned(moment: datetime) -> datetime:

@@ -7,9 +7,11 @@ from django.utils import timezone
 
 from gates import engine
 from gates.checks import health, ledger, stops
+from gates.checks.ledger import Reconciling
 from gates.checks.outcome import Outcome, inconclusive
-from gates.models import RunEvent, Slot
-from gates.plans import plan_for
+from gates.checks.reconciliations import MISMATCH, SLOW
+from gates.models import Finding, RunEvent, Slot
+from gates.plans import Plan
 from gates.targets.access import Access, access
 
 log = logging.getLogger(__name__)
@@ -20,13 +22,20 @@ def _health(slot: Slot, reach: Access) -> Outcome:
 
 
 def _stops(slot: Slot, reach: Access) -> Outcome:
-    plan = plan_for(slot.run.campaign.profile)
+    plan = Plan.stored(slot.run.plan)
     return stops.judge_window(reach, start=slot.window_start, end=slot.window_end, limit_s=plan.stop_limit_s)
+
+
+def _positions(slot: Slot, reach: Access) -> Outcome:
+    found = Finding.objects.filter(run=slot.run, rule__in=(MISMATCH, SLOW))
+    known = frozenset(found.values_list("where__reconciliation_id", flat=True))
+    limit_ms = Plan.stored(slot.run.plan).reconciliation_limit_ms
+    return ledger.positions(reach, Reconciling(since=slot.run.planned_start, limit_ms=limit_ms, known=known))
 
 
 CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
     "health": _health,
-    "positions": lambda _, reach: ledger.positions(reach),
+    "positions": _positions,
     "integrity": lambda _, reach: ledger.integrity(reach),
     "stops": _stops,
 }

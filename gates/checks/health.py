@@ -1,5 +1,7 @@
 """Health: the target answers, is the same process as at the start, and how hard it works."""
 
+import json
+import math
 import time
 from typing import Any
 
@@ -12,6 +14,10 @@ from gates.targets.access import Access
 
 TIMEOUT_S = 5.0
 BODY_LIMIT = 64 * 1024
+TEXT_LIMIT = 300
+IDENTITY = ("pid", "created_at", "build")
+NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
+TEXTS = ("status", "reason", "build")
 
 
 def observe(access: Access) -> dict[str, Any]:
@@ -22,18 +28,42 @@ def observe(access: Access) -> dict[str, Any]:
     """
     began = time.monotonic()
     try:
-        answer = httpx.get(access.health_url, timeout=TIMEOUT_S, follow_redirects=False)
-        body = answer.json() if len(answer.content) <= BODY_LIMIT else None
-    except httpx.HTTPError as error:
+        status_code, content = _answer(access.health_url)
+        body = json.loads(content)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return {"error": f"The target does not answer at its health address ({type(error).__name__})."}
     except ValueError:
-        return {"error": "The target's health address answers something that is not JSON."}
+        return {"error": "The target's health address answers something that is not JSON, or more than 64 KiB of it."}
     if not isinstance(body, dict):
-        return {"error": "The target's health address answers no JSON object of at most 64 KiB."}
-    keys = ("status", "reason", "pid", "build", "database_ms", "broker_ms", "open_positions")
-    seen = {key: body[key] for key in keys if key in body}
+        return {"error": "The target's health address answers no JSON object."}
+    seen: dict[str, Any] = {key: body[key] for key in NUMBERS if _is_number(body.get(key))}
+    seen |= {key: text for key in TEXTS if (text := _text(body.get(key)))}
     answer_ms = round((time.monotonic() - began) * 1000, 1)
-    return seen | {"status_code": answer.status_code, "answer_ms": answer_ms} | _process(seen.get("pid"))
+    return seen | {"status_code": status_code, "answer_ms": answer_ms} | _process(seen.get("pid"))
+
+
+def _answer(url: str) -> tuple[int, bytes]:
+    """Return status and body, cut where it grows beyond what health may say. Raises httpx.HTTPError, InvalidURL."""
+    ends = time.monotonic() + TIMEOUT_S
+    # trust_env=False: a proxy in the environment is not the target.
+    with httpx.stream("GET", url, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as answer:
+        content = b""
+        for part in answer.iter_bytes():
+            content += part
+            if len(content) > BODY_LIMIT:
+                return answer.status_code, b""
+            if time.monotonic() > ends:
+                raise httpx.ReadTimeout("the answer never ended")
+        return answer.status_code, content
+
+
+def _is_number(value: object) -> bool:
+    """Whether the target gave a number: NaN, infinity and true say nothing."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).replace("\0", "").strip()[:TEXT_LIMIT]
 
 
 def _process(pid: object) -> dict[str, Any]:
@@ -67,15 +97,21 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
     if seen["status_code"] != 200 or seen.get("status") != "ok":
         words = f"The target says that it is not well: {seen.get('reason') or seen.get('status') or 'no reason'}."
         findings.append(_critical("target unhealthy", words, "200 ok", f"{seen['status_code']} {seen.get('status')}"))
-    for key, rule in (("pid", "another process"), ("created_at", "another process"), ("build", "another build")):
+    for key in IDENTITY:
+        rule = "another build" if key == "build" else "another process"
         if key in baseline and key in seen and seen[key] != baseline[key]:
             sentence = f"The target is not what the run started with: its {key} changed."
             findings.append(_critical(rule, sentence, str(baseline[key]), str(seen[key])))
     if findings:
         return judged(tuple(findings), seen)
-    missing = [key for key in ("pid", "created_at", "cpu_s", "database_ms", "broker_ms") if seen.get(key) is None]
+    needed = (*IDENTITY, "cpu_s", "database_ms", "broker_ms")
+    missing = [key for key in needed if seen.get(key) is None]
     if missing:
         return inconclusive(f"The target's health does not show {', '.join(missing)}: nothing proves them.", **seen)
+    unknown = [key for key in IDENTITY if key not in baseline]
+    if unknown:
+        words = f"The run started without knowing the target's {', '.join(unknown)}: nothing proves it is the same."
+        return inconclusive(words, **seen)
     return judged((), seen)
 
 

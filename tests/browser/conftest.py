@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
+from gates.plans import plan_for
 
 PASSWORD = "a long enough password"
 CADENCES_S = {"health": 60, "integrity": 3600, "positions": 600, "stops": 600}
@@ -98,7 +99,7 @@ def _run(target: Target, user: User, shape: tuple[str, datetime, timedelta], now
     run = Run.objects.create(
         campaign=campaign,
         gate=1,
-        plan={},
+        plan=asdict(plan_for("rehearsal")),
         planned_start=start,
         planned_end=start + length,
         criteria=[

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,12 +10,25 @@ from gates.plans import plan_for
 
 SMOKE = plan_for("smoke")
 CHECKS = ("health", "positions", "integrity", "stops")
-TOUCHED = {"touches": 3, "executed": 3}
-CLEAN = tuple(Judged(name, "done", "passed", TOUCHED if name == "stops" else {}) for name in CHECKS)
+MEASURED = {
+    "stops": {"touches": 3, "executed": 3},
+    "positions": {"reconciliations": 1, "reconciliation_mismatches": 0},
+}
+CLEAN = tuple(Judged(name, "done", "passed", MEASURED.get(name, {})) for name in CHECKS)
+
+
+def with_measured(check_name, verdict="passed", **measured):
+    return [
+        replace(slot, verdict=verdict, measured=measured) if slot.check_name == check_name else slot for slot in CLEAN
+    ]
 
 
 def with_stops(**measured):
-    return [replace(slot, measured=measured) if slot.check_name == "stops" else slot for slot in CLEAN]
+    return with_measured("stops", **measured)
+
+
+def line(name, slots, events=()):
+    return next(row for row in criteria(SMOKE, slots, events) if row.name == name)
 
 
 def judged(slots, events=()):
@@ -50,8 +64,7 @@ def test_one_failed_slot_fails_the_run(index):
 
 def test_too_few_touches_are_inconclusive_and_say_how_many_are_needed():
     slots = with_stops(touches=2, executed=2)
-    table = criteria(SMOKE, slots, ())
-    stops = next(row for row in table if row.name == "stops executed")
+    stops = line("stops executed", slots)
     assert stops.verdict == Verdict.INCONCLUSIVE
     assert "a pass needs 3" in stops.reason
 
@@ -67,3 +80,32 @@ def test_a_death_between_two_health_slots_fails_the_run():
 
 def test_an_intervention_fails_the_run():
     assert judged(CLEAN, (("intervention", ""),)) == Verdict.FAILED
+
+
+def test_a_touch_whose_time_limit_was_not_over_is_inconclusive_and_no_accusation():
+    slots = with_measured("stops", "inconclusive", touches=4, executed=3)
+    assert line("stops executed", slots).verdict == Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("measured", [{}, {"reconciliations": 0}])
+def test_a_target_that_never_reconciled_is_inconclusive_however_equal_the_books_are(measured):
+    criterion = line("zero reconciliation mismatches", with_measured("positions", **measured))
+    assert criterion.verdict == Verdict.INCONCLUSIVE
+    assert criterion.reason == "The target reconciled 0 times in this run; a pass needs 1."
+
+
+def test_a_mismatch_in_the_targets_own_log_fails_even_when_our_comparison_passed():
+    slots = with_measured("positions", reconciliations=9, reconciliation_mismatches=2)
+    criterion = line("zero reconciliation mismatches", slots)
+    assert criterion.verdict == Verdict.FAILED
+    assert "2 in 9 of its own" in criterion.measured
+
+
+def test_a_critical_finding_of_no_slot_fails_the_run():
+    assert judged(CLEAN, (("a rule", "critical"),)) == Verdict.FAILED
+
+
+@given(st.lists(st.sampled_from(CLEAN)))
+def test_no_set_of_clean_slots_passes_unless_every_check_is_there(slots):
+    whole = {slot.check_name for slot in slots} == set(CHECKS)
+    assert (judged(slots) == Verdict.PASSED) == whole

@@ -14,7 +14,7 @@ from gates.models import Alert, RunEvent, Slot, SlotResult
 from gates.plans import plan_for
 from tests.gates.cast import START, a_run
 
-PASSED = Outcome(Verdict.PASSED, measured={"touches": 3, "executed": 3})
+PASSED = Outcome(Verdict.PASSED, measured={"touches": 3, "executed": 3, "reconciliations": 1})
 LATER = START + timedelta(hours=1)
 
 

@@ -1,6 +1,6 @@
 """The pages: who may see them, what they show, and when a live part has nothing new."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, 
 from gates.pages.curves import Curve, Sample, Trace, figures, thinned
 from gates.pages.grid import COLUMNS, SlotGroup, slot_grid
 from gates.pages.rows import SlotCounts, standing
+from gates.plans import plan_for
 from gates.templatetags.gates_pages import value
 
 START = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -55,7 +56,7 @@ def run(engineer: User) -> Run:
     run = Run.objects.create(
         campaign=campaign,
         gate=1,
-        plan={},
+        plan=asdict(plan_for("rehearsal")),
         planned_start=START,
         planned_end=START + minutes(5),
         criteria=[{"name": "stops", "required": "100 %", "measured": "12 of 12", "verdict": "passed", "reason": "all"}],
@@ -195,7 +196,7 @@ def test_many_slots_share_a_cell_that_leads_to_their_list(browser: Client, run: 
         for n in range(300)
     )
     text = browser.get(run.get_absolute_url()).content.decode()
-    assert text.count('id="cell-0-') == COLUMNS
+    assert text.count('id="cell-1-') == COLUMNS
     assert f"slots/?check=%3Cstops%3E&amp;from={START:%Y-%m-%d}" in text
     assert "<stops>" not in text
 

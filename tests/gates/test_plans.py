@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.plans import PLANS, UnknownProfileError, plan_for, windows
+from gates.plans import CONFIGURABLE, PLANS, BadEvidenceError, Plan, PlanError, UnknownProfileError, plan_for, windows
 
 starts = st.integers(1_600_000_000_000, 2_200_000_000_000).map(lambda ms: datetime.fromtimestamp(ms / 1000, tz=UTC))
 
@@ -40,5 +42,33 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
 
 
 def test_a_start_without_a_zone_is_refused():
-    with pytest.raises(ValueError, match="time zone"):
+    with pytest.raises(PlanError, match="time zone"):
         list(windows(plan_for("smoke"), datetime(2026, 1, 1)))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("wrong", [{"duration_s": 0}, {"duration_s": -60}, {"duration_s": 9}])
+def test_a_profile_that_lasts_no_time_or_never_comes_to_a_check_is_refused(wrong):
+    with pytest.raises(PlanError, match=r"lasts no time|never comes to its integrity check"):
+        list(windows(replace(plan_for("smoke"), **wrong), datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+@given(st.sampled_from(PLANS))
+def test_a_plan_comes_back_from_its_row_as_it_was(plan):
+    assert Plan.stored(json.loads(json.dumps(asdict(plan)))) == plan
+
+
+@given(st.sampled_from(PLANS), st.dictionaries(st.sampled_from(CONFIGURABLE), st.integers(1, 1_000_000)))
+def test_minima_and_limits_can_be_set_and_nothing_else_changes(plan, wanted):
+    assert asdict(plan.with_evidence(wanted)) == asdict(plan) | wanted
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "5", None, True, 10**9])
+@pytest.mark.parametrize("name", CONFIGURABLE)
+def test_a_minimum_of_nothing_is_refused_by_name(name, value):
+    with pytest.raises(BadEvidenceError, match=rf"\[evidence.smoke\] {name} is .*: give a whole number above 0"):
+        plan_for("smoke").with_evidence({name: value})
+
+
+def test_an_unknown_minimum_is_refused_with_the_known_ones():
+    with pytest.raises(BadEvidenceError, match="min_luck is unknown: use min_touches, min_reconciliations"):
+        plan_for("smoke").with_evidence({"min_luck": 1})

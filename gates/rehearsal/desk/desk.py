@@ -82,10 +82,9 @@ class Desk:
             await asyncio.sleep(pause_s)
 
     async def _poll(self) -> None:
-        before = self._follower.cursor
         await self._follower.catch_up()
         await self._follower.resolve_doubts()
-        if self._follower.cursor != before:
+        if self._follower.cursor != self._follower.valued:  # an order of its own books what it caused by itself
             await self._follower.value_account()
 
     async def _reconcile(self) -> None:

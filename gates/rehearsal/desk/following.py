@@ -23,13 +23,16 @@ SNAPSHOT_TRIES = 5
 
 
 class Follower:
-    """Keeps the books level with the broker. `stopped` holds the reason once they cannot be."""
+    """Keeps the books level with the broker. `stopped` holds the reason once they cannot be; `valued` is the
+    transaction at which equity and margin were last taken from the broker.
+    """
 
     def __init__(self, database: Database, broker: Broker) -> None:
         self.database = database
         self.broker = broker
         self.stopped: str | None = None
         self.cursor: int | None = None
+        self.valued: int | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -85,8 +88,10 @@ class Follower:
 
     async def value_account(self) -> None:
         """Takes equity and margin from the broker, at the transaction the books end with."""
-        async with self.level_with() as (account, _), self.database.transaction() as connection:
-            await write_valuation(connection, self.account_id, account)
+        async with self.level_with() as (account, _):
+            async with self.database.transaction() as connection:
+                await write_valuation(connection, self.account_id, account)
+            self.valued = self.cursor
 
     async def _catch_up(self) -> None:
         if self.stopped is not None:

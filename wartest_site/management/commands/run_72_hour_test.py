@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gates import commands, queries, reports
 from gates.models import Report, Run, Target
-from gates.plans import UnknownProfileError, plan_for
+from gates.plans import PlanError, plan_for
 from gates.targets.access import TargetUnreachableError
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.stack import background_stack
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             plan_for(options["profile"])
             with background_stack():
                 verdict = self._run(options)
-        except (commands.CannotStartError, CannotStartError, UnknownProfileError, TargetUnreachableError) as error:
+        except (commands.CannotStartError, CannotStartError, PlanError, TargetUnreachableError) as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
         sys.exit(EXIT_CODES[verdict])

@@ -1,0 +1,68 @@
+import os
+
+import psutil
+import pytest
+
+from audits.verdicts import Verdict
+from gates.checks import health
+from gates.targets.access import Access
+from tests.audits.answers import answering, as_json
+
+WELL = {"status": "ok", "pid": os.getpid(), "build": "b1", "database_ms": 1.5, "broker_ms": 2, "open_positions": 3}
+BASELINE = {"pid": os.getpid(), "created_at": psutil.Process().create_time(), "build": "b1"}
+
+
+def reach(url):
+    return Access("", "wartest", "", "", "", url)
+
+
+def outcome(answer, baseline=BASELINE):
+    with answering(lambda path, query: answer) as target:
+        return health.judge(health.observe(reach(target.url)), baseline)
+
+
+def test_a_well_target_passes_with_its_resources_measured():
+    seen = outcome(as_json(WELL))
+    assert seen.verdict == Verdict.PASSED
+    assert {"cpu_s", "memory_mib", "threads", "handles", "answer_ms", "database_ms"} <= seen.measured.keys()
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule", "words"),
+    [
+        (as_json(WELL | {"status": "failing", "reason": "no broker"}, status=503), "target unhealthy", "no broker"),
+        (as_json(WELL | {"pid": 1}), "another process", "pid changed"),
+        (as_json(WELL | {"build": "b2"}), "another build", "build changed"),
+        ((200, "text/html", b"<html>"), "target does not answer", "not JSON"),
+        (as_json([1]), "target does not answer", "no JSON object"),
+        (as_json(WELL | {"reason": "x" * 70_000}), "target does not answer", "64 KiB"),
+    ],
+)
+def test_an_ill_or_another_target_is_a_critical_finding(answer, rule, words):
+    seen = outcome(answer)
+    assert seen.verdict == Verdict.FAILED
+    assert (seen.findings[0].rule, seen.findings[0].level) == (rule, "critical")
+    assert words in seen.reason
+
+
+NO_NUMBERS = (None, float("nan"), float("inf"), True, -1, "7")
+SAYS_NOTHING = [(name, value) for name in ("pid", "database_ms", "broker_ms") for value in NO_NUMBERS]
+
+
+@pytest.mark.parametrize(("name", "value"), [*SAYS_NOTHING, ("build", None), ("build", " \0")])
+def test_what_health_does_not_show_as_a_value_is_no_evidence(name, value):
+    seen = outcome(as_json(WELL | {name: value}))
+    assert seen.verdict == Verdict.INCONCLUSIVE
+    assert name in seen.reason
+
+
+@pytest.mark.parametrize("name", health.IDENTITY)
+def test_a_run_that_does_not_know_what_it_started_with_proves_nothing(name):
+    seen = outcome(as_json(WELL), {key: value for key, value in BASELINE.items() if key != name})
+    assert seen.verdict == Verdict.INCONCLUSIVE
+    assert name in seen.reason
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/health", "no address"])
+def test_a_target_that_cannot_be_reached_does_not_answer(url):
+    assert "does not answer" in health.observe(reach(url))["error"]
