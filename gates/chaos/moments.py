@@ -38,9 +38,6 @@ class Moment(Protocol):
     def deliver_instead(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         """Answer a request in the server's place, which never sees it. Raises NotApplicableError."""
 
-    def freeze(self) -> None:
-        """From now on nothing passes on the whole channel, until the owner decided."""
-
     async def owner_decides(self, strike: Strike) -> Proof:
         """Tell the owner that the message is held and wait for the decision; what the owner has to say of it."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Direction, Proof, Strike
+from gates.chaos.messages import Direction, Proof, Side, Strike
 from gates.chaos.moments import Moment, needs
 
 
@@ -14,7 +14,7 @@ class BrokerRefusal:
     """`status` (400 to 599) with the broker's kind of body; `retry_after_s` above 0 adds that header."""
 
     strike: ClassVar[Strike] = Strike.BROKER_REFUSAL
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     status: int = 503
     message: str = "Service unavailable"
     retry_after_s: int = 0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
@@ -12,7 +12,7 @@ class CleanClose:
     """The message is lost, whichever way it went; the target sees the end of the stream."""
 
     strike: ClassVar[Strike] = Strike.CLEAN_CLOSE
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
 
     async def hit(self, moment: Moment) -> Proof:
         port = moment.drop_client(reset=False)

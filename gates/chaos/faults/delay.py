@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 MAXIMUM_DELAY_MS = 600_000
@@ -17,7 +17,7 @@ class Delay:
     """`delay_ms`: how much later the message passes, 1 to 600,000."""
 
     strike: ClassVar[Strike] = Strike.DELAY
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     delay_ms: int
 
     def __post_init__(self) -> None:

@@ -3,15 +3,19 @@
 from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
 class Fault(Protocol):
-    """A frozen dataclass. `freezes` faults stop the whole channel at once when their message arrives."""
+    """A frozen dataclass.
+
+    `freezes` says when nothing more passes on the whole channel until the owner decided: from the moment the message
+    arrives, or from the moment it has passed and a due answer is complete.
+    """
 
     strike: ClassVar[Strike]
-    freezes: ClassVar[bool]
+    freezes: ClassVar[Side | None]
 
     async def hit(self, moment: Moment) -> Proof:
         """Strike, and say what was seen. Raises NotApplicableError where it cannot strike here."""

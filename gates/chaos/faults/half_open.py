@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 MAXIMUM_KEPT_MS = 600_000
@@ -17,7 +17,7 @@ class HalfOpen:
     """`keep_ms`: how long the server's side is kept, 1 to 600,000."""
 
     strike: ClassVar[Strike] = Strike.HALF_OPEN
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     keep_ms: int
 
     def __post_init__(self) -> None:

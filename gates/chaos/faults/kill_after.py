@@ -7,7 +7,7 @@ waiting for the answer, a kill after COMMIT would be a coin toss. After an answe
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Direction, Proof, Strike
+from gates.chaos.messages import Direction, Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
@@ -16,11 +16,10 @@ class KillAfter:
     """The owner kills, waits for the death, and decides `discard`."""
 
     strike: ClassVar[Strike] = Strike.KILL_AFTER
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = Side.AFTER
 
     async def hit(self, moment: Moment) -> Proof:
         answer = await moment.whole_answer()
-        moment.freeze()
         if moment.message.direction is Direction.ANSWER:
             moment.deliver()
         return {"answer": answer, **await moment.owner_decides(self.strike)}

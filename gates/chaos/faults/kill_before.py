@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
@@ -12,7 +12,7 @@ class KillBefore:
     """The owner kills, waits for the death, and decides `discard`: the message never passes."""
 
     strike: ClassVar[Strike] = Strike.KILL_BEFORE
-    freezes: ClassVar[bool] = True
+    freezes: ClassVar[Side | None] = Side.BEFORE
 
     async def hit(self, moment: Moment) -> Proof:
         return await moment.owner_decides(self.strike)

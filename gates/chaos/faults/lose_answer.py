@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
@@ -12,7 +12,7 @@ class LoseAnswer:
     """The answer is complete at the proxy before the target's connection is reset."""
 
     strike: ClassVar[Strike] = Strike.LOSE_ANSWER
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
 
     async def hit(self, moment: Moment) -> Proof:
         answer = await moment.whole_answer()

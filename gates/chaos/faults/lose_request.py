@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Direction, Proof, Strike
+from gates.chaos.messages import Direction, Proof, Side, Strike
 from gates.chaos.moments import Moment, needs
 
 
@@ -12,7 +12,7 @@ class LoseRequest:
     """What the server had begun for this connection is rolled back when its side closes."""
 
     strike: ClassVar[Strike] = Strike.LOSE_REQUEST
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
 
     async def hit(self, moment: Moment) -> Proof:
         needs(Direction.REQUEST, moment.message, self.strike)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 MAXIMUM_DURATION_MS = 600_000
@@ -16,7 +16,7 @@ class RefuseConnections:
     """`duration_ms`: how long nobody gets in, 1 to 600,000."""
 
     strike: ClassVar[Strike] = Strike.REFUSE_CONNECTIONS
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     duration_ms: int
 
     def __post_init__(self) -> None:

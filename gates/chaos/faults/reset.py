@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 
@@ -12,7 +12,7 @@ class Reset:
     """The message is lost, whichever way it went."""
 
     strike: ClassVar[Strike] = Strike.RESET
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
 
     async def hit(self, moment: Moment) -> Proof:
         port = moment.drop_client(reset=True)

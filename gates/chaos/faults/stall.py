@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
 MAXIMUM_STALL_MS = 600_000
@@ -17,7 +17,7 @@ class Stall:
     """`stall_ms`: how long the connection is a black hole, 1 to 600,000. What stood in it is lost."""
 
     strike: ClassVar[Strike] = Strike.STALL
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     stall_ms: int
 
     def __post_init__(self) -> None:

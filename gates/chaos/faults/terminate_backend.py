@@ -6,7 +6,7 @@ from typing import ClassVar
 import psycopg
 
 from gates.chaos.faults.fault import whole
-from gates.chaos.messages import Proof, Strike
+from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import MissedError, Moment, NotApplicableError
 
 CONNECT_LIMIT_S = 5
@@ -20,7 +20,7 @@ class TerminateBackend:
     """
 
     strike: ClassVar[Strike] = Strike.TERMINATE_BACKEND
-    freezes: ClassVar[bool] = False
+    freezes: ClassVar[Side | None] = None
     limit_ms: int = 5_000
 
     def __post_init__(self) -> None:

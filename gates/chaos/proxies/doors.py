@@ -1,0 +1,99 @@
+"""The listening socket: who gets in, and when nobody does."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+log = logging.getLogger("proxy")
+
+BACKLOG = 1_024
+AT_ONCE = 64
+PAUSE_S = 0.1
+
+
+class Door:
+    """Accepts connections on a loopback address. `admit` gets each socket."""
+
+    def __init__(self, host: str, port: int, admit: Callable[[socket.socket], None]) -> None:
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._admit = admit
+        self._loop = asyncio.get_running_loop()
+        self._placeholder: socket.socket | None = None
+        self._frozen = 0
+        self._listener = self._bound((host, port))
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listen()
+
+    def freeze(self) -> None:
+        """Leave new connections in the kernel's queue."""
+        self._frozen += 1
+        if self._frozen == 1:
+            self._loop.remove_reader(self._listener)
+
+    def thaw(self) -> None:
+        self._frozen -= 1
+        if not self._frozen and self._placeholder is None:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def discard_waiting(self) -> int:
+        """Drop what waits in the kernel's queue; how many."""
+        dropped = 0
+        with suppress(OSError):
+            while dropped < BACKLOG:
+                self._listener.accept()[0].close()
+                dropped += 1
+        return dropped
+
+    def shut(self) -> None:
+        """The kernel refuses new connections, and the port stays ours: it is bound, and nobody listens."""
+        if self._placeholder is not None:
+            return
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        self._placeholder = self._bound(self.address)
+
+    def reopen(self) -> None:
+        if self._placeholder is None:
+            return
+        self._listener = self._bound(self.address)
+        self._listen()
+        self._placeholder.close()
+        self._placeholder = None
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        if self._placeholder is not None:
+            self._placeholder.close()
+
+    def _bound(self, address: tuple[str, int]) -> socket.socket:
+        made = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setblocking(False)
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
+        return made
+
+    def _listen(self) -> None:
+        self._listener.listen(BACKLOG)
+        if not self._frozen:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                accepted, _address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no descriptors left: the queue waits
+                log.warning("No new connection can be taken for a moment: %s", error.strerror)
+                self.freeze()
+                self._loop.call_later(PAUSE_S, self.thaw)
+                return
+            accepted.setblocking(False)
+            self._admit(accepted)

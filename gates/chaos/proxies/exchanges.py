@@ -1,0 +1,44 @@
+"""One round trip at a proxy: the request as it stands or went, and the answer as it comes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gates.chaos.messages import Channel, Direction, Message
+
+if TYPE_CHECKING:
+    from gates.chaos.proxies.standing import Standing
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """`answers` says whether an answer is due; with `hold_answer` it is kept at the proxy until it is complete.
+
+    `standing` is the fault that waits for the answer.
+    """
+
+    fingerprint: str
+    label: str
+    answers: bool = True
+    kind: int = 0
+    expects: int = 0
+    occurrence: int = 0
+    hold_answer: bool = False
+    request: bytes | bytearray = b""
+    answer: bytearray | None = None
+    outcome: str = ""
+    standing: "Standing | None" = None
+
+    def message(self, channel: Channel, direction: Direction, at_s: float, connection: int) -> Message:
+        """The boundary message of one of its two ways."""
+        label = f"{channel}: {self.label}{answer_words(self.outcome) if direction is Direction.ANSWER else ''}"
+        outcome = self.outcome if direction is Direction.ANSWER else ""
+        return Message(channel, direction, self.fingerprint, self.occurrence, label, at_s, connection, outcome)
+
+
+def answer_words(outcome: str) -> str:
+    """An outcome in words: `acknowledged`, `answered 201`, `refused with 40P01`."""
+    if outcome.startswith("ERROR "):
+        return f" refused with {outcome[6:11]}"
+    if outcome.isdigit() or outcome.startswith("ROLLBACK"):
+        return f" answered {outcome.removesuffix(' I')}"
+    return " acknowledged"

@@ -1,0 +1,331 @@
+"""One client of PostgreSQL and its server: relayed, named, held where a fault is armed."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, NoReturn
+
+from gates.chaos.messages import Direction
+from gates.chaos.moments import MissedError, NotApplicableError
+from gates.chaos.proxies import pg_answers as marks
+from gates.chaos.proxies.events import Refused
+from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.proxies.lines import STOPPED, BadBytesError, Line
+from gates.chaos.proxies.pg_answers import Answers
+from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, FLUSH, PASS, Requests
+from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, Session
+from gates.chaos.proxies.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from gates.chaos.proxies.pg_opening import Opening
+
+log = logging.getLogger("proxy")
+
+MAXIMUM_HELD_BYTES = 16 * 1024 * 1024
+MAXIMUM_OUTSTANDING = 100_000
+
+
+class LedgerSession(Session):
+    """Relays messages once both ends are connected; `pg_opening` brings it there."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self.server: Line | None = None
+        self.opening: Opening | None = None
+        self.requests = Requests()
+        self.answers = Answers()
+        self.exchanges: deque[Exchange] = deque()
+        self.server_over = False
+        self._inbox: list[bytes] = []
+        self._pieces: deque[tuple[bytes, Exchange | None]] = deque()
+        self._unit = bytearray()
+        self._streamed = False
+        self._outbox: list[bytes] = []
+        self._answered_pieces: deque[tuple[bytes, Exchange | None, bool]] = deque()
+        self._holding = False
+        self._tag = ""
+        self._error = ""
+        self._all_answered: asyncio.Future[None] | None = None
+        super().__init__(board)
+
+    # The way of requests.
+
+    def from_client(self, data: bytes) -> None:
+        if self.waits(Direction.REQUEST):
+            self._inbox.append(data)
+            return
+        if self.board.armed or self._unit:
+            self._streamed = self._streamed or (self.requests.mid_unit and not self._unit)
+            self._take_pieces(data, self.requests.feed(data))
+            return
+        self._streamed = False
+        for _end, exchange in self.requests.feed(data):
+            if exchange is not PASS:
+                self.board.note_request(exchange, self.number)
+                self.expect(exchange)
+        self._send(data)
+
+    def waits(self, way: Direction) -> bool:
+        """Whether what comes that way has to be kept."""
+        return bool(self._stops[way] or self._pieces) if way is Direction.REQUEST else self.stands(way)
+
+    def keep_request(self, data: bytes) -> None:
+        self._inbox.append(data)
+
+    def keep_answer(self, data: bytes) -> None:
+        self._outbox.append(data)
+
+    def _take_pieces(self, data: bytes, ends: list[tuple[int, Exchange]]) -> None:
+        start = 0
+        for end, exchange in ends:
+            self._pieces.append((data[start:end], exchange))
+            start = end
+        if start < len(data):
+            self._pieces.append((data[start:], None))
+        self._pump_requests()
+
+    def _pump_requests(self) -> None:
+        while self._pieces and not self._stops[Direction.REQUEST]:
+            piece, exchange = self._pieces.popleft()
+            self._unit += piece
+            if exchange is not None and exchange is not PASS:
+                self._unit_complete(exchange)
+            elif exchange is PASS or self._streamed or not self.board.armed or len(self._unit) > MAXIMUM_HELD_BYTES:
+                self._streamed = self._streamed or exchange is not PASS
+                self._send(self._unit)
+                self._unit = bytearray()
+
+    def _unit_complete(self, exchange: Exchange) -> None:
+        exchange.request, self._unit = self._unit, bytearray()
+        self.board.note_request(exchange, self.number)
+        streamed, self._streamed = self._streamed, False
+        if streamed:
+            if armed := self.board.match(exchange, Direction.REQUEST):
+                message = self.board.message(exchange, Direction.REQUEST, self.number)
+                self.board.missed(armed.fault, message, "The message had begun to pass before it could be held")
+            self.pass_request(exchange)
+        elif not self.strike(exchange, Direction.REQUEST):
+            self.pass_request(exchange)
+
+    def pass_request(self, exchange: Exchange) -> None:
+        if exchange.kind in {CONNECT, CANCEL}:
+            if self.opening is not None:
+                self.opening.connect(exchange)
+            return
+        raw, exchange.request = exchange.request, b""
+        if self.board.armed and self.board.wants_answer(exchange):
+            exchange.hold_answer = True
+        self.expect(exchange)
+        self._send(raw)
+
+    def expect(self, exchange: Exchange) -> None:
+        """The server will answer it after those it already has to answer. Raises BadBytesError."""
+        if not exchange.answers:
+            return
+        if len(self.exchanges) >= MAXIMUM_OUTSTANDING:
+            raise BadBytesError(f"more than {MAXIMUM_OUTSTANDING} requests wait for an answer")
+        self._holding = self._holding or exchange.hold_answer
+        self.answers.counting = self.answers.counting or exchange.kind == FLUSH
+        self.exchanges.append(exchange)
+
+    def _send(self, raw: bytes | bytearray) -> None:
+        if self.server is not None and not self.server_over:
+            self.server.write(raw)
+
+    # The way of answers.
+
+    def from_server(self, data: bytes) -> None:
+        if self.stands(Direction.ANSWER):
+            self._outbox.append(data)
+            return
+        said = self.answers.feed(data)
+        if self._holding or self._answered_pieces:
+            self._take_answers(data, said)
+            return
+        for mark in said:
+            exchange = self._follow(mark)
+            if exchange is not None:
+                self.board.note_answer(exchange, self.number)
+        self.client.write(data)
+
+    def _take_answers(self, data: bytes, said: list[marks.Mark]) -> None:
+        start = 0
+        for mark in said:
+            exchange = self._follow(mark)
+            if exchange is not None:
+                self._answered_pieces.append((data[start : mark[0]], exchange, True))
+                start = mark[0]
+        if start < len(data):
+            self._answered_pieces.append((data[start:], self.exchanges[0] if self.exchanges else None, False))
+        self._pump_answers()
+
+    def _pump_answers(self) -> None:
+        while self._answered_pieces and not self.stands(Direction.ANSWER):
+            piece, exchange, complete = self._answered_pieces.popleft()
+            if exchange is None or not exchange.hold_answer:
+                self.client.write(piece)
+            else:
+                exchange.answer = exchange.answer or bytearray()
+                exchange.answer += piece
+                if len(exchange.answer) > MAXIMUM_HELD_BYTES:
+                    self.release_answer(exchange)
+            if exchange is not None and complete:
+                self.board.note_answer(exchange, self.number)
+                self.answer_complete(exchange)
+        if not self._answered_pieces:
+            self._holding = any(exchange.hold_answer for exchange in self.exchanges)
+
+    def answer_complete(self, exchange: Exchange) -> None:
+        if exchange.standing is not None:
+            exchange.standing.answer_complete()
+        elif exchange.hold_answer and not self.strike(exchange, Direction.ANSWER):
+            self.pass_answer(exchange)
+
+    def answer_awaited(self, exchange: Exchange) -> bool:
+        return exchange.kind == CONNECT  # authentication is a dialogue
+
+    def pass_answer(self, exchange: Exchange) -> None:
+        answer, exchange.answer = exchange.answer, None
+        if answer:
+            self.client.write(answer)
+
+    def release_answer(self, exchange: Exchange) -> None:
+        exchange.hold_answer = False
+        self.pass_answer(exchange)
+
+    def _follow(self, mark: marks.Mark) -> Exchange | None:
+        """What a message of the server means for the round trips; the one it completes."""
+        _end, kind, said = mark
+        if kind == marks.COMPLETE:
+            self._tag = said
+        elif kind == marks.ERROR:
+            self.refused(said)
+        if kind == marks.READY:
+            while self.exchanges and self.exchanges[0].kind == FLUSH:  # skipped by the server after an error
+                self.complete(self.exchanges[0], "")
+            return self.complete(self.exchanges[0], said) if self.exchanges else None
+        head = self.exchanges[0] if self.exchanges else None
+        if head is not None and kind == marks.COPY_IN:
+            self.requests.begin_copy(head)
+            self._tag = "COPY"
+            return self.complete(head, "")
+        if kind == marks.COPY_BOTH:
+            raise BadBytesError("replication is not relayed")
+        if head is not None and head.kind == FLUSH:
+            return self._count_down(head, kind)
+        return None
+
+    def _count_down(self, head: Exchange, kind: int) -> Exchange | None:
+        head.expects -= 1
+        if kind == marks.ERROR or head.expects <= 0:
+            return self.complete(head, "")
+        return None
+
+    def refused(self, sqlstate: str) -> None:
+        """The server answered with an error."""
+        self._error = self.sqlstate = sqlstate
+        self.requests.end_copy()
+        self.board.tell(Refused(sqlstate, self.number, asyncio.get_running_loop().time()))
+
+    def complete(self, exchange: Exchange, status: str) -> Exchange:
+        """The answer to the oldest exchange is complete."""
+        self.exchanges.popleft()
+        said = f"ERROR {self._error}" if self._error else self._tag
+        exchange.outcome = f"{said} {status}".strip()
+        self._tag = self._error = ""
+        if not self.exchanges:
+            self.answers.counting = False
+            if self._all_answered is not None and not self._all_answered.done():
+                self._all_answered.set_result(None)
+        return exchange
+
+    # Stopping, going on, ending.
+
+    def pump(self, way: Direction) -> None:
+        if way is Direction.REQUEST:
+            self._pump_requests()
+            while self._inbox and not self.waits(way):
+                self.client.on_bytes(self._inbox.pop(0))
+            return
+        self._pump_answers()
+        while self.server and self._outbox and not self.stands(way) and not self._answered_pieces:
+            self.server.on_bytes(self._outbox.pop(0))
+        self._end_client_after_server()
+
+    @property
+    def servers(self) -> int:
+        return int(self.server is not None and not self.server.gone.done())
+
+    @property
+    def buffered_bytes(self) -> int:
+        kept = sum(map(len, self._inbox)) + sum(map(len, self._outbox)) + len(self._unit)
+        kept += sum(len(exchange.answer or b"") for exchange in self.exchanges)
+        return kept + self.client.waiting_bytes + (self.server.waiting_bytes if self.server else 0)
+
+    def forget(self) -> None:
+        self._inbox.clear()
+        self._pieces.clear()
+        self._unit = bytearray()
+
+    def answer_instead(self, exchange: Exchange, status: int, body: bytes, headers: dict[str, str]) -> NoReturn:
+        raise NotApplicableError("Refusals with a status are a broker's; PostgreSQL has none")
+
+    def pause_server(self, *, paused: bool) -> None:
+        if self.server is not None:
+            (self.server.pause if paused else self.server.resume)(STOPPED)
+        if not paused:
+            self.guard(self.pump, Direction.ANSWER)
+
+    def server_ended(self, reason: str) -> None:
+        """The server hung up: the target is told so after the last answer."""
+        self.server_over = True
+        if reason:
+            log.warning("Connection %d: %s", self.number, reason)
+        if self._all_answered is not None and not self._all_answered.done():
+            self._all_answered.set_result(None)
+        for exchange in self.exchanges:
+            if exchange.standing is not None:
+                exchange.standing.server_ended()
+        if self.server is not None:
+            self.server.close()
+        self._end_client_after_server()
+
+    def _end_client_after_server(self) -> None:
+        kept = self._outbox or self._answered_pieces
+        if self.server_over and not self.client_gone and not kept and not self.stands(Direction.ANSWER):
+            for exchange in self.exchanges:
+                self.pass_answer(exchange)
+            self.drop_client(reset=False, reason="the server hung up")
+            self.close_when_over()
+
+    async def server_gone(self, limit_s: float) -> str:
+        if self.server is None:
+            raise MissedError("There is no server behind this connection")
+        until = asyncio.get_running_loop().time() + limit_s
+        while not self.server_over and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.005)
+        if not self.server_over:
+            raise MissedError(f"The server did not hang up within {limit_s:g} s")
+        return self.sqlstate
+
+    async def drain_server(self) -> bool:
+        if self.opening is not None:
+            self.opening.end()
+        if self.server is None:
+            return True
+        drained = True
+        if self.exchanges and not self.server_over:
+            self._all_answered = asyncio.get_running_loop().create_future()
+            drained = await within(self._all_answered, DRAIN_LIMIT_S)
+        self.server.close()
+        await within(self.server.gone, DRAIN_LIMIT_S)
+        return drained and not (self.exchanges and self.server_over)
+
+
+async def within(awaited: asyncio.Future[None], limit_s: float) -> bool:
+    """Whether it came to be in time."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await asyncio.shield(awaited)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,180 @@
+"""A message that stands at the proxy while a fault strikes it."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from gates.chaos.faults import Fault
+from gates.chaos.messages import KILLS, Direction, Proof, Side, Strike
+from gates.chaos.moments import ANSWER_LIMIT_S, MissedError, NotApplicableError
+from gates.chaos.proxies.events import Decision, Held
+from gates.chaos.proxies.exchanges import Exchange
+
+if TYPE_CHECKING:
+    from gates.chaos.proxies.sessions import Session
+
+log = logging.getLogger("proxy")
+
+
+class Standing:
+    """Implements `gates.chaos.moments.Moment`. Its way of the connection stands still from the first moment on."""
+
+    def __init__(self, session: "Session", exchange: Exchange, direction: Direction, fault: Fault) -> None:
+        self.message = session.board.message(exchange, direction, session.number)
+        self._session = session
+        self._board = session.board
+        self._exchange = exchange
+        self._direction = direction
+        self._fault = fault
+        self._stands = True
+        self._frozen = False
+        self._stopped = False
+        self._answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        session.standings += 1
+        session.stop_way(direction)
+        self._ways = [direction]
+        if fault.freezes is Side.BEFORE or (fault.freezes is Side.AFTER and direction is Direction.ANSWER):
+            self._freeze()
+        self._board.spawn(self._run())
+
+    @property
+    def backend_pid(self) -> int | None:
+        return self._session.backend_pid
+
+    def answer_complete(self) -> None:
+        """The answer this waits for is at the proxy."""
+        self._session.stop_way(Direction.ANSWER)
+        self._ways.append(Direction.ANSWER)
+        if self._fault.freezes is Side.AFTER:
+            self._freeze()
+        if not self._answered.done():
+            self._answered.set_result(self._exchange.outcome)
+
+    async def whole_answer(self, limit_s: float = ANSWER_LIMIT_S) -> str:
+        if self._direction is Direction.ANSWER:
+            return self._exchange.outcome
+        if not self._exchange.answers:
+            raise NotApplicableError(f"No answer is due to {self.message.label}")
+        self._exchange.hold_answer = True
+        self._exchange.standing = self
+        self._pass_on()
+        if self._session.answer_awaited(self._exchange):
+            self._let_go()
+        try:
+            async with asyncio.timeout(limit_s):
+                return await asyncio.shield(self._answered)
+        except TimeoutError:
+            raise MissedError(f"{self.message.label} was not answered within {limit_s:g} s") from None
+
+    def server_ended(self) -> None:
+        """The server hung up before the answer was complete."""
+        if not self._answered.done():
+            self._answered.set_exception(MissedError(f"The server hung up instead of answering {self.message.label}"))
+            self._answered.exception()  # seen, also where nobody waits
+
+    def deliver(self) -> None:
+        if self._stands:
+            self._pass_on()
+
+    def deliver_instead(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self._session.answer_instead(self._exchange, status, body, headers)
+        self._stands = False
+
+    async def owner_decides(self, strike: Strike) -> Proof:
+        held = Held(self._board.number(), strike, self.message, self.backend_pid)
+        try:
+            decision, proof = await self._board.owner_decides(held)
+        except TimeoutError:
+            raise MissedError(f"Nobody decided about {self.message.label} in time; it passes") from None
+        if decision is Decision.DISCARD:
+            self._stands = False
+            self._board.abandon()
+        elif strike in KILLS:
+            raise MissedError(f"The owner let {self.message.label} pass")
+        return proof
+
+    def stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._session.stop()
+
+    def drop_client(self, *, reset: bool) -> int:
+        self._stands = False
+        return self._session.drop_client(reset=reset)
+
+    async def close_server(self) -> bool:
+        return await self._session.close_server()
+
+    def keep_server(self) -> None:
+        self._session.keep_server()
+
+    async def server_gone(self, limit_s: float) -> str:
+        if self._direction is Direction.ANSWER:
+            self.deliver()
+            self._let_go()
+        self._stands = False
+        return await self._session.server_gone(limit_s)
+
+    async def refuse_connections(self, duration_s: float) -> int:
+        door, sessions = self._board.door, list(self._board.sessions.values())
+        if door is None:
+            raise NotApplicableError("This channel has no door")
+        self._stands = False
+        door.shut()
+        try:
+            cut = sum(not session.client_gone for session in sessions)
+            for session in sessions:
+                session.drop_client(reset=True)
+                self._board.spawn(session.close_server())
+            await asyncio.sleep(duration_s)
+        finally:
+            door.reopen()
+        return cut
+
+    async def _run(self) -> None:
+        try:
+            proof = await self._fault.hit(self)
+        except MissedError as why:
+            self._board.missed(self._fault, self.message, why)
+            self._release()
+        except Exception as error:
+            log.exception("%s failed at %s", self._fault.strike, self.message.label)
+            self._board.missed(self._fault, self.message, f"The fault itself failed: {error}")
+            self._release()
+        else:
+            self._board.struck(self._fault, self.message, proof)
+        finally:
+            self._finish()
+
+    def _release(self) -> None:
+        """The fault did not strike: everything goes on as if it had never been."""
+        if self._exchange.standing is self:
+            self._exchange.standing = None
+            self._session.release_answer(self._exchange)
+        self.deliver()
+
+    def _finish(self) -> None:
+        self._let_go()
+        if self._stopped:
+            self._session.go_on()
+        if self._frozen:
+            self._board.thaw()
+        self._session.standings -= 1
+        self._session.close_when_over()
+
+    def _pass_on(self) -> None:
+        self._stands = False
+        if self._direction is Direction.REQUEST:
+            self._session.pass_request(self._exchange)
+        else:
+            self._session.pass_answer(self._exchange)
+
+    def _let_go(self) -> None:
+        ways, self._ways = self._ways, []
+        for way in ways:
+            self._session.go_on_way(way)
+
+    def _freeze(self) -> None:
+        if not self._frozen:
+            self._frozen = True
+            self._board.freeze()
