@@ -78,9 +78,19 @@ class Run(models.Model):
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
             pgtrigger.FSM(name="moves", field="state", transitions=[("running", "closed")]),
             pgtrigger.Protect(
+                name="plan_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("campaign", "gate", "plan", "baseline", "planned_start", "planned_end"),
+            ),
+            pgtrigger.Protect(
                 name="verdict_stays",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__state="closed", old__verdict__df=pgtrigger.F("new__verdict")),
+                condition=pgtrigger.Q(old__state="closed")
+                & (
+                    pgtrigger.Q(old__verdict__df=pgtrigger.F("new__verdict"))
+                    | pgtrigger.Q(old__criteria__df=pgtrigger.F("new__criteria"))
+                    | pgtrigger.Q(old__closed_at__df=pgtrigger.F("new__closed_at"))
+                ),
             ),
         ]
 

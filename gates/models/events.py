@@ -86,6 +86,10 @@ class Report(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["file_name"], name="one_report_per_file"),
+            models.UniqueConstraint(models.F("content__seal__previous"), name="one_report_follows_another"),
+        ]
         triggers = [pgtrigger.Protect(name="report_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

@@ -119,6 +119,9 @@ def test_findings_of_one_rule_fold_into_one_alert_that_counts():
         lambda run: run.events.all().delete(),
         lambda run: type(run).objects.filter(pk=run.pk).update(state="running", verdict=None),
         lambda run: type(run).objects.filter(pk=run.pk).update(verdict="passed"),
+        lambda run: type(run).objects.filter(pk=run.pk).update(criteria=[]),
+        lambda run: type(run).objects.filter(pk=run.pk).update(plan={"min_touches": 0}),
+        lambda run: type(run).objects.filter(pk=run.pk).update(baseline={"pid": 1}),
     ],
 )
 def test_evidence_cannot_be_changed_even_by_sql(tamper):
