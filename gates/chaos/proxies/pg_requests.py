@@ -110,7 +110,7 @@ class Requests(Frames):
                 return self._copy_end("done" if kind == ord("c") else "given up")
             case "F":
                 return Exchange("FUNCTION CALL", "function call", kind=CALL)
-            case "X":
+            case "X" | "p":
                 return PASS
         return None
 

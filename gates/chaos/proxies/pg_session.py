@@ -313,7 +313,7 @@ class LedgerSession(Session):
         if self.server is None:
             return True
         drained = True
-        if self.exchanges and not self.server_over:
+        if self.exchanges and self.exchanges[0].kind != CONNECT and not self.server_over:
             self._all_answered = asyncio.get_running_loop().create_future()
             drained = await within(self._all_answered, DRAIN_LIMIT_S)
         self.server.close()

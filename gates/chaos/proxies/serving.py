@@ -26,7 +26,7 @@ log = logging.getLogger("proxy")
 MAXIMUM_CONNECTIONS = 4_000
 MAXIMUM_BUFFERED_BYTES = 512 * 1024 * 1024
 OWNER_LIMIT_S = 30.0
-STOP_LIMIT_S = 5.0
+STOP_LIMIT_S = 2.0
 COULD_NOT_START = 2
 
 NewSession = Callable[[Switchboard], Session]

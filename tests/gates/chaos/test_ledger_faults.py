@@ -1,0 +1,336 @@
+"""Each fault strikes exactly where it is armed on the ledger's wire, and its receipt is true."""
+
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from gates.chaos.faults import (
+    BrokerRefusal,
+    CleanClose,
+    Delay,
+    HalfOpen,
+    KillAfter,
+    KillBefore,
+    LoseAnswer,
+    LoseRequest,
+    RefuseConnections,
+    Reset,
+    Stall,
+    TerminateBackend,
+)
+from gates.chaos.faults.terminate_backend import terminate
+from gates.chaos.messages import Direction, Point, Strike
+from gates.chaos.proxies.events import Decision, Held, Missed, Refused
+from tests.gates.chaos.conftest import Ledger
+from tests.gates.chaos.owners import ledger as at
+
+INSERT = "INSERT INTO executions (name) VALUES (?)"
+UPDATE = "UPDATE orders SET state = ? WHERE id = ?"
+COMMIT = at(Direction.REQUEST, "COMMIT")
+COMMITTED = at(Direction.ANSWER, "COMMIT")
+ROUNDS = 200
+STARTUP = struct.pack(">II", 16, 196_608) + b"user\0x\0\0"
+
+
+class Zygote:
+    """Starts trading processes; each is killed by its pidfd and waited for."""
+
+    def __init__(self, url: str) -> None:
+        command = [sys.executable, "-m", "tests.gates.chaos.zygote", url]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def trade(self, name: str) -> int:
+        """The pidfd of a process that trades."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.flush()
+        return os.pidfd_open(int(self._process.stdout.readline()))
+
+    def kill(self, pidfd: int) -> None:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        self.wait(pidfd)
+
+    def wait(self, pidfd: int) -> None:
+        assert select.select([pidfd], [], [], 20)[0], "the process did not end"
+        os.close(pidfd)
+
+    def end(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def zygote(ledger: Ledger) -> Iterator[Zygote]:
+    started = Zygote(ledger.url)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def insert(url: str, name: str = "a") -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO executions (name) VALUES (%s)", (name,))
+
+
+def read_one_byte(raw: socket.socket) -> None:
+    if not raw.recv(1):
+        raise EOFError
+
+
+def killed_at(ledger: Ledger, zygote: Zygote, point: Point, fault: KillBefore | KillAfter, name: str) -> None:
+    ledger.owner.reset()
+    ledger.owner.arm(point, fault)
+    pidfd = zygote.trade(name)
+    held = ledger.owner.next(Held)
+    assert held.message.point == point
+    zygote.kill(pidfd)
+    ledger.owner.decide(held, Decision.DISCARD, signal="SIGKILL")
+    receipt = ledger.owner.receipt()
+    assert receipt.strike is fault.strike
+    assert receipt.proof["signal"] == "SIGKILL"
+    assert ledger.owner.do(ledger.owner.proxy.control.close_upstream())
+
+
+def test_a_kill_before_or_after_commit_is_never_a_coin_toss(ledger: Ledger, zygote: Zygote):
+    committed = []
+    for number in range(ROUNDS):
+        fault, point = [(KillBefore(), COMMIT), (KillAfter(), COMMIT), (KillBefore(), COMMITTED)][number % 3]
+        killed_at(ledger, zygote, point, fault, f"{number}")
+        if number % 3:
+            committed.append(f"{number}")
+    assert ledger.executions() == committed
+
+
+@pytest.mark.parametrize("fault", [KillBefore(), KillAfter()], ids=["before", "after"])
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("fingerprint", ["CONNECT", "BEGIN", INSERT, UPDATE, "COMMIT"])
+def test_every_message_of_a_trade_can_be_killed_at(
+    ledger: Ledger, zygote: Zygote, fingerprint: str, direction: Direction, fault: KillBefore | KillAfter
+):
+    killed_at(ledger, zygote, at(direction, fingerprint), fault, "once")
+    happened = fingerprint == "COMMIT" and not (direction is Direction.REQUEST and fault == KillBefore())
+    assert ledger.executions() == (["once"] if happened else [])
+    zygote.wait(zygote.trade("again"))
+    assert ledger.executions()[-1] == "again"
+
+
+def test_nothing_passes_on_the_channel_while_a_message_is_held(
+    ledger: Ledger, zygote: Zygote, background: ThreadPoolExecutor
+):
+    ledger.owner.arm(COMMIT, KillBefore())
+    pidfd = zygote.trade("held")
+    held = ledger.owner.next(Held)
+    other = background.submit(insert, ledger.url, "other")
+    time.sleep(0.3)
+    assert ledger.executions() == []
+    assert not other.done()
+    zygote.kill(pidfd)
+    ledger.owner.decide(held, Decision.DISCARD)
+    with pytest.raises(psycopg.OperationalError):  # it stood in the queue of a target that is dead
+        other.result(20)
+    assert ledger.executions() == []
+
+
+def test_a_kill_that_the_owner_lets_pass_is_no_receipt(ledger: Ledger, background: ThreadPoolExecutor):
+    ledger.owner.arm(COMMIT, KillBefore())
+    going = background.submit(insert, ledger.url)
+    ledger.owner.decide(ledger.owner.next(Held), Decision.FORWARD)
+    assert "let" in ledger.owner.next(Missed).reason
+    going.result(20)
+    assert ledger.executions() == ["a"]
+
+
+def test_a_lost_request_never_reaches_the_server(ledger: Ledger):
+    ledger.owner.arm(COMMIT, LoseRequest())
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url)
+    assert ledger.owner.receipt().proof["server_closed"] is True
+    assert ledger.executions() == []
+
+
+@pytest.mark.parametrize("point", [COMMIT, COMMITTED], ids=str)
+def test_a_lost_answer_leaves_the_work_done(ledger: Ledger, point: Point):
+    ledger.owner.arm(point, LoseAnswer())
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url)
+    receipt = ledger.owner.receipt()
+    assert receipt.proof["answer"] == "COMMIT I"
+    assert receipt.proof["reset_port"]
+    assert ledger.executions() == ["a"]
+
+
+def test_a_lost_request_is_not_applicable_to_an_answer(ledger: Ledger):
+    ledger.owner.arm(COMMITTED, LoseRequest())
+    insert(ledger.url)
+    assert not ledger.owner.next(Missed).applicable
+    assert ledger.executions() == ["a"]
+
+
+def test_the_second_occurrence_is_struck_and_not_the_first(ledger: Ledger):
+    ledger.owner.arm(at(Direction.REQUEST, "COMMIT", 2), LoseRequest())
+    insert(ledger.url, "first")
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url, "second")
+    insert(ledger.url, "third")
+    assert ledger.executions() == ["first", "third"]
+
+
+def test_a_delayed_message_comes_late_by_what_the_receipt_says(ledger: Ledger):
+    ledger.owner.arm(COMMIT, Delay(delay_ms=300))
+    began = time.monotonic()
+    insert(ledger.url)
+    took_ms = (time.monotonic() - began) * 1000
+    assert 300 <= ledger.owner.receipt().proof["delay_ms"] <= took_ms
+
+
+def test_a_delayed_commit_arrives_even_when_the_target_has_hung_up(ledger: Ledger):
+    ledger.owner.arm(COMMIT, Delay(delay_ms=600))
+    connection = psycopg.connect(ledger.url)
+    connection.execute("INSERT INTO executions (name) VALUES ('late')")
+    connection.pgconn.send_query(b"COMMIT")
+    connection.pgconn.flush()
+    assert ledger.executions() == []
+    time.sleep(0.1)
+    connection.pgconn.finish()
+    ledger.owner.receipt()
+    ledger.owner.do(ledger.owner.proxy.control.close_upstream())
+    assert ledger.executions() == ["late"]
+
+
+def test_every_request_can_be_delayed(ledger: Ledger):
+    ledger.owner.arm(Direction.REQUEST, Delay(delay_ms=20), times=None)
+    insert(ledger.url)
+    labels = [ledger.owner.receipt().message.label for _ in range(4)]
+    assert labels == ["ledger: connect", "ledger: BEGIN", "ledger: INSERT INTO executions", "ledger: COMMIT"]
+
+
+def test_a_stalled_connection_says_nothing_until_it_is_reset(ledger: Ledger, background: ThreadPoolExecutor):
+    ledger.owner.arm(COMMITTED, Stall(stall_ms=400))
+    going = background.submit(insert, ledger.url)
+    time.sleep(0.25)
+    assert not going.done()
+    assert ledger.executions() == ["a"]
+    with pytest.raises(psycopg.OperationalError):
+        going.result(20)
+    assert ledger.owner.receipt().proof["stall_ms"] >= 400
+
+
+def test_half_open_keeps_the_locks_of_a_target_that_is_gone(ledger: Ledger):
+    ledger.owner.arm(COMMIT, HalfOpen(keep_ms=1_500))
+    with pytest.raises(psycopg.OperationalError), psycopg.connect(ledger.url) as connection:
+        connection.execute("UPDATE orders SET state = 'filled' WHERE id = 1")
+    update = "SET lock_timeout = '200ms'; UPDATE orders SET state = 'late' WHERE id = 1 RETURNING id"
+    with pytest.raises(psycopg.errors.LockNotAvailable):
+        ledger.ask(update)
+    receipt = ledger.owner.receipt()
+    assert receipt.proof["kept_ms"] >= 1_500
+    assert receipt.proof["backend_pid"]
+    with psycopg.connect(ledger.direct) as connection:
+        connection.execute("UPDATE orders SET state = 'late' WHERE id = 1")
+
+
+def test_a_killed_target_leaves_its_locks_until_the_owner_closes_the_server_side(ledger: Ledger, zygote: Zygote):
+    ledger.owner.arm(COMMIT, KillBefore())
+    pidfd = zygote.trade("held")
+    held = ledger.owner.next(Held)
+    zygote.kill(pidfd)
+    ledger.owner.decide(held, Decision.DISCARD)
+    ledger.owner.receipt()
+    locked = "SELECT count(*) FROM pg_locks WHERE pid = " + str(held.backend_pid)
+    assert ledger.ask(locked) != [(0,)]
+    assert ledger.owner.do(ledger.owner.proxy.control.status()).ghosts == 1
+    assert ledger.owner.do(ledger.owner.proxy.control.close_upstream(held.message.connection))
+    assert ledger.ask(locked) == [(0,)]
+
+
+@pytest.mark.parametrize(("fault", "error"), [(Reset(), ConnectionResetError), (CleanClose(), EOFError)])
+def test_a_reset_and_a_clean_close_are_told_apart_by_the_target(
+    ledger: Ledger, fault: Reset | CleanClose, error: type[Exception]
+):
+    ledger.owner.arm(at(Direction.REQUEST, "CONNECT"), fault)
+    with socket.create_connection(("127.0.0.1", ledger.owner.port)) as raw:
+        raw.sendall(STARTUP)
+        with pytest.raises(error):
+            read_one_byte(raw)
+    ledger.owner.receipt()
+
+
+def test_refused_connections_are_refused_by_the_kernel_and_then_taken_again(ledger: Ledger):
+    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=500))
+    idle = psycopg.connect(ledger.url)
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ledger.owner.port))
+    receipt = ledger.owner.receipt()
+    assert receipt.proof["connections_cut"] == 2
+    assert receipt.proof["refused_ms"] >= 500
+    with pytest.raises(psycopg.OperationalError):
+        idle.execute("SELECT 1")
+    insert(ledger.url, "after")
+    assert ledger.executions() == ["after"]
+
+
+@pytest.mark.parametrize("point", [COMMIT, COMMITTED], ids=str)
+def test_a_terminated_backend_is_proven_by_its_sqlstate(ledger: Ledger, background: ThreadPoolExecutor, point: Point):
+    ledger.owner.arm(point, TerminateBackend())
+
+    def commit_and_go_on() -> None:
+        with psycopg.connect(ledger.url, autocommit=True) as connection:
+            connection.execute("BEGIN; INSERT INTO executions (name) VALUES ('a')")
+            connection.execute("COMMIT")
+            connection.execute("SELECT 1")
+
+    going = background.submit(commit_and_go_on)
+    held = ledger.owner.next(Held)
+    assert held.backend_pid
+    assert ledger.owner.do(terminate(ledger.direct, held.backend_pid))
+    ledger.owner.decide(held, Decision.FORWARD)
+    assert ledger.owner.receipt().proof == {"backend_pid": held.backend_pid, "sqlstate": "57P01"}
+    with pytest.raises(psycopg.OperationalError):
+        going.result(20)
+    assert ledger.executions() == ([] if point == COMMIT else ["a"])
+
+
+def test_an_error_of_the_server_is_told_with_its_sqlstate(ledger: Ledger):
+    with pytest.raises(psycopg.errors.UndefinedTable), psycopg.connect(ledger.url) as connection:
+        connection.execute("SELECT * FROM nowhere")
+    assert ledger.owner.next(Refused).sqlstate == "42P01"
+    assert "ledger: SELECT FROM nowhere refused with 42P01" in ledger.owner.labels(Direction.ANSWER)
+
+
+def test_a_commit_of_a_failed_transaction_is_labelled_as_the_rollback_it_is(ledger: Ledger):
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        connection.execute("BEGIN")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1/0")
+        connection.execute("COMMIT")
+    assert ledger.owner.labels(Direction.ANSWER)[-1] == "ledger: COMMIT answered ROLLBACK"
+
+
+def test_a_refusal_of_a_broker_is_not_applicable_to_the_ledger(ledger: Ledger):
+    ledger.owner.arm(COMMIT, BrokerRefusal())
+    insert(ledger.url)
+    missed = ledger.owner.next(Missed)
+    assert missed.strike is Strike.BROKER_REFUSAL
+    assert not missed.applicable
+    assert ledger.executions() == ["a"]
