@@ -49,6 +49,8 @@ class Strike(StrEnum):
     TERMINATE_BACKEND = "terminate backend"
     BROKER_REFUSAL = "broker refusal"
     STALE_LOOKUP = "stale look-up"
+    DEADLOCK = "deadlock"
+    LOCK_HELD = "lock held"
 
 
 KILLS = (Strike.KILL_BEFORE, Strike.KILL_AFTER)

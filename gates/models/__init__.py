@@ -2,6 +2,7 @@
 
 from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
+from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
 from gates.models.events import Alert, Beat, Report, RunEvent
 from gates.models.findings import Finding
 from gates.models.slots import Slot, SlotResult
@@ -10,11 +11,16 @@ __all__ = [
     "Alert",
     "Beat",
     "Campaign",
+    "ChaosRun",
+    "CrashPoint",
     "Finding",
+    "Heal",
     "LedgerAudit",
+    "OperationBaseline",
     "Report",
     "Run",
     "RunEvent",
+    "ScenarioRun",
     "Slot",
     "SlotResult",
     "Target",

@@ -33,6 +33,11 @@ class Access:
     broker_token: str = field(repr=False)
     health_url: str
 
+    @property
+    def ledger_host(self) -> str:
+        """The host of the ledger's server."""
+        return urlsplit(self.ledger_url).hostname or "127.0.0.1"
+
 
 def access(spec: dict[str, Any]) -> Access:
     """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""

@@ -6,6 +6,7 @@ The only module outside `gates.rehearsal` that knows it is there; it starts it a
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gates.targets.processes import ProcessSpec
 
@@ -59,4 +60,42 @@ def rehearsal_description(ports: RehearsalPorts, ledger_url: str) -> dict[str, s
         "token_env": TOKEN_ENV,
         "ledger_url": ledger_url,
         "ledger_env": LEDGER_ENV,
+    }
+
+
+def cell_broker(ports: tuple[int, int], token: str) -> ProcessSpec:
+    """The broker of the cells: `ports` are API and control. Its market stands still, so that runs can be compared."""
+    broker, control = ports
+    return ProcessSpec(
+        name="cell-broker",
+        argv=(
+            *(sys.executable, "-m", "gates.rehearsal.broker"),
+            *("--port", str(broker), "--control-port", str(control), "--account", ACCOUNT, "--no-feed"),
+        ),
+        env={"BROKER_TOKEN": token},
+    )
+
+
+def cell_program() -> dict[str, Any]:
+    """The desk as a target's description says it. It does not trade by itself, and looks at the broker rarely."""
+    desk = "http://127.0.0.1:{port}"
+    return {
+        "process": {
+            "kind": "command",
+            "command": (
+                *(sys.executable, "-m", "gates.rehearsal.desk", "--port", "{port}"),
+                *("--no-trading", "--reconcile-every-s", "3600", "--poll-every-s", "1"),
+            ),
+            "environment": {
+                "DATABASE_URL": "{ledger_url}",
+                "OANDA_URL": "{broker_url}",
+                "OANDA_TOKEN": "{token}",
+                "OANDA_ACCOUNT_ID": "{account}",
+            },
+            "ready": f"{desk}/health",
+        },
+        "operations": {
+            name: {"post": f"{desk}/operations/{name}"}
+            for name in ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
+        },
     }

@@ -1,5 +1,6 @@
 """An account: its balance, trades, orders and transactions. Exact decimals, no sockets, no clock."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,6 +101,12 @@ class Account:
     def traded_instruments(self) -> list[str]:
         """Instruments that were ever traded, in the order of the instrument list."""
         return [name for name in INSTRUMENTS if (name, True) in self.sides or (name, False) in self.sides]
+
+    def copied(self) -> "Account":
+        """The same account once more, in the same market; what happens to one leaves the other as it is."""
+        shared: dict[int, Any] = {id(self.market): self.market}
+        shared |= {id(transaction): transaction for transaction in self.transactions}  # never change once made
+        return copy.deepcopy(self, shared)
 
     def earn(self, trade: Trade, *, pl: Decimal = ZERO, financing: Decimal = ZERO) -> None:
         """Add to the totals of the trade, its side and the account; the balance is the transaction's business."""

@@ -32,12 +32,15 @@ class Control:
             ("POST", "/ticks", self.ticks),
             ("POST", "/feed", self.feed),
             ("POST", "/accounts", self.accounts),
+            ("POST", "/accounts/{account_id}/keep", self.keep),
+            ("POST", "/accounts/{account_id}/return", self.return_to_kept),
             ("POST", "/liquidity", self.liquidity),
             ("POST", "/financing", self.financing),
             ("POST", "/transfers", self.transfers),
             ("POST", "/faults", self.arm),
             ("GET", "/faults", self.faults),
             ("DELETE", "/faults", self.clear),
+            ("DELETE", "/faults/{fault_id}", self.disarm),
         )
         return [Route(path, self.door(endpoint), methods=[method]) for method, path, endpoint in table]
 
@@ -85,6 +88,20 @@ class Control:
         shape = {"account_id": account.id, "balance": account.balance, "currency": currency}
         return self.door.json(request, shape | {"lastTransactionID": str(account.last_id)}, 201)
 
+    async def keep(self, request: Request) -> Response:
+        """Remember the account as it is now."""
+        account = self.venue.keep_account(self.door.account(request).id, utc_now())
+        return self.door.json(request, {"account_id": account.id, "lastTransactionID": str(account.last_id)})
+
+    async def return_to_kept(self, request: Request) -> Response:
+        """Take the account back to what was remembered."""
+        account_id = self.door.account(request).id
+        try:
+            account = self.venue.return_account(account_id, utc_now())
+        except KeyError as error:
+            raise Refusal(409, f"Nothing of account {account_id} was kept; POST …/keep first") from error
+        return self.door.json(request, {"account_id": account.id, "lastTransactionID": str(account.last_id)})
+
     async def liquidity(self, request: Request) -> Response:
         """{instrument, units}: the next fill of the instrument deals at most so many units."""
         body = await body_of(request)
@@ -129,6 +146,14 @@ class Control:
 
     async def clear(self, request: Request) -> Response:
         return self.door.json(request, self._faults(self.venue.faults.clear()))
+
+    async def disarm(self, request: Request) -> Response:
+        """Take one fault back; what it was, with how often it has struck."""
+        number = request.path_params["fault_id"]
+        fault = self.venue.faults.disarm(int(number)) if number.isdigit() and len(number) < 19 else None
+        if fault is None:
+            raise Refusal(404, f"No fault {number[:20]} is armed")
+        return self.door.json(request, fault.shape())
 
     def _faults(self, listed: list[Any]) -> dict[str, Any]:
         return {"faults": [fault.shape() for fault in listed], "struck": self.venue.faults.struck}

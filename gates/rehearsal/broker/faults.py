@@ -66,6 +66,13 @@ class Faults:
         cleared, self.armed = self.armed, []
         return cleared
 
+    def disarm(self, fault_id: int) -> Fault | None:
+        """Disarm one fault; None where it is not armed."""
+        fault = next((fault for fault in self.armed if fault.id == fault_id), None)
+        if fault is not None:
+            self.armed.remove(fault)
+        return fault
+
     def find(self, kind: str, method: str = "", path: str = "") -> Fault | None:
         """The oldest armed fault of `kind` that fits the request, without striking."""
         for fault in self.armed:

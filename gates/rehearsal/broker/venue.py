@@ -59,6 +59,7 @@ class Venue:
     beats: int = 0
     """Ticks of the feed since the beginning of the journal."""
     _withheld: set[tuple[str, int]] = field(default_factory=set)
+    _kept: dict[str, Account] = field(default_factory=dict)
     _requests: int = 0
 
     def restore(self) -> bool:
@@ -90,6 +91,18 @@ class Venue:
         """Move money into an account, or out of it where `amount` is negative."""
         self._happens("transfer", now, account=account_id, amount=str(amount))
         return self.accounts[account_id].transactions[-1]
+
+    def keep_account(self, account_id: str, now: datetime) -> Account:
+        """Remember an account as it is now, in place of what was remembered before."""
+        self._happens("keep", now, account=account_id)
+        return self.accounts[account_id]
+
+    def return_account(self, account_id: str, now: datetime) -> Account:
+        """Take an account back to what was remembered of it. Raises KeyError where nothing was."""
+        if account_id not in self._kept:
+            raise KeyError(account_id)
+        self._happens("return", now, account=account_id)
+        return self.accounts[account_id]
 
     def limit_next_fill(self, instrument: str, units: Decimal, now: datetime) -> None:
         """At most `units` can be dealt by the next fill of `instrument`."""
@@ -125,6 +138,10 @@ class Venue:
             case "transfer":
                 with self._published(self.accounts[event["account"]]) as account:
                     transfer_funds(account, Decimal(event["amount"]), now)
+            case "keep":
+                self._kept[event["account"]] = self.accounts[event["account"]].copied()
+            case "return":
+                self.accounts[event["account"]] = self._kept[event["account"]].copied()
             case "limit":
                 self.market.limit_next_fill(event["instrument"], Decimal(event["units"]))
             case "financing":

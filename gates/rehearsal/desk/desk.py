@@ -17,7 +17,6 @@ from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, tr
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.2
 LONGEST_PAUSE_S = 2.0
 STOP_TIMEOUT_S = 0.5
 OUTAGES = (BrokerError, DatabaseUnavailableError, TimeoutError, LookupError)
@@ -56,7 +55,8 @@ class Desk:
 
     async def _follow(self) -> None:
         """Sets up, reconciles once, then follows; begins anew after an outage, with growing pauses."""
-        pause_s = POLL_S
+        poll_s = self._settings.poll_every_s
+        pause_s = poll_s
         ready = False
         while True:
             try:
@@ -68,7 +68,7 @@ class Desk:
                     ready = True
                 await self._poll()
                 self._pulse.trouble = None
-                pause_s = POLL_S
+                pause_s = poll_s
             except BookingStoppedError as reason:
                 self._pulse.trouble = str(reason)
             except OUTAGES as reason:

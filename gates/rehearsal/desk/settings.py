@@ -22,6 +22,7 @@ class Settings:
     stop_pips: Decimal
     take_profit_pips: Decimal
     reconcile_every_s: float
+    poll_every_s: float
     max_open: int
 
 
@@ -34,6 +35,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--stop-pips", type=_positive_decimal, default=Decimal(4))
     parser.add_argument("--take-profit-pips", type=_positive_decimal, default=Decimal(4))
     parser.add_argument("--reconcile-every-s", type=_positive, default=10.0)
+    parser.add_argument("--poll-every-s", type=_positive, default=0.2)
     parser.add_argument("--max-open", type=int, default=6)
     given = parser.parse_args(arguments)
     missing = [name for name in REQUIRED if not environment.get(name)]
@@ -50,6 +52,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         stop_pips=given.stop_pips,
         take_profit_pips=given.take_profit_pips,
         reconcile_every_s=given.reconcile_every_s,
+        poll_every_s=given.poll_every_s,
         max_open=given.max_open,
     )
 

@@ -1,0 +1,87 @@
+"""The broker simulator of the cells: one process, an account for each cell, driven over its control port."""
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+BALANCE = "100000"
+TIMEOUT_S = 5.0
+READY_LIMIT_S = 20.0
+PAUSE_S = 0.05
+
+
+class SimulatorError(Exception):
+    """The broker simulator refused or did not answer; the message holds its words."""
+
+
+class Simulator:
+    """Accounts kept and returned to, and the broker's truth read directly, past every proxy."""
+
+    def __init__(self, url: str, control_url: str, token: str) -> None:
+        self.url = url
+        self.token = token
+        headers = {"Authorization": f"Bearer {token}"}
+        self._control = httpx.AsyncClient(base_url=control_url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        self._broker = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._control.aclose()
+        await self._broker.aclose()
+
+    async def wait_ready(self) -> None:
+        """Wait until it answers. Raises SimulatorError after READY_LIMIT_S."""
+        for _ in range(int(READY_LIMIT_S / PAUSE_S)):
+            try:
+                await self._asked(self._control, "GET", "/health")
+            except SimulatorError:
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return
+        raise SimulatorError(f"The broker simulator did not answer within {READY_LIMIT_S:.0f} s.")
+
+    async def open_account(self, account: str) -> None:
+        """Make an account, or start it afresh."""
+        body = {"account_id": account, "balance": BALANCE, "currency": "USD"}
+        await self._asked(self._control, "POST", "/accounts", body)
+
+    async def keep(self, account: str) -> None:
+        """Remember the account as it is now."""
+        await self._asked(self._control, "POST", f"/accounts/{account}/keep")
+
+    async def go_back(self, account: str) -> None:
+        """Take the account back to what was kept."""
+        await self._asked(self._control, "POST", f"/accounts/{account}/return")
+
+    async def transactions(self, account: str, since: int = 0) -> list[dict[str, Any]]:
+        """The account's transactions after `since`, in order."""
+        answer = await self._asked(self._broker, "GET", f"/v3/accounts/{account}/transactions/sinceid?id={since}")
+        return list(answer["transactions"])
+
+    async def arm(self, account: str, kind: str, parameters: Mapping[str, Any]) -> int:
+        """Arm a fault of the simulator's own on one account until it is disarmed; its number."""
+        body = {"kind": kind, "path": f"/accounts/{account}/", **parameters}
+        return int((await self._asked(self._control, "POST", "/faults", body))["id"])
+
+    async def disarm(self, fault: int) -> int:
+        """Disarm a fault; how often it has struck."""
+        return int((await self._asked(self._control, "DELETE", f"/faults/{fault}"))["struck"])
+
+    async def _asked(
+        self, client: httpx.AsyncClient, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            reply = await client.request(method, path, json=body)
+            answer = reply.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise SimulatorError(f"The broker simulator does not answer {method} {path}: {error!r}.") from error
+        if reply.is_success and isinstance(answer, dict):
+            return answer
+        raise SimulatorError(f"The broker simulator answered {method} {path} with {reply.status_code}: {answer}.")

@@ -1,0 +1,223 @@
+"""A cell: an isolated copy of a target that can be put back to the same state again and again.
+
+```
+operation ──► target's process ──HTTP──────► proxy ──► broker simulator, an account of the cell's own
+                     └───────────PostgreSQL► proxy ──► ledger database of the cell's own
+```
+"""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gates.chaos.auditing import Audited, Books, audit
+from gates.chaos.baseline import Kind, kind_of
+from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.states import State, read_ledger
+from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
+from gates.chaos.messages import Channel, Message
+from gates.chaos.proxies.events import Event
+from gates.chaos.proxies.launching import Proxy, running_proxy
+from gates.targets.programs import Program
+
+READY_LIMIT_S = 30.0
+QUIET_S = 0.1
+QUIET_PAUSE_S = 0.03
+QUIET_LIMIT_S = 10.0
+FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ports that the kernel hands out for outgoing connections
+FLAT, HOLDING = "flat", "holding"
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What the cells of one engine share. `folder` takes logs and sockets; it must be private."""
+
+    program: Program
+    ledgers: LedgerServer
+    simulator: Simulator
+    folder: Path
+    schema: str = "wartest"
+    template: str = "template1"
+
+
+class Cell:
+    """One copy of the target. `prepare` makes the state that every `reset` goes back to."""
+
+    def __init__(self, premises: Premises, number: int, wires: dict[Channel, Proxy], port: int) -> None:
+        self.premises = premises
+        self.number = number
+        self.account = f"101-001-{number:07}-001"
+        self.wires = wires
+        self.events: asyncio.Queue[tuple[Channel, Event]] = asyncio.Queue()
+        self.target = TargetProcess(premises.program, premises.folder / f"cell-{number}.log")
+        self.database: str | None = None
+        self.prepared: str | None = None
+        self.operation = ""
+        self._port = port
+        self._kept: str | None = None
+
+    async def prepare(self, state: str) -> None:
+        """Start from nothing, open a position where the state is HOLDING, stop, and keep that state.
+
+        Raises TargetNotReadyError when the target does not start or cannot open.
+        """
+        if self.prepared == state:
+            return
+        await self._clear()
+        await self._drop_kept()
+        simulator, ledgers = self.premises.simulator, self.premises.ledgers
+        await simulator.open_account(self.account)
+        self.database = await ledgers.create("kept", template=self.premises.template)
+        await self.start()
+        if state == HOLDING:
+            answer = await self.target.ask("open")
+            if not answer.success:
+                raise TargetNotReadyError(f"The target could not open a position to begin with: {dict(answer.body)}")
+            await self.quiet()
+        await self.target.end()
+        for proxy in self.wires.values():
+            await proxy.control.reset()
+        await simulator.keep(self.account)
+        self._kept, self.database, self.prepared = self.database, None, state
+
+    async def reset(self) -> None:
+        """Kill what runs and go back to the prepared state; the target does not run afterwards."""
+        if self._kept is None:
+            raise TargetNotReadyError("The cell was never prepared.")
+        await self._clear()
+        await self.premises.simulator.go_back(self.account)
+        self.database = await self.premises.ledgers.create("run", template=self._kept)
+
+    async def start(self) -> float:
+        """Start the target on the cell's database and account; the milliseconds until it was ready."""
+        ledger = self.wires[Channel.LEDGER].port
+        self.target.program = self.premises.program.filled(
+            {
+                "ledger_url": self.premises.ledgers.url_of(self._database, port=ledger),
+                "broker_url": f"http://127.0.0.1:{self.wires[Channel.BROKER].port}",
+                "account": self.account,
+                "token": self.premises.simulator.token,
+                "port": str(self._port),
+            }
+        )
+        self.target.start()
+        return await self.target.wait_ready(READY_LIMIT_S)
+
+    async def ask(self, operation: str) -> Answer:
+        """Ask the target for an operation."""
+        return await self.target.ask(operation)
+
+    async def messages(self) -> tuple[Message, ...]:
+        """Everything recorded on both boundaries since the last reset, in order of time."""
+        recordings = [await proxy.control.recording() for proxy in self.wires.values()]
+        return tuple(sorted((one for each in recordings for one in each), key=lambda message: message.at_s))
+
+    async def quiet(self) -> Counter[Kind]:
+        """Wait until nothing has passed for QUIET_S, at most QUIET_LIMIT_S; what has passed by then, by kind."""
+        deadline = time.monotonic() + QUIET_LIMIT_S
+        before, since = -1, time.monotonic()
+        while time.monotonic() < deadline:
+            passed = sum([(await proxy.control.status()).recorded for proxy in self.wires.values()])
+            if passed != before:
+                before, since = passed, time.monotonic()
+            elif time.monotonic() - since >= QUIET_S:
+                break
+            await asyncio.sleep(QUIET_PAUSE_S)
+        return Counter(kind_of(message) for message in await self.messages())
+
+    async def state(self) -> State:
+        """The durable state, read past the proxies."""
+        ledger = await read_ledger(self.ledger_url, self.premises.schema)
+        return State(ledger, tuple(await self.premises.simulator.transactions(self.account)))
+
+    async def audited(self) -> Audited:
+        """The full audit of the books as they are."""
+        simulator = self.premises.simulator
+        books = Books(self.ledger_url, self.premises.schema, simulator.url, self.account, simulator.token)
+        return await asyncio.to_thread(audit, books, self.premises.folder)
+
+    @property
+    def ledger_url(self) -> str:
+        """The cell's database, past the proxy."""
+        return self.premises.ledgers.url_of(self._database)
+
+    @property
+    def _database(self) -> str:
+        if self.database is None:
+            raise TargetNotReadyError("The cell has no ledger yet: prepare or reset it first.")
+        return self.database
+
+    async def close(self) -> None:
+        """Give everything back: process, databases."""
+        await self._clear()
+        await self._drop_kept()
+        await self.target.close()
+
+    async def _clear(self) -> None:
+        if self.target.process is not None:
+            await self.target.kill()
+        for proxy in self.wires.values():
+            await proxy.control.reset()
+        while not self.events.empty():
+            self.events.get_nowait()
+        if self.database is not None:
+            await self.premises.ledgers.drop(self.database)
+            self.database = None
+
+    async def _drop_kept(self) -> None:
+        self.prepared = None
+        if self._kept is not None:
+            await self.premises.ledgers.drop(self._kept)
+            self._kept = None
+
+
+@asynccontextmanager
+async def running_cell(premises: Premises, number: int) -> AsyncIterator[Cell]:
+    """A cell with its two proxies for as long as the block runs; nothing is left of it afterwards."""
+    broker = urlsplit(premises.simulator.url).netloc
+    ledger = f"{premises.ledgers.host}:{premises.ledgers.port}"
+    async with AsyncExitStack() as stack:
+        wires = {
+            Channel.LEDGER: await stack.enter_async_context(running_proxy("postgres", ledger, folder=premises.folder)),
+            Channel.BROKER: await stack.enter_async_context(running_proxy("http", broker, folder=premises.folder)),
+        }
+        with reserved_port(number) as port:
+            cell = Cell(premises, number, wires, port)
+        listening = [asyncio.create_task(_listen(cell, channel)) for channel in wires]
+        try:
+            yield cell
+        finally:
+            try:
+                await cell.close()
+            finally:
+                for task in listening:
+                    task.cancel()
+
+
+async def _listen(cell: Cell, channel: Channel) -> None:
+    async for event in cell.wires[channel].control.events():
+        cell.events.put_nowait((channel, event))
+
+
+@contextmanager
+def reserved_port(number: int) -> Iterator[int]:
+    """A port on 127.0.0.1 that nobody listens on, held until the block ends. Raises OSError when there is none."""
+    span = LAST_PORT - FIRST_PORT
+    first = time.monotonic_ns() // 1000 + number * 97
+    for step in range(span):
+        port = FIRST_PORT + (first + step) % span
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
+            return
+    raise OSError("No port is free for the target's process.")

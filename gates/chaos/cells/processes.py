@@ -1,0 +1,137 @@
+"""Processes that a cell has started, and the only ones it ever signals."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+DEATH_LIMIT_S = 10.0
+
+
+class NotOursError(Exception):
+    """The process of this number is not the one that was started; it is not signalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The receipt of a kill: which process, by which signal, how long its death took, with what status it ended."""
+
+    pid: int
+    started_ticks: int
+    signal: str
+    returncode: int
+    took_ms: float
+
+    def shape(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+class OwnedProcess:
+    """A child in a process group of its own, held by a pidfd; the kernel kills it when we die."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self._pidfd = os.pidfd_open(popen.pid)
+        self.pid = popen.pid
+        self.started_ticks = start_ticks(popen.pid)
+
+    @classmethod
+    def start(cls, argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | None = None) -> "OwnedProcess":
+        """Start it with exactly this environment, its output appended to `log`. Raises OSError.
+
+        Call it from the main thread only: the kernel counts the death of the starting thread.
+        """
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            if _libc is None:
+                return
+            _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            if os.getppid() != parent:  # the parent died before the line above
+                os._exit(1)
+
+        with log.open("ab") as output:
+            popen = subprocess.Popen(  # noqa: S603  the target's own command
+                list(argv),
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  takes no lock: two system calls
+            )
+        return cls(popen)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._popen.poll() is None
+
+    async def kill(self) -> Death:
+        """SIGKILL the process and its group, and wait until it is dead. Raises NotOursError, TimeoutError."""
+        return await self._end(signal.SIGKILL, DEATH_LIMIT_S)
+
+    async def end(self, limit_s: float) -> Death:
+        """Ask it to end (SIGTERM), and kill it after `limit_s`."""
+        with suppress(TimeoutError):
+            return await self._end(signal.SIGTERM, limit_s)
+        return await self.kill()
+
+    def close(self) -> None:
+        """Give the descriptor back; a process that still runs is killed."""
+        if self._pidfd < 0:
+            return
+        if self.alive:
+            self._signal(signal.SIGKILL)
+            self._popen.wait(DEATH_LIMIT_S)
+        os.close(self._pidfd)
+        self._pidfd = -1
+
+    async def _end(self, wanted: signal.Signals, limit_s: float) -> Death:
+        began = time.perf_counter()
+        if self._popen.returncode is None:
+            self._signal(wanted)
+            await self._gone(limit_s)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)  # grandchildren; the unreaped leader keeps the group's number ours
+            self._popen.wait(DEATH_LIMIT_S)
+        took_ms = round((time.perf_counter() - began) * 1000, 3)
+        return Death(self.pid, self.started_ticks, wanted.name, int(self._popen.returncode or 0), took_ms)
+
+    def _signal(self, wanted: signal.Signals) -> None:
+        """By pidfd, after comparing the start time: a number given to another process is never struck."""
+        if start_ticks(self.pid) != self.started_ticks:
+            raise NotOursError(f"Process {self.pid} is not the one the cell started: it is not signalled.")
+        signal.pidfd_send_signal(self._pidfd, wanted)
+
+    async def _gone(self, limit_s: float) -> None:
+        """Wait until the pidfd says that the process is dead. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        dead = asyncio.Event()
+        loop.add_reader(self._pidfd, dead.set)
+        try:
+            async with asyncio.timeout(limit_s):
+                await dead.wait()
+        finally:
+            loop.remove_reader(self._pidfd)
+
+
+def start_ticks(pid: int) -> int:
+    """When a process was started, in clock ticks since boot (proc(5), field 22). Raises NotOursError for none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError as error:
+        raise NotOursError(f"Process {pid} is gone.") from error
+    return int(stat.rpartition(")")[2].split()[19])

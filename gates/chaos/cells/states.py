@@ -1,0 +1,142 @@
+"""The durable state of a cell, read past every proxy: the ledger's rows and the broker's transactions. Reading only."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from audits.contract import RELATIONS
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]
+"""Rows of one relation by key; every value is text or None."""
+
+HOUSEKEEPING = frozenset({"reconciliations"})
+# What a row tells apart from ids, times and valuations, which differ from one run to the next.
+TELLING: dict[str, tuple[str, ...]] = {
+    "accounts": ("currency", "opening_balance", "balance"),
+    "orders": ("instrument", "units", "order_type", "status"),
+    "executions": ("instrument", "units", "price", "conversion_rate", "realized_pnl", "commission"),
+    "positions": (
+        *("instrument", "units", "units_open", "entry_price", "stop_loss", "take_profit", "margin_used"),
+        *("status", "realized_pnl", "close_reason"),
+    ),
+    "position_events": ("sequence", "event_type"),
+    "balance_events": ("sequence", "event_type", "balance_before", "amount", "balance_after"),
+}
+TELLING_TRANSACTION = ("type", "instrument", "units", "price", "pl", "reason", "accountBalance")
+VALUATION = frozenset({"equity", "margin_used", "margin_available", "updated_at"})
+LOST_ORDERS = frozenset({"cancelled", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What would survive if every process died now."""
+
+    ledger: Mapping[str, Rows]
+    broker: tuple[Mapping[str, Any], ...]
+
+    @property
+    def last_transaction(self) -> int:
+        """The broker's last transaction id; 0 where there is none."""
+        return int(self.broker[-1]["id"]) if self.broker else 0
+
+    def shape(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"ledger": self.ledger, "broker": list(self.broker)}
+
+    @classmethod
+    def of(cls, shape: Mapping[str, Any]) -> "State":
+        """The state that `shape` gave."""
+        return cls(shape["ledger"], tuple(shape["broker"]))
+
+    def told(self) -> dict[str, list[list[str | None]]]:
+        """The state without ids and times, for comparing one run with another."""
+        told = {name: _sorted(_values(row, TELLING[name]) for row in self.ledger[name].values()) for name in TELLING}
+        told["broker"] = [_values(record, TELLING_TRANSACTION) for record in self.broker]
+        return told
+
+    def digest(self) -> str:
+        """One hash for one durable state: equal for runs that differ in ids and times only."""
+        return hashlib.sha256(json.dumps(self.told(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def economy(self) -> dict[str, list[list[str | None]]]:
+        """What was traded and booked: orders that came to nothing, and the broker's refusals, left out."""
+        told = self.told()
+        told["orders"] = [row for row in told["orders"] if row[-1] not in LOST_ORDERS]
+        told["broker"] = [row for row in told["broker"] if row[0] == "ORDER_FILL"]
+        return told
+
+
+async def read_ledger(url: str, schema: str) -> dict[str, Rows]:
+    """Every relation of the contract at one moment, values as text. Raises psycopg.Error."""
+    found: dict[str, Rows] = {}
+    async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, row_factory=dict_row) as connection:
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        for relation in RELATIONS:
+            columns = sql.SQL(", ").join(
+                sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in relation.columns
+            )
+            query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(schema, relation.name))
+            rows = await (await connection.execute(query)).fetchall()
+            found[relation.name] = {str(row[relation.key]): row for row in rows}
+    return found
+
+
+def difference(before: State, after: State) -> dict[str, Any]:
+    """The rows that differ, by relation: `added`, `removed`, `changed` ({key: {column: [before, after]}}).
+
+    Housekeeping relations and valuations are left out. Empty when the two are identical.
+    """
+    found: dict[str, Any] = {}
+    for name in before.ledger:
+        if name not in HOUSEKEEPING:
+            _note(found, name, _changes(name, before.ledger[name], after.ledger[name]))
+    ours = {str(record["id"]): record for record in before.broker}
+    theirs = {str(record["id"]): record for record in after.broker}
+    _note(found, "broker", _changes("broker", ours, theirs))
+    return found
+
+
+def _note(found: dict[str, Any], name: str, changes: dict[str, Any]) -> None:
+    kept = {kind: rows for kind, rows in changes.items() if rows}
+    if kept:
+        found[name] = kept
+
+
+def _changes(name: str, before: Rows, after: Rows) -> dict[str, Any]:
+    ignored = VALUATION if name == "accounts" else frozenset({"updated_at"})
+    changed: dict[str, Any] = {}
+    for key in before.keys() & after.keys():
+        old, new = before[key], after[key]
+        columns = {
+            column: [old.get(column), new.get(column)]
+            for column in new
+            if column not in ignored and old.get(column) != new.get(column)
+        }
+        if columns:
+            changed[key] = columns
+    return {
+        "added": {key: dict(after[key]) for key in sorted(after.keys() - before.keys())},
+        "removed": {key: dict(before[key]) for key in sorted(before.keys() - after.keys())},
+        "changed": changed,
+    }
+
+
+def _values(row: Row, names: Iterable[str]) -> list[str | None]:
+    return [None if row.get(name) is None else str(row[name]) for name in names]
+
+
+def _sorted(rows: Iterable[list[str | None]]) -> list[list[str | None]]:
+    return sorted(rows, key=lambda row: [value or "" for value in row])
+
+
+def counted(rows: Iterable[list[str | None]]) -> Counter[tuple[str | None, ...]]:
+    """How often each row occurs."""
+    return Counter(tuple(row) for row in rows)

@@ -1,0 +1,116 @@
+"""The target's process in a cell: started, asked for operations, waited for, killed."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gates.chaos.cells.processes import Death, OwnedProcess
+from gates.targets.programs import Program
+
+READY_PAUSE_S = 0.03
+PROBE_TIMEOUT_S = 5.0
+ASK_LIMIT_S = 40.0
+END_LIMIT_S = 5.0
+# What a program may see of our own environment: where programs, libraries and a home are, and nothing secret.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+
+class TargetNotReadyError(Exception):
+    """The target did not become ready in its time, or ended while starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from asking for an operation; `status` is None where no answer came, `took_ms` until then."""
+
+    status: int | None
+    body: Mapping[str, Any]
+    took_ms: float
+
+    @property
+    def success(self) -> bool:
+        """Whether the target said that it was done."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+class TargetProcess:
+    """One program, filled in for one cell. At most one process of it runs at a time."""
+
+    def __init__(self, program: Program, log: Path) -> None:
+        self.program = program
+        self.log = log
+        self.process: OwnedProcess | None = None
+        self._client = httpx.AsyncClient(trust_env=False)
+
+    async def close(self) -> None:
+        """Kill what runs, give everything back."""
+        if self.process is not None:
+            await self.kill()
+        await self._client.aclose()
+
+    def start(self) -> None:
+        """Start the process. Raises OSError, and TargetNotReadyError where one runs already."""
+        if self.process is not None:
+            raise TargetNotReadyError("The target runs already; it is started once at a time.")
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
+        self.process = OwnedProcess.start(self.program.command, env=env, log=self.log, cwd=self.program.folder)
+
+    async def wait_ready(self, limit_s: float) -> float:
+        """Wait until it says that it is ready; the milliseconds that took. Raises TargetNotReadyError."""
+        began = time.monotonic()
+        words = "it does not answer"
+        while time.monotonic() - began < limit_s:
+            if self.process is None or not self.process.alive:
+                raise TargetNotReadyError(f"The target ended while starting: {self.last_words()}")
+            try:
+                reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
+            except httpx.HTTPError:
+                pass
+            else:
+                if reply.status_code == 200:
+                    return round((time.monotonic() - began) * 1000, 1)
+                words = f"it answers {reply.status_code}: {reply.text[:200]}"
+            await asyncio.sleep(READY_PAUSE_S)
+        raise TargetNotReadyError(f"The target was not ready within {limit_s:.0f} s: {words}")
+
+    async def ask(self, operation: str) -> Answer:
+        """Ask for an operation and wait for the answer, at most ASK_LIMIT_S; no answer is an answer too."""
+        ask = self.program.operations[operation]
+        began = time.monotonic()
+        status, body = None, {}
+        try:
+            reply = await self._client.post(ask.post, json=dict(ask.body), timeout=ASK_LIMIT_S)
+            status, body = reply.status_code, reply.json()
+        except (httpx.HTTPError, ValueError) as error:
+            body = {"error": f"{type(error).__name__}: {error}"}
+        return Answer(status, body if isinstance(body, dict) else {}, round((time.monotonic() - began) * 1000, 1))
+
+    async def kill(self) -> Death:
+        """SIGKILL, and wait for the death."""
+        return await self._over("kill")
+
+    async def end(self) -> Death:
+        """Ask it to end; kill it when it does not."""
+        return await self._over("end")
+
+    async def _over(self, how: str) -> Death:
+        process = self.process
+        if process is None:
+            raise TargetNotReadyError("The target does not run: there is nothing to end.")
+        death = await (process.kill() if how == "kill" else process.end(END_LIMIT_S))
+        process.close()
+        self.process = None
+        return death
+
+    def last_words(self, characters: int = 400) -> str:
+        """The end of its log."""
+        try:
+            return self.log.read_text(errors="replace")[-characters:].strip() or "nothing was logged"
+        except OSError:
+            return "nothing was logged"

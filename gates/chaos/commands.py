@@ -1,0 +1,142 @@
+"""What people cause: starting a run of gate 2."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from audits.verdicts import Verdict
+from gates.chaos.messages import Point
+from gates.chaos.plans import ChaosPlan, chaos_plan_for
+from gates.chaos.safety import demand_safe
+from gates.chaos.scenarios import SCENARIOS
+from gates.checks import health
+from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
+from gates.targets.access import access
+from gates.targets.programs import program_of
+
+GATE = 2
+CELLS = 6
+MOST_CELLS = 64
+
+
+class CannotStrikeError(Exception):
+    """A run of gate 2 cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for: a target and a profile. Some `scenarios`, a `point` or a `strike` make it partial."""
+
+    target: Target
+    profile: str
+    scenarios: Sequence[str] = ()
+    point: str = ""
+    strike: str = ""
+    cells: int = CELLS
+
+
+def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
+    """Start a run of gate 2; it may be done at any time, but counts only in its turn.
+
+    1. Look at what is asked for, and where it would strike. 2. Find the campaign whose gate 1 passed and whose gate 2
+    has not run; without one, or for a part, the run is a campaign of its own that opens nothing.
+    3. In one transaction: the run, a slot and a row for each scenario, the lease row, the first event.
+
+    Raises CannotStrikeError, UnknownProfileError, UnsafeError, TargetUnreachableError.
+    """
+    plan, names = chaos_plan_for(asked.profile), _names(asked)
+    reach = access(asked.target.spec)
+    allowed = (asked.target.spec.get("chaos") or {}).get("allowed_hosts") or ()
+    demand_safe(program_of(asked.target.spec), reach.ledger_host, allowed)
+    build = str(health.observe(reach).get("build") or "")
+    with transaction.atomic():
+        Target.objects.select_for_update().get(pk=asked.target.pk)
+        _demand_free(asked.target, now)
+        campaign, why_not = _its_turn(asked, build)
+        if campaign is None:
+            campaign = Campaign.objects.create(
+                target=asked.target,
+                profile=asked.profile,
+                build=build or "unknown",
+                started_by=started_by,
+                started_at=now,
+            )
+        chaos = ChaosRun(
+            started_by=started_by,
+            counted=not why_not,
+            not_counted_because=why_not,
+            mode=plan.mode,
+            sampled=plan.sampled or None,
+            only_point=asked.point,
+            only_strike=asked.strike,
+            cells=asked.cells,
+        )
+        return _start(campaign, plan, names, chaos, now)
+
+
+def _names(asked: Asked) -> tuple[str, ...]:
+    """The scenarios that are asked for, all without a name. Raises CannotStrikeError."""
+    known = tuple(scenario.name for scenario in SCENARIOS)
+    unknown = [name for name in asked.scenarios if name not in known]
+    if unknown:
+        raise CannotStrikeError(f"There is no scenario {unknown[0]!r}: choose of {', '.join(known)}.")
+    if not 1 <= asked.cells <= MOST_CELLS:
+        raise CannotStrikeError(f"{asked.cells} cells cannot be run: give a number from 1 to {MOST_CELLS}.")
+    if asked.point:
+        try:
+            Point.parse(asked.point)
+        except ValueError as error:
+            raise CannotStrikeError(f"{error}.") from error
+    return tuple(name for name in known if not asked.scenarios or name in asked.scenarios)
+
+
+def _demand_free(target: Target, now: datetime) -> None:
+    if Run.objects.filter(campaign__target=target, gate=GATE, state=Run.State.RUNNING).exists():
+        raise CannotStrikeError(f"Chaos on {target} is going on: wait for its end.")
+    left = Heal.objects.filter(
+        crash_point__scenario__run__campaign__target=target, healed_at=None, due_at__lt=now
+    ).first()
+    if left is not None:
+        raise CannotStrikeError(f"{target} is shut: {left} is overdue since {left.due_at:%H:%M:%S}. Heal it first.")
+
+
+def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
+    """Return the campaign whose gate 2 this run is, or None and why it does not count."""
+    if asked.scenarios or asked.point or asked.strike:
+        return None, "It makes a part of the strikes only."
+    campaign = Campaign.objects.filter(target=asked.target, profile=asked.profile, ended_at=None, runs__gate=1).first()
+    if campaign is None:
+        return None, f"No campaign of {asked.target} in the profile {asked.profile} is open."
+    gates = dict(campaign.runs.order_by("planned_start").values_list("gate", "verdict"))
+    if gates.get(1) != Verdict.PASSED:
+        return None, f"Gate 1 of {campaign} has not passed: gates open in order."
+    if GATE in gates:
+        return None, f"Gate 2 of {campaign} has run already."
+    if build != campaign.build:
+        words = f"is {build}" if build else "could not be seen"
+        return None, f"{campaign} is for the build {campaign.build}, and the target's build {words}."
+    return campaign, ""
+
+
+def _start(campaign: Campaign, plan: ChaosPlan, names: Sequence[str], chaos: ChaosRun, now: datetime) -> Run:
+    end = now + timedelta(seconds=plan.limit_s)
+    run = Run.objects.create(
+        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline={}
+    )
+    chaos.run = run
+    chaos.save()
+    numbers = {scenario.name: number for number, scenario in enumerate(SCENARIOS, start=1)}
+    for name in names:
+        # Due and over at the same moment: no tick takes such a slot, the engine fills it before.
+        slot = Slot.objects.create(
+            run=run, check_name=name, window_start=now, window_end=end, due_at=end, grace_until=end
+        )
+        ScenarioRun.objects.create(run=run, slot=slot, name=name, number=numbers[name])
+    how = f"{chaos.sampled} strikes of each kind" if chaos.sampled else "every crash point"
+    counts = "It counts as gate 2." if chaos.counted else f"It does not count as gate 2: {chaos.not_counted_because}"
+    sentence = f"Chaos on {campaign.target} started: {len(names)} scenarios, {how}, {chaos.mode} mode. {counts}"
+    RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=sentence)
+    return run

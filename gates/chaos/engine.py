@@ -1,0 +1,234 @@
+"""The engine: an asyncio process that records clean runs and strikes, in as many cells at once as it is told.
+
+Rows are the work: scenarios whose clean runs are missing, then crash points. Any number of engines may take them. An
+engine that is killed leaves leases that run out, heals that any worker carries out, and databases that the next sweeps.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from audits.verdicts import Verdict
+from gates.chaos import sampling, work
+from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.processes import OwnedProcess, start_ticks
+from gates.chaos.cells.states import State
+from gates.chaos.invariants import Clean
+from gates.chaos.recording import NotSteadyError, prepare, record_clean
+from gates.chaos.recovery import Judged, Result, try_once
+from gates.chaos.safety import demand_safe
+from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.trials import Trial
+from gates.models import ChaosRun, CrashPoint, OperationBaseline, ScenarioRun
+from gates.targets.access import access
+from gates.targets.programs import program_of
+from gates.targets.rehearsal import cell_broker
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.5
+TRIES = 3
+MAXIMUM_CELLS = 64
+
+
+def worker_name() -> str:
+    """This process, told apart from any other that ever had its number: host, pid, start time."""
+    return f"{socket.gethostname()}:{os.getpid()}:{start_ticks(os.getpid())}"
+
+
+@asynccontextmanager
+async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[Premises]:
+    """What the cells share: the target's program, the ledger server, a broker simulator of their own.
+
+    Raises UnsafeError, TargetUnreachableError, SimulatorError.
+    """
+    program = program_of(spec)
+    chaos = spec.get("chaos") or {}
+    reach = access(spec)
+    ledgers = LedgerServer(reach.ledger_url)
+    demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or ())
+    token = secrets.token_urlsafe(16)
+    with reserved_port(1) as port, reserved_port(2) as control:
+        ports = (port, control)
+    broker = cell_broker(ports, token)
+    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
+    try:
+        urls = (f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
+        async with Simulator(*urls, token) as simulator:
+            await simulator.wait_ready()
+            await ledgers.sweep()
+            template = str(chaos.get("template") or "template1")
+            yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template)
+    finally:
+        await process.kill()
+        process.close()
+
+
+async def run_engine(run_id: int) -> None:
+    """Work on a run until nothing of it is left to do."""
+    chaos = await sync_to_async(ChaosRun.objects.select_related("run__campaign__target").get)(run_id=run_id)
+    worker = worker_name()
+    with tempfile.TemporaryDirectory(prefix="wartest-chaos-") as folder:
+        async with running_premises(chaos.run.campaign.target.spec, Path(folder)) as premises:
+            engine = Engine(chaos, worker, premises)
+            await engine.work()
+
+
+class Engine:
+    """The cells of one process, each taking row after row."""
+
+    def __init__(self, chaos: ChaosRun, worker: str, premises: Premises) -> None:
+        self.chaos = chaos
+        self.worker = worker
+        self.premises = premises
+        self._cleans: dict[tuple[int, str], Clean] = {}
+        self._judged: dict[tuple[int, str], dict[str, Judged]] = {}
+
+    async def work(self) -> None:
+        """Run the cells until the run has no open scenario. A cell that breaks is replaced by a fresh one."""
+        count = max(1, min(self.chaos.cells, MAXIMUM_CELLS))
+        renewing = asyncio.create_task(self._renew())
+        cells = [asyncio.create_task(self._cell(number)) for number in range(1, count + 1)]
+        try:
+            done, _ = await asyncio.wait((*cells, renewing), return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*cells, renewing):
+                task.cancel()
+            await asyncio.gather(*cells, renewing, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        while await self._is_open():
+            await sync_to_async(work.renew)(self.worker, timezone.now())
+            await sync_to_async(work.close_scenarios)(self.chaos.run_id, worker=self.worker, now=timezone.now())
+            await asyncio.sleep(work.RENEW_S)
+
+    async def _cell(self, number: int) -> None:
+        """Take rows with one cell. What breaks a cell costs the row one attempt, and the cell is made anew."""
+        while await self._is_open():
+            try:
+                async with running_cell(self.premises, number) as cell:
+                    while await self._is_open():
+                        if not await self._one(cell):
+                            await asyncio.sleep(IDLE_S)
+            except Exception:
+                log.exception("cell %s broke; it is made anew", number)
+                await asyncio.sleep(IDLE_S)
+
+    async def _one(self, cell: Cell) -> bool:
+        """Record one scenario's clean runs, or make one strike; False when there was nothing to do."""
+        now = timezone.now()
+        scenario = await sync_to_async(work.claim_scenario)(self.chaos.run_id, worker=self.worker, now=now)
+        if scenario is not None:
+            await self._plan(cell, scenario)
+            return True
+        prefer = cell.operation
+        point = await sync_to_async(work.claim_point)(self.chaos.run_id, worker=self.worker, now=now, prefer=prefer)
+        if point is None:
+            return False
+        try:
+            result = await self._strike(cell, point)
+        except BaseException:
+            await asyncio.shield(sync_to_async(work.give_back)(point))
+            raise
+        if result is not None:
+            await sync_to_async(work.record)(point, result, now=timezone.now())
+        return True
+
+    async def _plan(self, cell: Cell, row: ScenarioRun) -> None:
+        """Record the clean runs and cut the crash points; where that cannot be done, the scenario is inconclusive."""
+        scenario = next(each for each in SCENARIOS if each.name == row.name)
+        planned = []
+        try:
+            for operation in scenario.operations:
+                clean_run = await record_clean(cell, operation)
+                trials = scenario.trials(operation, clean_run.baseline.points)
+                planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
+        except NotSteadyError as error:
+            reason = f"Steady state not met: {error}"
+            await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+            return
+        count = await sync_to_async(work.store_plan)(row, planned, now=timezone.now())
+        if not count:
+            reason = "No crash point is left to strike: none of this name was recorded."
+            await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+
+    async def _strike(self, cell: Cell, point: CrashPoint) -> Result | None:
+        """Make the row's strike, again where its moment did not come, at most TRIES times."""
+        trial = work.trial_of(point)
+        clean = await self._clean(point.scenario_id, point.operation)
+        if point.attempt > work.ATTEMPTS:
+            return Result().concluded(Verdict.INCONCLUSIVE, f"{work.ATTEMPTS} attempts broke: see the engine's log.")
+        cell.operation = point.operation
+        await prepare(cell, point.operation)
+        judged = self._judged.setdefault((point.scenario_id, point.operation), {})
+        result = Result()
+        for _ in range(TRIES):
+            journal = Rows(point, self.worker)
+            result = await try_once(cell, trial, clean, journal, self._known(point, judged))
+            if result.receipt is not None or not result.applies:
+                break
+        if result.after_kill and result.same_as is None:
+            judged.setdefault(result.after_kill, Judged(point.pk, result.verdict, result.reason))
+        return result
+
+    def _known(self, point: CrashPoint, judged: dict[str, Judged]) -> dict[str, Judged] | None:
+        quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open
+        return judged if quick else None
+
+    async def _clean(self, scenario_id: int, operation: str) -> Clean:
+        key = (scenario_id, operation)
+        if key not in self._cleans:
+            get = sync_to_async(OperationBaseline.objects.get)
+            row = await get(scenario_id=scenario_id, operation=operation)
+            self._cleans[key] = Clean(State.of(row.clean["start"]), State.of(row.clean["end"]))
+        return self._cleans[key]
+
+    async def _is_open(self) -> bool:
+        going = ScenarioRun.objects.filter(run_id=self.chaos.run_id).exclude(phase="done")
+        return await sync_to_async(going.exists)()
+
+
+class Rows:
+    """The journal of one strike in the portal's rows: the heal is committed before the strike is made."""
+
+    def __init__(self, point: CrashPoint, worker: str) -> None:
+        self._point = point
+        self._worker = worker
+        self._heal: int | None = None
+
+    async def before(self, trial: Trial, cell: Cell) -> None:
+        """Commit what must be undone: which process and which database stand behind the strike."""
+        process = cell.target.process
+        what = {
+            "engine": self._worker,
+            "target_pid": process.pid if process else None,
+            "target_started_ticks": process.started_ticks if process else None,
+            "database": cell.database,
+            "proxies": [proxy.process.pid for proxy in cell.wires.values()],
+        }
+        heal = await sync_to_async(work.write_heal)(self._point, what, now=timezone.now())
+        self._heal = heal.pk
+
+    async def healed(self) -> None:
+        """Commit that it is undone."""
+        if self._heal is not None:
+            await sync_to_async(work.note_healed)(self._heal, by=self._worker, now=timezone.now())
+            self._heal = None
+
+    async def reached(self, phase: str) -> None:
+        """Note the phase."""
+        await sync_to_async(work.reached)(self._point, phase, now=timezone.now())

@@ -1,0 +1,207 @@
+"""What must hold beyond the audit after a strike: pure, from the broker's transactions and the ledger's rows.
+
+Sources: at most one executed order for each intent, exposure never above what was asked for (SEC release 70694, Knight
+Capital), every position protected, in-doubt work resolved one way, nothing acknowledged and then lost.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from audits.findings import Finding, Level
+from audits.transactions import moment_of
+from gates.chaos.cells.states import State, counted
+
+UNFINISHED = frozenset({"pending", "submitted"})
+EXECUTED = frozenset({"filled", "partially_filled"})
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """How the operation goes when nothing strikes: the state it starts from and the one it ends in."""
+
+    start: State
+    end: State
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What was found after the recovery. `acknowledged` is the operation's own answer where it said success."""
+
+    clean: Clean
+    before: State
+    after: State
+    acknowledged: Mapping[str, Any] | None
+    protection_limit_s: float = 1.0
+
+    @property
+    def since(self) -> tuple[Record, ...]:
+        """The broker's transactions since the operation was asked for."""
+        return tuple(record for record in self.after.broker if int(record["id"]) > self.before.last_transaction)
+
+
+def broken(seen: Aftermath) -> tuple[Finding, ...]:
+    """Every invariant that does not hold."""
+    return (
+        *_executed_once(seen),
+        *_exposure(seen),
+        *_protected(seen),
+        *_resolved(seen),
+        *_legal_end(seen),
+        *_acknowledged(seen),
+    )
+
+
+def _executed_once(seen: Aftermath) -> Iterator[Finding]:
+    """At most one executed order for each intent, and none without an intent."""
+    clients = _client_ids(seen.since)
+    executed = Counter(clients[fill["orderID"]] for fill in _fills(seen.since) if fill["orderID"] in clients)
+    intents = {row.get("client_order_id") for row in seen.after.ledger["orders"].values()}
+    for client_id, count in executed.items():
+        if count > 1:
+            yield _finding("intent executed twice", "at most 1 fill", f"{count} fills", client_order_id=client_id)
+        if client_id not in intents:
+            yield _finding("execution without intent", "an order row", "none", client_order_id=client_id)
+
+
+def _exposure(seen: Aftermath) -> Iterator[Finding]:
+    """Net units stay between those of the clean run at every instant, and no more is dealt in all."""
+    clean_fills = _fills(record for record in seen.clean.end.broker if _is_new(record, seen.clean.start))
+    allowed, dealt = _paths(clean_fills), _paths(_fills(seen.since))
+    for instrument, path in dealt.items():
+        limits = allowed.get(instrument, [Decimal(0)])
+        lowest, highest = min(limits), max(limits)
+        for net in path:
+            if not lowest <= net <= highest:
+                yield _finding("exposure", f"{lowest} to {highest} units", f"{net} units", instrument=instrument)
+                break
+        most, turnover = _turnover(limits), _turnover(path)
+        if turnover > most:
+            yield _finding("dealt more than asked for", f"{most} units", f"{turnover} units", instrument=instrument)
+
+
+def _protected(seen: Aftermath) -> Iterator[Finding]:
+    """Each trade opened since has its stop within the limit and keeps it while it is open, as in the clean run."""
+    if not any(record["type"] == "STOP_LOSS_ORDER" for record in seen.clean.end.broker):
+        return
+    stops = {str(record.get("tradeID")): record for record in seen.since if record["type"] == "STOP_LOSS_ORDER"}
+    cancelled = {str(record.get("orderID")) for record in seen.since if record["type"] == "ORDER_CANCEL"}
+    still_open = {row["broker_trade_id"] for row in seen.after.ledger["positions"].values() if row["status"] == "open"}
+    for fill in _fills(seen.since):
+        trade = str((fill.get("tradeOpened") or {}).get("tradeID", ""))
+        if not trade:
+            continue
+        stop = stops.get(trade)
+        limit = timedelta(seconds=seen.protection_limit_s)
+        if stop is None or moment_of(stop["time"]) - moment_of(fill["time"]) > limit:
+            yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", "none", trade_id=trade)
+        elif trade in still_open and str(stop["id"]) in cancelled:
+            yield _finding("position without stop", "its stop", "cancelled while open", trade_id=trade)
+
+
+def _resolved(seen: Aftermath) -> Iterator[Finding]:
+    """No order stays in doubt, and none is settled against what the broker did."""
+    clients = _client_ids(seen.after.broker)
+    executed = {clients[fill["orderID"]] for fill in _fills(seen.after.broker) if fill["orderID"] in clients}
+    for order_id, row in seen.after.ledger["orders"].items():
+        status = row["status"]
+        if status in UNFINISHED:
+            yield _finding("order in doubt", "resolved one way", str(status), order_id=order_id)
+        elif status not in EXECUTED and row.get("client_order_id") in executed:
+            yield _finding("given up but executed", "filled", str(status), order_id=order_id)
+
+
+def _legal_end(seen: Aftermath) -> Iterator[Finding]:
+    """Two ends are legal: as if it had been done once, or as if it had never been asked for."""
+    end = seen.after.economy()
+    done, undone = seen.clean.end.economy(), seen.clean.start.economy()
+    if end in (done, undone):
+        return
+    if all(end[name] in (done[name], undone[name]) for name in end):
+        parts = ", ".join(f"{name} {'done' if end[name] == done[name] else 'undone'}" for name in end)
+        yield _finding("half done", "all done or all undone", parts)
+        return
+    # Shown against the nearer of the two ends, so that the row that is wrong stands out.
+    legal = min((done, undone), key=lambda one: sum(end[name] != one[name] for name in end))
+    for name in end:
+        extra, missing = _apart(end[name], legal[name])
+        if extra or missing:
+            yield _finding("neither done nor undone", missing or "nothing more", extra or "nothing", relation=name)
+
+
+def _acknowledged(seen: Aftermath) -> Iterator[Finding]:
+    """What the target has said to be done is done."""
+    if seen.acknowledged is None:
+        return
+    order_id, status = seen.acknowledged.get("order_id"), seen.acknowledged.get("status")
+    row = seen.after.ledger["orders"].get(str(order_id), {})
+    if order_id is not None and row.get("status") != status:
+        yield _finding("acknowledged and lost", str(status), str(row.get("status", "no row")), order_id=str(order_id))
+    elif status in (*EXECUTED, None) and seen.after.economy() != seen.clean.end.economy():
+        yield _finding("acknowledged and lost", "the end of the clean run", "another end")
+
+
+def _fills(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record["type"] == "ORDER_FILL"]
+
+
+def _is_new(record: Record, start: State) -> bool:
+    return int(record["id"]) > start.last_transaction
+
+
+def _client_ids(records: Iterable[Record]) -> dict[str, str]:
+    """Broker order id → client id, of orders that carry one."""
+    return {
+        str(record["id"]): str(record["clientExtensions"]["id"])
+        for record in records
+        if record["type"].endswith("_ORDER") and (record.get("clientExtensions") or {}).get("id")
+    }
+
+
+def _paths(fills: Iterable[Record]) -> dict[str, list[Decimal]]:
+    """Net units by instrument after each fill, relative to the start, which is the first value."""
+    paths: dict[str, list[Decimal]] = {}
+    for fill in fills:
+        path = paths.setdefault(str(fill["instrument"]), [Decimal(0)])
+        path.append(path[-1] + Decimal(str(fill["units"])))
+    return paths
+
+
+def _turnover(path: list[Decimal]) -> Decimal:
+    return sum((abs(after - before) for before, after in pairwise(path)), Decimal(0))
+
+
+def _apart(rows: list[list[str | None]], legal: list[list[str | None]]) -> tuple[str, str]:
+    """What is there too much, and what is missing, as text."""
+    extra, missing = counted(rows) - counted(legal), counted(legal) - counted(rows)
+    return _words(extra), _words(missing)
+
+
+def _words(rows: Counter[tuple[str | None, ...]]) -> str:
+    return "; ".join(" ".join(value or "none" for value in row) for row in list(rows.elements())[:5])
+
+
+SENTENCES = {
+    "intent executed twice": "One intent was executed more than once: {measured}.",
+    "execution without intent": "The broker executed an order that the ledger never intended.",
+    "exposure": "The position reached {measured} where {expected} were asked for.",
+    "dealt more than asked for": "{measured} were dealt where {expected} were asked for.",
+    "position without stop": "A position is open without the stop it should have: {measured}.",
+    "order in doubt": "After the recovery an order is still {measured}.",
+    "given up but executed": "The ledger gave an order up ({measured}) that the broker has executed.",
+    "neither done nor undone": "The ledger ends neither as if done once nor as if never asked: {measured}.",
+    "half done": "Part of the operation is booked and part is not: {measured}.",
+    "acknowledged and lost": "The target said that it was done; after the recovery it is not: {measured}.",
+}
+
+RULES = frozenset(SENTENCES)
+
+
+def _finding(rule: str, expected: str, measured: str, **where: str) -> Finding:
+    sentence = SENTENCES[rule].format(expected=expected, measured=measured)
+    return Finding(rule, Level.CRITICAL, sentence, expected, measured, "", where)

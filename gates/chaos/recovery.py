@@ -1,0 +1,297 @@
+"""After a strike: does the target come back by itself, with its books right, and does it still trade?"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from audits.findings import Finding, Level
+from audits.verdicts import Verdict
+from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.states import State, difference
+from gates.chaos.cells.target import Answer, TargetNotReadyError
+from gates.chaos.contention import CONTENTION
+from gates.chaos.invariants import UNFINISHED, Aftermath, Clean, broken
+from gates.chaos.messages import Channel, Direction, Strike
+from gates.chaos.staleness import STALENESS
+from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
+from gates.chaos.trials import Trial
+
+STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
+RECOVERY_LIMIT_S = 25.0
+SETTLE_PAUSE_S = 0.1
+SETTLE_HEALTH_S = 5.0
+LOG_CHARACTERS = 1500
+AROUND = 4
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(slots=True)
+class Result:
+    """What one strike showed.
+
+    `after_kill` names the durable state that the kill left, `end` which legal end was reached. One that does not
+    apply has no verdict of its own. `same_as` is the number of the crash point whose recovery stands for this one.
+    """
+
+    verdict: Verdict = Verdict.INCONCLUSIVE
+    applies: bool = True
+    reason: str = ""
+    receipt: dict[str, Any] | None = None
+    recovery_ms: float | None = None
+    findings: list[Finding] = field(default_factory=list)
+    changes: dict[str, Any] = field(default_factory=dict)
+    after_kill: str = ""
+    same_as: int | None = None
+    end: str = ""
+    messages: list[str] = field(default_factory=list)
+    log: str = ""
+    took_ms: float = 0.0
+
+    def concluded(self, verdict: Verdict, reason: str) -> "Result":
+        """Set the verdict and say why."""
+        self.verdict, self.reason = verdict, reason
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A durable state that a kill has left before: the crash point that was followed from it, and its verdict."""
+
+    crash_point: int
+    verdict: Verdict
+    reason: str
+
+
+async def try_once(
+    cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
+) -> Result:
+    """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed.
+
+    1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery.
+    5. Invariants and the full audit. 6. Restart once more: nothing may change, nothing may be sent.
+    7. Proof of life: one more open and close, and the books right again.
+    """
+    began = time.monotonic()
+    result = Result()
+    await cell.reset()
+    before = await cell.state()
+    await cell.start()
+    hit = await make_strike(cell, trial, journal, STRIKERS)
+    try:
+        result.messages = await _around(cell, hit)
+        if hit.receipt is None:
+            result.applies = hit.seen.applies
+            return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
+        result.receipt = receipt_shape(hit)
+        await journal.reached("struck")
+        if trial.kills:
+            result.after_kill = (await cell.state()).digest()
+        known = (judged or {}).get(result.after_kill)
+        if known is not None:
+            result.same_as = known.crash_point
+            return result.concluded(known.verdict, known.reason)
+        await _follow(cell, Course(trial, hit, Aftermath(clean, before, before, None), journal), result)
+    finally:
+        await heal(cell, trial)
+        await journal.healed()
+        result.log = cell.target.last_words(LOG_CHARACTERS)
+        result.took_ms = round((time.monotonic() - began) * 1000, 1)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A strike that was made, and what is known of the cell before it."""
+
+    trial: Trial
+    hit: Hit
+    start: Aftermath
+    journal: Journal
+
+
+async def _follow(cell: Cell, course: Course, result: Result) -> None:
+    trial, recovered_from = course.trial, course.hit.seen.struck_at
+    await course.journal.reached("healing")
+    if not trial.half_open:
+        await heal(cell, trial)
+    await course.journal.reached("recovering")
+    try:
+        if trial.kills:
+            recovered_from = time.monotonic()
+            await cell.start()
+        await _settled(cell, recovered_from + RECOVERY_LIMIT_S, since=_wall(recovered_from) if trial.kills else 0.0)
+    except TargetNotReadyError as error:
+        result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", str(error)))
+        await _judge(cell, course, result)
+        return
+    result.recovery_ms = round((time.monotonic() - recovered_from) * 1000, 1)
+    await course.journal.reached("verifying")
+    after = await _judge(cell, course, result)
+    if result.verdict == Verdict.PASSED:
+        await heal(cell, trial)
+        await _second_restart(cell, after, result)
+    if result.verdict == Verdict.PASSED:
+        await _life(cell, result)
+
+
+async def _judge(cell: Cell, course: Course, result: Result) -> State:
+    """Invariants, audit and state difference, into the result."""
+    after = await cell.state()
+    acknowledged = course.hit.answer.body if course.hit.answer.success else None
+    seen = Aftermath(course.start.clean, course.start.before, after, acknowledged, course.start.protection_limit_s)
+    result.findings += broken(seen)
+    result.changes = difference(seen.before, after)
+    result.end = _end_of(after, seen.clean)
+    await _audit(cell, result, "after the recovery")
+    return after
+
+
+async def _second_restart(cell: Cell, before: State, result: Result) -> None:
+    """A restart without cause changes nothing in the books and sends nothing to the broker but questions."""
+    await cell.target.end()
+    for proxy in cell.wires.values():
+        await proxy.control.reset()
+    try:
+        await cell.start()
+        await _settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+    except TargetNotReadyError as error:
+        result.findings.append(_critical("second restart", "ready again", str(error)))
+        result.concluded(Verdict.FAILED, result.findings[-1].sentence)
+        return
+    changes = difference(before, await cell.state())
+    sent = [message.label for message in await cell.messages() if _is_write(message.channel, message)]
+    if changes:
+        result.findings.append(_critical("second restart", "no change", f"changes in {', '.join(changes)}"))
+        result.changes |= {"second restart": changes}
+    if sent:
+        result.findings.append(_critical("second restart", "nothing sent", f"sent {', '.join(sent[:5])}"))
+    _conclude(result)
+
+
+async def _life(cell: Cell, result: Result) -> None:
+    """The target opens once more and closes once more, the broker has executed both, and the books are right."""
+    before = await cell.state()
+    for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
+        answer = await cell.ask(operation)
+        if not answer.success:
+            result.findings.append(_critical("proof of life", f"{operation} is done", _words(answer)))
+            _conclude(result)
+            return
+        new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
+        fills = [record for record in new if record["type"] == "ORDER_FILL" and record.get(part)]
+        if len(fills) != 1:
+            result.findings.append(_critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
+            _conclude(result)
+            return
+    await _settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+    await _audit(cell, result, "after one more open and close")
+
+
+async def _audit(cell: Cell, result: Result, when: str) -> None:
+    audited = await cell.audited()
+    result.findings += audited.findings
+    _conclude(result)
+    if result.verdict == Verdict.PASSED and audited.verdict != Verdict.PASSED:
+        result.concluded(audited.verdict, f"The audit {when}: {'; '.join(audited.reasons) or audited.verdict}")
+
+
+def _conclude(result: Result) -> None:
+    if result.findings:
+        result.concluded(Verdict.FAILED, result.findings[0].sentence)
+    else:
+        result.concluded(Verdict.PASSED, "")
+
+
+async def _settled(cell: Cell, deadline: float, *, since: float = 0.0) -> None:
+    """Wait until the target says that it is well, no order is in doubt and no transaction of its is open.
+
+    Sessions from before `since` (seconds since 1970) are a dead process's, not the target's.
+
+    Raises TargetNotReadyError at the deadline, with what was still missing.
+    """
+    missing = ""
+    while time.monotonic() < deadline:
+        missing = await _unsettled(cell, since)
+        if not missing:
+            await cell.target.wait_ready(max(0.5, min(SETTLE_HEALTH_S, deadline - time.monotonic())))
+            if not await _unsettled(cell, since):
+                return
+        await asyncio.sleep(SETTLE_PAUSE_S)
+    raise TargetNotReadyError(f"The target was not settled in time: {missing or 'its work never rested'}")
+
+
+async def _unsettled(cell: Cell, since: float) -> str:
+    """What is still unfinished, in words; empty when nothing is."""
+    orders = sql.SQL("SELECT count(*) AS n FROM {} WHERE status = ANY(%s)").format(
+        sql.Identifier(cell.premises.schema, "orders")
+    )
+    working = """SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
+                 AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'
+                 AND backend_start >= to_timestamp(%s)"""
+    connecting = psycopg.AsyncConnection.connect(cell.ledger_url, connect_timeout=5, row_factory=dict_row)
+    async with await connecting as connection:
+        doubtful = await (await connection.execute(orders, (list(UNFINISHED),))).fetchone()
+        busy = await (await connection.execute(working, (since,))).fetchone()
+    if doubtful and doubtful["n"]:
+        return f"{doubtful['n']} orders in doubt"
+    return f"{busy['n']} transactions open" if busy and busy["n"] else ""
+
+
+async def _around(cell: Cell, hit: Hit) -> list[str]:
+    """The labels of the messages around the strike, the struck one marked."""
+    messages = await cell.messages()
+    struck = hit.receipt.message if hit.receipt else None
+    at_s = struck.at_s if struck else messages[-1].at_s if messages else 0.0
+    place = next((number for number, message in enumerate(messages) if message.at_s >= at_s), len(messages))
+    near = messages[max(0, place - AROUND) : place + AROUND + 1]
+    return [f"{'→ ' if struck and message.at_s == at_s else ''}{message.label}" for message in near]
+
+
+def receipt_shape(hit: Hit) -> dict[str, Any] | None:
+    """The receipt as JSON, with what the target answered."""
+    if hit.receipt is None:
+        return None
+    message = hit.receipt.message
+    return {
+        "strike": str(hit.receipt.strike),
+        "message": message.label if message else None,
+        "at_s": hit.receipt.at_s,
+        "proof": dict(hit.receipt.proof),
+        "target_answered": hit.answer.status,
+        "target_said": _words(hit.answer),
+    }
+
+
+def _end_of(after: State, clean: Clean) -> str:
+    end = after.economy()
+    if end == clean.end.economy():
+        return "done"
+    return "not done" if end == clean.start.economy() else "neither"
+
+
+def _is_write(channel: Channel, message: Any) -> bool:
+    if channel != Channel.BROKER or message.direction != Direction.REQUEST:
+        return False
+    words = message.label.removeprefix("broker: ").split()
+    return not words or words[0] not in READS
+
+
+def _wall(monotonic_s: float) -> float:
+    """A moment of the monotonic clock in seconds since 1970, a little early."""
+    return time.time() - (time.monotonic() - monotonic_s) - 0.05
+
+
+def _words(answer: Answer) -> str:
+    body: Mapping[str, Any] = answer.body
+    return str(body.get("error") or body.get("status") or body)[:300]
+
+
+def _critical(rule: str, expected: str, measured: str) -> Finding:
+    sentence = f"{rule.capitalize()}: {expected} was expected; {measured}."
+    return Finding(rule, Level.CRITICAL, sentence, expected, measured)

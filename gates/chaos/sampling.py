@@ -1,0 +1,44 @@
+"""Which of a scenario's trials are made: all, a sample, or the one that is asked for. Pure."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from gates.chaos.baseline import CrashPoint
+from gates.chaos.trials import Trial
+
+Pair = tuple[CrashPoint, Trial]
+
+
+class Asked(Protocol):
+    """What narrows the trials: a point and a strike by name (empty: all), `sampled` of each kind (None: all)."""
+
+    only_point: str
+    only_strike: str
+    sampled: int | None
+
+
+def chosen(trials: Sequence[Pair], asked: Asked) -> list[Pair]:
+    """The trials that are made, in their order. A sample is spread evenly over the messages of each fault."""
+    kept = [pair for pair in trials if _is_asked(pair[1], asked)]
+    if asked.sampled is None or asked.only_point:
+        return kept
+    kinds: defaultdict[str, list[int]] = defaultdict(list)
+    for place, (_, trial) in enumerate(kept):
+        kinds[trial.fault].append(place)
+    places = {place for each in kinds.values() for place in _spread(each, asked.sampled)}
+    return [pair for place, pair in enumerate(kept) if place in places]
+
+
+def _is_asked(trial: Trial, asked: Asked) -> bool:
+    if asked.only_point and str(trial.point) != asked.only_point:
+        return False
+    return not asked.only_strike or asked.only_strike in (trial.fault, trial.strike)
+
+
+def _spread(places: list[int], count: int) -> list[int]:
+    """At most `count` of the places, evenly spread, the middle one for a single."""
+    if len(places) <= count:
+        return places
+    step = len(places) / count
+    return [places[int(step * number + step / 2)] for number in range(count)]

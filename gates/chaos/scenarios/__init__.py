@@ -1,0 +1,32 @@
+"""The twelve scenarios, in the order in which pages and reports show them."""
+
+from gates.chaos.scenarios.database_connection_drop import DATABASE_CONNECTION_DROP
+from gates.chaos.scenarios.database_deadlock import DATABASE_DEADLOCK
+from gates.chaos.scenarios.kill_during_event_replay import KILL_DURING_EVENT_REPLAY
+from gates.chaos.scenarios.kill_during_margin_update import KILL_DURING_MARGIN_UPDATE
+from gates.chaos.scenarios.kill_during_partial_fill import KILL_DURING_PARTIAL_FILL
+from gates.chaos.scenarios.kill_during_reconciliation import KILL_DURING_RECONCILIATION
+from gates.chaos.scenarios.kill_during_trade_close import KILL_DURING_TRADE_CLOSE
+from gates.chaos.scenarios.kill_during_trade_open import KILL_DURING_TRADE_OPEN
+from gates.chaos.scenarios.network_drop_during_close import NETWORK_DROP_DURING_CLOSE
+from gates.chaos.scenarios.network_drop_during_order import NETWORK_DROP_DURING_ORDER
+from gates.chaos.scenarios.scenario import Aim, Scenario
+from gates.chaos.scenarios.slow_database_queries import SLOW_DATABASE_QUERIES
+from gates.chaos.scenarios.slow_network_responses import SLOW_NETWORK_RESPONSES
+
+SCENARIOS: tuple[Scenario, ...] = (
+    KILL_DURING_TRADE_OPEN,
+    KILL_DURING_TRADE_CLOSE,
+    KILL_DURING_PARTIAL_FILL,
+    KILL_DURING_MARGIN_UPDATE,
+    KILL_DURING_RECONCILIATION,
+    KILL_DURING_EVENT_REPLAY,
+    NETWORK_DROP_DURING_ORDER,
+    NETWORK_DROP_DURING_CLOSE,
+    SLOW_NETWORK_RESPONSES,
+    DATABASE_CONNECTION_DROP,
+    DATABASE_DEADLOCK,
+    SLOW_DATABASE_QUERIES,
+)
+
+__all__ = ["SCENARIOS", "Aim", "Scenario"]

@@ -1,0 +1,14 @@
+"""Scenario 1: the target is killed at every message of a trade open, also with its database connection left half open.
+
+A dead client's session can hold its locks for hours where nobody looks after it (TCP keepalive: 2 h by default).
+"""
+
+from gates.chaos.messages import Channel, Strike
+from gates.chaos.scenarios.scenario import KILLS, Aim, Scenario, on, requests
+
+KILL_DURING_TRADE_OPEN = Scenario(
+    name="kill_during_trade_open",
+    title="Kill during trade open",
+    operations=("open",),
+    aims=(*KILLS, Aim(Strike.KILL_BEFORE, on(Channel.LEDGER, requests), half_open=True)),
+)

@@ -1,0 +1,79 @@
+"""What the rows of a run of gate 2 say of its criteria, of recovery times, and of the durable states."""
+
+from collections import defaultdict
+from statistics import quantiles
+from typing import Any
+
+from audits.verdicts import Verdict
+from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
+from gates.chaos.invariants import RULES
+from gates.chaos.scenarios import SCENARIOS
+from gates.criteria import Criterion
+from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
+
+
+def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
+    """Judge a run of gate 2 from its rows as they are now."""
+    chaos = ChaosRun.objects.get(run=run)
+    scenarios = run.scenarios.select_related("slot").order_by("number")
+    return chaos_criteria([_seen(each) for each in scenarios], partial=why_partial(chaos))
+
+
+def why_partial(chaos: ChaosRun) -> str:
+    """Why a run is a part of the gate only; empty for the whole gate."""
+    if chaos.only_point or chaos.only_strike:
+        return "It makes chosen strikes only: run the gate without narrowing it."
+    missing = len(SCENARIOS) - chaos.run.scenarios.count()
+    if missing > 0:
+        return f"It leaves out {missing} of the {len(SCENARIOS)} scenarios: run the gate without narrowing it."
+    if chaos.sampled and chaos.run.campaign.profile == "production":
+        return f"It is sampled, {chaos.sampled} strikes of each kind: production strikes everywhere."
+    return ""
+
+
+def recovery_times(scenario: ScenarioRun) -> dict[str, float | None]:
+    """p50, p99 and the longest recovery in milliseconds; None where nothing recovered."""
+    points = scenario.crash_points.filter(recovery_ms__isnull=False, verdict=Verdict.PASSED)
+    times = sorted(time_ms for time_ms in points.values_list("recovery_ms", flat=True) if time_ms is not None)
+    if not times:
+        return {"p50_ms": None, "p99_ms": None, "max_ms": None}
+    cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
+    return {"p50_ms": round(cuts[49], 1), "p99_ms": round(cuts[98], 1), "max_ms": times[-1]}
+
+
+def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
+    """How many durable states the kills left, and whether recoveries from one state ever came to different verdicts.
+
+    Only recoveries that were followed count: a crash point that another one stands for proves nothing of its own.
+    """
+    states: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    kills = scenario.crash_points.exclude(state_after_kill="").filter(same_as=None, applies=True, half_open=False)
+    for operation, state, verdict in kills.values_list("operation", "state_after_kill", "verdict"):
+        states[operation, state].add(str(verdict))
+    return {
+        "kills": scenario.crash_points.exclude(state_after_kill="").count(),
+        "followed": kills.count(),
+        "states": len(states),
+        "verdicts_differ": sum(len(verdicts) > 1 for verdicts in states.values()),
+    }
+
+
+def _seen(scenario: ScenarioRun) -> ScenarioSeen:
+    points = list(scenario.crash_points.filter(applies=True))
+    failed = [({found["rule"] for found in point.findings}, point) for point in points if point.verdict == "failed"]
+    return ScenarioSeen(
+        name=scenario.name,
+        verdict=Verdict(scenario.slot.verdict) if scenario.slot.verdict else None,
+        reason=scenario.reason,
+        applicable=len(points),
+        receipts=sum(point.receipt is not None for point in points),
+        unproven=sum(point.verdict in (None, "inconclusive") for point in points),
+        unrecovered=sum(_is_unrecovered(rules, point) for rules, point in failed),
+        corrupted=sum(bool(rules - RECOVERY_RULES) for rules, _ in failed),
+        failed_audit=sum(bool(rules - RECOVERY_RULES - RULES) for rules, _ in failed),
+    )
+
+
+def _is_unrecovered(rules: set[str], point: CrashPoint) -> bool:
+    """A failure that names no rule is one that stands for another crash point's: nothing speaks for a recovery."""
+    return bool(rules & RECOVERY_RULES) or not rules or (point.recovery_ms is None and point.same_as_id is None)

@@ -1,0 +1,166 @@
+"""One strike at one moment of one operation: held, struck, proven, healed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gates.chaos.baseline import absolute
+from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.target import Answer
+from gates.chaos.faults import fault_of
+from gates.chaos.faults.terminate_backend import terminate
+from gates.chaos.messages import Channel, Point, Receipt, Strike
+from gates.chaos.proxies.events import Decision, Held, Missed, Struck
+from gates.chaos.trials import Trial
+
+STRIKE_LIMIT_S = 45.0
+LATE_EVENT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a strike came to: its receipt, or in words why there is none, and whether there could have been one."""
+
+    receipt: Receipt | None
+    struck_at: float
+    missed: str = ""
+    applies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A strike and the answer that the target gave to whoever had asked for the operation."""
+
+    seen: Seen
+    answer: Answer
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The proof that it struck."""
+        return self.seen.receipt
+
+
+Asked = asyncio.Task[Answer]
+Follow = Callable[[Asked], Awaitable[Seen]]
+"""Given the operation that is going on, follows the strike to its receipt."""
+Striker = Callable[[Cell, Trial, Point], AbstractAsyncContextManager[Follow]]
+"""Arms a strike at a point as the proxy counts it; whatever it holds is given back at the end of the block."""
+
+
+class Journal(Protocol):
+    """Where the undoing of a strike is written down before it is made. A heal is idempotent."""
+
+    async def before(self, trial: Trial, cell: Cell) -> None:
+        """Commit what must be undone."""
+
+    async def healed(self) -> None:
+        """Commit that it is undone."""
+
+    async def reached(self, phase: str) -> None:
+        """Note how far the trial has come."""
+
+
+class Unwritten:
+    """A journal of no memory, for a strike that nobody else could heal: what it breaks dies with this process."""
+
+    async def before(self, trial: Trial, cell: Cell) -> None:
+        """Nothing is written."""
+
+    async def healed(self) -> None:
+        """Nothing is written."""
+
+    async def reached(self, phase: str) -> None:
+        """Nothing is written."""
+
+
+async def make_strike(cell: Cell, trial: Trial, journal: Journal, strikers: dict[Strike, Striker]) -> Hit:
+    """Ask for the operation and strike it, in a cell that was reset and whose target is ready.
+
+    1. The heal is committed. 2. The fault is armed at the point. 3. The operation is asked for.
+    4. What is held is decided: a kill is confirmed first. 5. The receipt is kept. 6. Nothing is armed any more.
+    """
+    await journal.before(trial, cell)
+    await journal.reached("armed")
+    known = await cell.quiet()
+    striker = strikers.get(trial.strike, on_the_wire)
+    async with striker(cell, trial, absolute(trial.point, known)) as follow:
+        asked = asyncio.create_task(cell.ask(trial.operation))
+        try:
+            seen = await follow(asked)
+            answer = await asked
+        finally:
+            asked.cancel()
+            await cell.wires[trial.point.channel].control.disarm()
+    return Hit(seen, answer)
+
+
+async def heal(cell: Cell, trial: Trial) -> None:
+    """Undo what the strike left: nothing is armed, no connection of a dead process is kept. Safe to repeat."""
+    for proxy in cell.wires.values():
+        await proxy.control.disarm()
+    if trial.kills:
+        for proxy in cell.wires.values():
+            await proxy.control.close_upstream()
+
+
+@asynccontextmanager
+async def on_the_wire(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
+    """A strike that a proxy makes by itself, or holds for us to kill or to terminate."""
+    await cell.wires[point.channel].control.arm(point, fault_of(trial.strike, dict(trial.parameters)))
+    yield lambda asked: _followed(cell, trial, asked)
+
+
+async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
+    """Follow the proxies' events until the strike is proven, missed, or its moment never came."""
+    ends = time.monotonic() + STRIKE_LIMIT_S
+    struck_at = time.monotonic()
+    while time.monotonic() < ends:
+        event = await next_event(cell, asked, ends, late_s=LATE_EVENT_S + trial.lasting_s)
+        match event:
+            case None:
+                return Seen(None, struck_at, "No receipt: the moment never came.")
+            case Held():
+                struck_at = time.monotonic()
+                await _decide(cell, trial, event)
+            case Struck(receipt):
+                return Seen(receipt, struck_at if trial.kills else time.monotonic())
+            case Missed():
+                return Seen(None, struck_at, f"No receipt: {event.reason}.", event.applicable)
+    return Seen(None, struck_at, f"No receipt: the strike was not over within {STRIKE_LIMIT_S:.0f} s.")
+
+
+async def next_event(cell: Cell, asked: Asked, ends: float, *, late_s: float) -> Held | Struck | Missed | None:
+    """The next event that matters; None when the operation has been over for `late_s` and nothing came."""
+    while True:
+        over = asked.done()
+        coming = asyncio.create_task(cell.events.get())
+        try:
+            limit_s = late_s if over else max(0.0, ends - time.monotonic())
+            waiting: set[asyncio.Task[Any]] = {coming} if over else {coming, asked}
+            await asyncio.wait(waiting, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                if asked.done() and not over:
+                    continue  # it has just answered: an event may still be on its way
+                return None
+            _, event = coming.result()
+            if isinstance(event, Held | Struck | Missed):
+                return event
+        finally:
+            coming.cancel()
+
+
+async def _decide(cell: Cell, trial: Trial, held: Held) -> None:
+    """Kill and discard, or terminate the backend and forward."""
+    wire = cell.wires[Channel(held.message.channel)].control
+    if trial.strike is Strike.TERMINATE_BACKEND:
+        ended = await terminate(cell.ledger_url, held.backend_pid or 0)
+        await wire.decide(held.held_id, Decision.FORWARD, terminated=ended)
+        return
+    death = await cell.target.kill()
+    await wire.decide(held.held_id, Decision.DISCARD, **death.shape())
+    if not trial.half_open:
+        for proxy in cell.wires.values():
+            await proxy.control.close_upstream()

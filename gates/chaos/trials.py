@@ -1,0 +1,34 @@
+"""A trial: which strike is made at which message of which operation. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gates.chaos.messages import KILLS, Point, Strike
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is to be struck where. `half_open` leaves a killed target's server connections open until the end."""
+
+    operation: str
+    point: Point
+    strike: Strike
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    half_open: bool = False
+
+    @property
+    def kills(self) -> bool:
+        """Whether the target dies of it."""
+        return self.strike in KILLS
+
+    @property
+    def lasting_s(self) -> float:
+        """How long the strike itself may last, by its parameters."""
+        return sum(value for name, value in self.parameters.items() if name.endswith("_ms")) / 1000
+
+    @property
+    def fault(self) -> str:
+        """The fault in words, by which `--strike` names it too: `delay (delay_ms 4000)`."""
+        details = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        return f"{self.strike}{f' ({details})' if details else ''}{', left half open' * self.half_open}"

@@ -1,0 +1,263 @@
+"""The rows of a run of gate 2 as work: cut, claimed by a conditional update, recorded once. Every claim has a lease."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Max, Min, Q, QuerySet
+
+from audits.findings import Finding, Level
+from audits.verdicts import Verdict, merge
+from gates import engine
+from gates.chaos.baseline import CrashPoint as Place
+from gates.chaos.messages import Point, Strike
+from gates.chaos.recording import CleanRun
+from gates.chaos.recovery import Result
+from gates.chaos.trials import Trial
+from gates.checks.outcome import Outcome
+from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
+from gates.models.chaos import PHASES, Phase
+
+LEASE = timedelta(seconds=15)
+RENEW_S = 3.0
+ATTEMPTS = 3
+KEPT_FINDINGS = 100
+HEAL_WITHIN = timedelta(seconds=180)  # the longest strike and recovery; a dead engine's is healed at once
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One operation of a scenario: its clean run, and the trials that are to be made, each with its place."""
+
+    clean_run: CleanRun
+    trials: Sequence[tuple[Place, Trial]]
+
+
+def claim_scenario(run_id: int, *, worker: str, now: datetime) -> ScenarioRun | None:
+    """Take a scenario whose clean runs are not recorded yet, for one lease."""
+    free = ScenarioRun.objects.filter(_free(now), run_id=run_id, phase=Phase.BASELINE)
+    for scenario_id in free.order_by("number").values_list("pk", flat=True)[:12]:
+        won = ScenarioRun.objects.filter(_free(now), pk=scenario_id, phase=Phase.BASELINE).update(
+            lease_until=now + LEASE, attempt=F("attempt") + 1, worker=worker
+        )
+        if won:
+            return ScenarioRun.objects.get(pk=scenario_id)
+    return None
+
+
+@transaction.atomic
+def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: datetime) -> int:
+    """Write down the clean runs and cut a row for each trial; how many. Nothing when another attempt has it."""
+    held = ScenarioRun.objects.filter(pk=scenario.pk, attempt=scenario.attempt, phase=Phase.BASELINE)
+    if not held.select_for_update().exists():
+        return 0
+    rows: list[CrashPoint] = []
+    for each in planned:
+        OperationBaseline.objects.create(scenario=scenario, recorded_at=now, **_baseline_fields(each.clean_run))
+        rows += [_row(scenario, len(rows) + number, *pair) for number, pair in enumerate(each.trials, start=1)]
+    CrashPoint.objects.bulk_create(rows, batch_size=500)
+    move_scenario(scenario.pk, Phase.ARMED, now=now)
+    return len(rows)
+
+
+def claim_point(run_id: int, *, worker: str, now: datetime, prefer: str = "") -> CrashPoint | None:
+    """Take a crash point for one lease, of the operation `prefer` if there is one."""
+    scenarios = ScenarioRun.objects.filter(run_id=run_id).exclude(phase__in=(Phase.BASELINE, Phase.DONE))
+    open_points = CrashPoint.objects.filter(scenario_id__in=list(scenarios.values_list("pk", flat=True)))
+    free = open_points.filter(_free(now)).exclude(phase=Phase.DONE).order_by("scenario_id", "number")
+    for candidates in (free.filter(operation=prefer), free):
+        for point_id in candidates.values_list("pk", flat=True)[:20]:
+            won = (
+                CrashPoint.objects.filter(_free(now), pk=point_id)
+                .exclude(phase=Phase.DONE)
+                .update(lease_until=now + LEASE, attempt=F("attempt") + 1, worker=worker, phase=Phase.BASELINE)
+            )
+            if won:
+                return CrashPoint.objects.select_related("scenario").get(pk=point_id)
+    return None
+
+
+def give_back(point: CrashPoint) -> None:
+    """Let somebody take the crash point again at once."""
+    CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt).exclude(phase=Phase.DONE).update(lease_until=None)
+
+
+def renew(worker: str, now: datetime) -> None:
+    """Hold everything this worker has claimed for another lease."""
+    CrashPoint.objects.filter(worker=worker, lease_until__gt=now).exclude(phase=Phase.DONE).update(
+        lease_until=now + LEASE
+    )
+    ScenarioRun.objects.filter(worker=worker, lease_until__gt=now, phase=Phase.BASELINE).update(lease_until=now + LEASE)
+    ChaosRun.objects.filter(worker=worker).update(lease_until=now + LEASE)
+
+
+def reached(point: CrashPoint, phase: str, *, now: datetime) -> None:
+    """Note how far a crash point has come, and with it its scenario."""
+    CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt).exclude(phase=Phase.DONE).update(phase=phase)
+    move_scenario(point.scenario_id, phase, now=now)
+
+
+def move_scenario(scenario_id: int, phase: str, *, now: datetime) -> None:
+    """Move a scenario forward to `phase`, never back; `phase_at` keeps when."""
+    before = PHASES[: PHASES.index(phase)]
+    for scenario in ScenarioRun.objects.filter(pk=scenario_id, phase__in=before):
+        at = scenario.phase_at | {phase: now.isoformat()}
+        ScenarioRun.objects.filter(pk=scenario_id, phase__in=before).update(phase=phase, phase_at=at)
+        Run.objects.filter(pk=scenario.run_id).update(cursor=F("cursor") + 1)
+
+
+def write_heal(point: CrashPoint, what: dict[str, Any], *, now: datetime) -> Heal:
+    """Commit what must be undone, before the strike."""
+    return Heal.objects.create(
+        crash_point=point,
+        attempt=point.attempt,
+        fault=point.fault,
+        what=what,
+        written_at=now,
+        due_at=now + HEAL_WITHIN,
+    )
+
+
+def note_healed(heal_id: int, *, by: str, now: datetime) -> bool:
+    """Note once that it is undone."""
+    return bool(Heal.objects.filter(pk=heal_id, healed_at=None).update(healed_at=now, healed_by=by))
+
+
+@transaction.atomic
+def record(point: CrashPoint, result: Result, *, now: datetime) -> bool:
+    """Close the crash point with its result, unless another attempt has taken it. Returns whether it was closed."""
+    closed = (
+        CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt)
+        .exclude(phase=Phase.DONE)
+        .update(
+            phase=Phase.DONE,
+            verdict=result.verdict if result.applies else None,
+            applies=result.applies,
+            reason=result.reason,
+            receipt=result.receipt,
+            recovery_ms=result.recovery_ms,
+            findings=[asdict(found) for found in result.findings],
+            changes=result.changes,
+            end=result.end,
+            state_after_kill=result.after_kill,
+            same_as_id=result.same_as,
+            messages=result.messages,
+            log=result.log,
+            took_ms=result.took_ms,
+            finished_at=now,
+            lease_until=None,
+        )
+    )
+    if closed:
+        Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
+    return bool(closed)
+
+
+def close_scenarios(run_id: int, *, worker: str, now: datetime) -> None:
+    """Fill the slot of each scenario of which no crash point is open."""
+    going = ScenarioRun.objects.filter(run_id=run_id).exclude(phase__in=(Phase.BASELINE, Phase.DONE))
+    for scenario in going.select_related("slot"):
+        if not scenario.crash_points.exclude(phase=Phase.DONE).exists():
+            close_scenario(scenario, worker=worker, now=now)
+
+
+def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason: str = "") -> None:
+    """Merge the verdicts of its crash points into its slot; with a `reason` it is inconclusive for that."""
+    outcome = _outcome(scenario, reason)
+    slot = engine.claim(scenario.slot_id, worker=worker, now=now)
+    if slot is not None and engine.record(slot, outcome, started_at=slot.window_start, now=now):
+        ScenarioRun.objects.filter(pk=scenario.pk).update(reason=outcome.reason)
+    move_scenario(scenario.pk, Phase.DONE, now=now)
+
+
+def trial_of(point: CrashPoint) -> Trial:
+    """What the row asks for."""
+    return Trial(
+        point.operation, Point.parse(point.point), Strike(point.strike), dict(point.parameters), point.half_open
+    )
+
+
+def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
+    points = scenario.crash_points.all()
+    struck = points.filter(applies=True)
+    verdicts = [Verdict(verdict or Verdict.INCONCLUSIVE) for verdict in struck.values_list("verdict", flat=True)]
+    verdict = Verdict.INCONCLUSIVE if reason else merge(verdicts)
+    worst = struck.filter(verdict=verdict).exclude(reason="").first()
+    if not reason and not verdicts:
+        first = points.first()
+        reason = f"Not applicable: {first.reason if first else 'there was nothing to strike'}"
+    elif not reason and worst is not None and verdict != Verdict.PASSED:
+        reason = f"{worst.fault} at {worst.label} ({worst.operation}): {worst.reason}"
+    times = struck.aggregate(recovery_min_ms=Min("recovery_ms"), recovery_max_ms=Max("recovery_ms"))
+    measured = times | {
+        "crash_points": points.count(),
+        "applicable": len(verdicts),
+        "passed": verdicts.count(Verdict.PASSED),
+        "failed": verdicts.count(Verdict.FAILED),
+        "inconclusive": verdicts.count(Verdict.INCONCLUSIVE),
+        "receipts": struck.filter(receipt__isnull=False).count(),
+    }
+    return Outcome(verdict, reason, measured, _findings(struck))
+
+
+def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:
+    """The first finding of each crash point that failed, as many as a page can show; where it was is in it."""
+    found = []
+    for point in points.filter(verdict=Verdict.FAILED).exclude(findings=[])[:KEPT_FINDINGS]:
+        first = point.findings[0]
+        where = {**first["where"], "crash_point": str(point.pk), "operation": point.operation, "at": point.label}
+        found.append(
+            Finding(
+                rule=first["rule"],
+                level=Level(first["level"]),
+                sentence=f"{point.fault} at {point.label}: {first['sentence']}",
+                expected=first["expected"],
+                measured=first["measured"],
+                difference=first["difference"],
+                where=where | {"fault": point.fault},
+            )
+        )
+    return tuple(found)
+
+
+def _baseline_fields(clean_run: CleanRun) -> dict[str, Any]:
+    first = clean_run.recordings[0]
+    began = first.messages[0].at_s if first.messages else 0.0
+    return {
+        "operation": clean_run.operation,
+        "clean": {"start": clean_run.clean.start.shape(), "end": clean_run.clean.end.shape()},
+        "took_ms": clean_run.took_ms,
+        "messages": [
+            {
+                "channel": message.channel,
+                "direction": message.direction,
+                "label": message.label,
+                "point": str(point),
+                "at_ms": round((message.at_s - began) * 1000, 2),
+            }
+            for point, message in first.points().items()
+        ],
+        "background": [{"point": str(each.point), "label": each.label} for each in clean_run.baseline.background],
+    }
+
+
+def _row(scenario: ScenarioRun, number: int, place: Place, trial: Trial) -> CrashPoint:
+    return CrashPoint(
+        scenario=scenario,
+        number=number,
+        operation=trial.operation,
+        point=str(trial.point),
+        label=place.label,
+        position=place.position,
+        strike=trial.strike,
+        parameters=dict(trial.parameters),
+        half_open=trial.half_open,
+        fault=trial.fault,
+    )
+
+
+def _free(now: datetime) -> Q:
+    """On the row's own columns only, so that of two who claim at once one wins."""
+    return Q(lease_until=None) | Q(lease_until__lt=now)

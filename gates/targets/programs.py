@@ -1,0 +1,88 @@
+"""A target's program as its description tells it: how to start it in a cell, when it is ready, how to ask it things.
+
+Shape (TOML or JSON): `[process] command, environment, ready` and `[operations] open = { post, body }`. Texts may hold
+`{ledger_url}`, `{broker_url}`, `{account}`, `{token}` and `{port}`, which a cell fills with its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gates.targets.access import TargetUnreachableError
+from gates.targets.rehearsal import cell_program
+
+OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
+PLACES = ("ledger_url", "broker_url", "account", "token", "port")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One HTTP POST with a JSON body that asks the target for an operation."""
+
+    post: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program and how to talk to it. `ready` answers 200 once it is ready, and again once it has recovered."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    ready: str
+    operations: Mapping[str, Ask]
+    folder: str | None = None
+
+    def filled(self, places: Mapping[str, str]) -> "Program":
+        """The same program with every place filled in. Raises TargetUnreachableError for an unknown place."""
+        return Program(
+            command=tuple(_filled(part, places) for part in self.command),
+            environment={name: _filled(value, places) for name, value in self.environment.items()},
+            ready=_filled(self.ready, places),
+            operations={name: Ask(_filled(ask.post, places), ask.body) for name, ask in self.operations.items()},
+            folder=self.folder,
+        )
+
+
+def program_of(spec: Mapping[str, Any]) -> Program:
+    """The target's own program, or the bundled desk's where the description is that of the rehearsal target."""
+    is_rehearsal = str((spec.get("process") or {}).get("health", "")).startswith("rehearsal:")
+    own = bool((spec.get("process") or {}).get("command"))
+    return read_program(cell_program() if is_rehearsal and not own else spec)
+
+
+def read_program(spec: Mapping[str, Any]) -> Program:
+    """Read `[process]` and `[operations]` of a target's description. Raises TargetUnreachableError naming the fault."""
+    process = spec.get("process") or {}
+    command = process.get("command")
+    if not isinstance(command, list | tuple) or not command or not all(isinstance(part, str) for part in command):
+        raise TargetUnreachableError("The target's description lacks [process] command: give a list of words.")
+    ready = process.get("ready")
+    if not isinstance(ready, str) or not ready.startswith("http"):
+        raise TargetUnreachableError("The target's description lacks [process] ready: give an http address.")
+    program = Program(
+        command=tuple(command),
+        environment={str(name): str(value) for name, value in (process.get("environment") or {}).items()},
+        ready=ready,
+        operations={name: _ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
+        folder=process.get("folder"),
+    )
+    program.filled(dict.fromkeys(PLACES, "0"))
+    return program
+
+
+def _ask(name: str, ask: object) -> Ask:
+    if name not in OPERATIONS:
+        raise TargetUnreachableError(f"[operations] {name} is unknown: choose of {', '.join(OPERATIONS)}.")
+    if not isinstance(ask, Mapping) or not isinstance(ask.get("post"), str):
+        raise TargetUnreachableError(f'[operations] {name} needs an address: {name} = {{ post = "http://…" }}.')
+    return Ask(ask["post"], dict(ask.get("body") or {}))
+
+
+def _filled(text: str, places: Mapping[str, str]) -> str:
+    try:
+        return text.format_map(places)
+    except (KeyError, ValueError, IndexError) as error:
+        raise TargetUnreachableError(
+            f"{text!r} holds a place that no cell can fill: use {', '.join(PLACES)}."
+        ) from error

@@ -1,0 +1,127 @@
+"""What a cell is made of: processes that only their owner signals, and databases made from a template."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.processes import NotOursError, OwnedProcess, start_ticks
+
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
+PARENT = (
+    *(sys.executable, "-c"),
+    "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+    "print(child.pid, flush=True); time.sleep(60)",
+)
+
+
+def started(argv, tmp_path):
+    return OwnedProcess.start(argv, env=os.environ, log=tmp_path / "log")
+
+
+def read_soon(path: Path) -> str:
+    for _ in range(200):
+        if text := path.read_text():
+            return text
+        time.sleep(0.02)
+    raise AssertionError(f"nothing came into {path}")
+
+
+def test_a_kill_is_over_when_the_process_and_its_children_are_dead(tmp_path):
+    process = started(PARENT, tmp_path)
+    child = psutil.Process(int(read_soon(tmp_path / "log")))
+    death = asyncio.run(process.kill())
+    assert (death.pid, death.signal, death.returncode) == (process.pid, "SIGKILL", -signal.SIGKILL)
+    assert not process.alive
+    _, alive = psutil.wait_procs([child], timeout=5)
+    assert not alive
+    process.close()
+
+
+def test_a_process_that_does_not_heed_sigterm_is_killed(tmp_path):
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
+    process = started((sys.executable, "-c", deaf), tmp_path)
+    read_soon(tmp_path / "log")
+    assert asyncio.run(process.end(0.2)).signal == "SIGKILL"
+    process.close()
+
+
+def test_a_process_of_another_start_time_is_never_signalled(tmp_path):
+    process = started(SLEEPER, tmp_path)
+    true_start, process.started_ticks = process.started_ticks, process.started_ticks - 1
+    with pytest.raises(NotOursError, match="not the one"):
+        asyncio.run(process.kill())
+    assert process.alive
+    process.started_ticks = true_start
+    process.close()
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_a_closed_process_leaves_no_descriptor(tmp_path):
+    before = psutil.Process().num_fds()
+    for _ in range(5):
+        process = started(SLEEPER, tmp_path)
+        asyncio.run(process.kill())
+        process.close()
+    assert psutil.Process().num_fds() == before
+
+
+def test_a_child_dies_with_whoever_started_it(tmp_path):
+    code = (
+        "import os, sys, pathlib; from gates.chaos.cells.processes import OwnedProcess;"
+        f"p = OwnedProcess.start({SLEEPER!r}, env=os.environ, log=pathlib.Path({str(tmp_path / 'log')!r}));"
+        "print(p.pid, flush=True); sys.stdin.read()"
+    )
+    owner = subprocess.Popen((sys.executable, "-c", code), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = psutil.Process(int(owner.stdout.readline()))
+    owner.kill()
+    owner.communicate()
+    _, alive = psutil.wait_procs([child], timeout=5)
+    assert not alive
+
+
+def test_a_database_is_a_copy_of_its_template_and_is_dropped_with_its_sessions(postgres_server):
+    async def steps():
+        server = LedgerServer(postgres_server.url())
+        kept = await server.create("kept")
+        with psycopg.connect(server.url_of(kept), autocommit=True) as connection:
+            connection.execute("CREATE TABLE told AS SELECT 1 AS n")
+        copy = await server.create("run", template=kept)
+        holder = psycopg.connect(server.url_of(copy), autocommit=True)
+        assert holder.execute("SELECT n FROM told").fetchone() == (1,)
+        await server.drop(copy)
+        holder.close()
+        await server.drop(kept)
+        assert await server.mine() == []
+
+    asyncio.run(steps())
+
+
+def test_a_database_that_is_not_a_cells_is_never_dropped(postgres_server):
+    with pytest.raises(NotOursError, match="not a database of a cell"):
+        asyncio.run(LedgerServer(postgres_server.url()).drop("postgres"))
+
+
+def test_the_databases_of_a_dead_engine_are_swept_and_those_of_a_living_one_stay(postgres_server):
+    gone = subprocess.Popen(SLEEPER)
+    left = f"wartest_cell_{gone.pid}_{start_ticks(gone.pid)}_1_run"
+    gone.kill()
+    gone.wait()
+
+    async def steps():
+        server = LedgerServer(postgres_server.url())
+        mine = await server.create("run")
+        postgres_server.create_database(left)
+        assert await server.sweep() == [left]
+        assert await server.mine() == [mine]
+        await server.drop(mine)
+
+    asyncio.run(steps())

@@ -1,0 +1,136 @@
+"""Each rule of the invariants on a hand-made trade of 1000 EUR_USD: the legal ends say nothing, each wrong end does."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from gates.chaos.cells.states import State, difference
+from gates.chaos.invariants import Aftermath, Clean, broken
+
+OPENED = {
+    "id": "5",
+    "type": "ORDER_FILL",
+    "orderID": "4",
+    "time": "2026-03-01T12:00:00.100000Z",
+    "instrument": "EUR_USD",
+    "units": "1000",
+    "price": "1.1",
+    "tradeOpened": {"tradeID": "5", "units": "1000"},
+}
+ORDER = {"id": "4", "type": "MARKET_ORDER", "time": OPENED["time"], "clientExtensions": {"id": "intent-1"}}
+STOP = {"id": "6", "type": "STOP_LOSS_ORDER", "time": OPENED["time"], "tradeID": "5"}
+FUNDED = {"id": "3", "type": "TRANSFER_FUNDS", "time": "2026-03-01T11:00:00Z", "accountBalance": "100000"}
+
+
+def ledger(**relations):
+    names = ("orders", "executions", "positions", "position_events", "balance_events")
+    empty = {name: {} for name in names}
+    account = {"account_id": "a", "currency": "USD", "opening_balance": "0", "balance": "100000"}
+    return {"accounts": {"a": account}, "reconciliations": {}, **empty, **relations}
+
+
+def order(status):
+    row = {"order_id": "intent-1", "client_order_id": "intent-1", "instrument": "EUR_USD", "units": "1000"}
+    return {"orders": {"intent-1": row | {"order_type": "MARKET", "status": status}}}
+
+
+POSITION = {
+    "positions": {
+        "p": {"position_id": "p", "broker_trade_id": "5", "instrument": "EUR_USD", "units": "1000", "status": "open"}
+    }
+}
+START = State(ledger(), (FUNDED,))
+DONE = State(ledger(**order("filled"), **POSITION), (FUNDED, ORDER, OPENED, STOP))
+CLEAN = Clean(START, DONE)
+
+
+def rules(after, *, acknowledged=None):
+    return {found.rule for found in broken(Aftermath(CLEAN, START, after, acknowledged))}
+
+
+def second_trade(**changes):
+    order_two = ORDER | {"id": "14", "clientExtensions": {"id": changes.get("client", "intent-2")}}
+    fill = OPENED | {"id": "15", "orderID": "14", "units": changes.get("units", "1000")}
+    fill |= {"tradeOpened": {"tradeID": "15", "units": "1000"}}
+    return replace(DONE, broker=(*DONE.broker, order_two, fill, STOP | {"id": "16", "tradeID": "15"}))
+
+
+def test_both_legal_ends_break_nothing():
+    assert rules(DONE) == set()
+    assert rules(START) == set()
+    assert rules(State(ledger(**order("cancelled")), (FUNDED,))) == set()
+
+
+def test_another_order_for_the_same_intent_is_found():
+    twice = second_trade(client="intent-1")
+    assert "intent executed twice" in rules(twice)
+
+
+def test_a_blind_retry_under_a_new_id_is_more_than_was_asked_for():
+    assert {"exposure", "dealt more than asked for", "execution without intent"} <= rules(second_trade())
+
+
+def test_a_trade_closed_at_once_again_is_more_than_was_asked_for():
+    assert "dealt more than asked for" in rules(second_trade(units="-1000"))
+
+
+def test_a_fill_that_the_ledger_lost_is_found():
+    lost = State(ledger(**order("cancelled")), DONE.broker)
+    assert rules(lost) == {"given up but executed", "half done"}
+
+
+def test_half_of_the_operation_is_no_legal_end():
+    half = State(ledger(**order("filled")), DONE.broker)
+    assert rules(half) == {"half done"}
+
+
+def test_an_end_that_is_neither_names_what_is_too_much():
+    wrong = copy.deepcopy(DONE.ledger)
+    wrong["positions"]["p"]["units"] = "999"
+    (found,) = broken(Aftermath(CLEAN, START, State(wrong, DONE.broker), None))
+    assert found.rule == "neither done nor undone"
+    assert "999" in found.measured
+    assert "1000" in found.expected
+
+
+def test_an_order_left_in_doubt_is_found():
+    assert "order in doubt" in rules(State(ledger(**order("pending")), (FUNDED,)))
+
+
+@pytest.mark.parametrize("stop", [None, STOP | {"time": "2026-03-01T12:00:09Z"}])
+def test_a_position_without_its_stop_in_time_is_found(stop):
+    records = (FUNDED, ORDER, OPENED, *((stop,) if stop else ()))
+    assert "position without stop" in rules(State(DONE.ledger, records))
+
+
+def test_a_stop_cancelled_while_the_position_is_open_is_found():
+    cancel = {"id": "7", "type": "ORDER_CANCEL", "orderID": "6", "time": OPENED["time"]}
+    assert "position without stop" in rules(replace(DONE, broker=(*DONE.broker, cancel)))
+
+
+def test_what_was_acknowledged_must_be_done():
+    answer = {"order_id": "intent-1", "status": "filled"}
+    assert rules(DONE, acknowledged=answer) == set()
+    assert rules(START, acknowledged=answer) == {"acknowledged and lost"}
+    assert rules(START, acknowledged={}) == {"acknowledged and lost"}
+
+
+def test_the_difference_holds_changed_rows_only():
+    assert difference(START, START) == {}
+    changes = difference(START, DONE)
+    assert set(changes) == {"orders", "positions", "broker"}
+    assert set(changes["orders"]) == {"added"}
+    moved = copy.deepcopy(DONE.ledger)
+    moved["orders"]["intent-1"]["status"] = "rejected"
+    assert difference(DONE, State(moved, DONE.broker)) == {
+        "orders": {"changed": {"intent-1": {"status": ["filled", "rejected"]}}}
+    }
+
+
+def test_a_digest_tells_states_apart_but_not_ids():
+    renamed = State(
+        ledger(orders={"x": DONE.ledger["orders"]["intent-1"] | {"order_id": "x"}}, **POSITION), DONE.broker
+    )
+    assert renamed.digest() == DONE.digest()
+    assert START.digest() != DONE.digest()
