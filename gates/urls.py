@@ -3,6 +3,7 @@
 from django.urls import path
 
 from gates import views
+from gates.ledger_audit import views as audits
 
 app_name = "gates"
 urlpatterns = [
@@ -23,6 +24,14 @@ urlpatterns = [
     path("slots/<int:pk>.json", views.slot, {"twin": True}, name="slot_json"),
     path("findings/<int:pk>/", views.finding, name="finding"),
     path("findings/<int:pk>.json", views.finding, {"twin": True}, name="finding_json"),
+    path("findings/<int:pk>/around/", audits.around, name="around"),
+    path("findings/<int:pk>/around.json", audits.around, {"twin": True}, name="around_json"),
+    path("audits/", audits.audits, name="audits"),
+    path("audits.json", audits.audits, {"twin": True}, name="audits_json"),
+    path("audits/start", audits.start, name="start_audit"),
+    path("audits/compare/", audits.compare, name="compare_audits"),
+    path("audits/compare.json", audits.compare, {"twin": True}, name="compare_audits_json"),
+    path("runs/<int:pk>/snapshot.zip", audits.snapshot, name="snapshot"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("healthz", views.healthz, name="healthz"),

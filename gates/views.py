@@ -17,6 +17,9 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from gates import commands
+from gates.ledger_audit import views as audits
+from gates.ledger_audit.pages import changes_of, earlier_selves
+from gates.ledger_audit.twins import triage_twin
 from gates.models import Beat, Campaign, Finding, Report, Run, Slot
 from gates.pages import rows, twins
 from gates.pages.curves import figures
@@ -65,7 +68,10 @@ def runs(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 
 @require_safe
 def run(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
-    context = _run(_run_or_404(pk), timezone.now())
+    row = _run_or_404(pk)
+    if row.gate == 3:
+        return audits.audit(request, row, twin=twin)
+    context = _run(row, timezone.now())
     if twin:
         return JsonResponse(
             {
@@ -86,6 +92,8 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     row = _run_or_404(pk)
     if request.GET.get("since") == str(row.cursor):
         return _with_tick(HttpResponse(status=204))
+    if row.gate == 3:
+        return _with_tick(render(request, "gates/audit.html#live", audits.audit_context(row)))
     return _with_tick(render(request, "gates/run.html#live", _run(row, timezone.now())))
 
 
@@ -134,6 +142,7 @@ def slot(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
         "result": getattr(row, "result", None),
         "status": rows.status_of(row),
         "findings": findings,
+        "audited": row.run.gate == 3,
         "before": same.filter(due_at__lt=row.due_at).order_by("-due_at").first(),
         "after": same.filter(due_at__gt=row.due_at).order_by("due_at").first(),
     }
@@ -142,14 +151,18 @@ def slot(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
 
 @require_safe
 def finding(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
-    row = get_object_or_404(Finding.objects.select_related("run__campaign__target", "slot"), pk=pk)
+    row = get_object_or_404(Finding.objects.select_related("run__campaign__target", "slot", "owner"), pk=pk)
+    earlier = earlier_selves(row)
     if twin:
-        return JsonResponse(twins.finding_twin(row))
+        return JsonResponse(twins.finding_twin(row) | {"triage": triage_twin(row, earlier)})
     same = row.run.findings.filter(rule=row.rule)
     context = {
         "finding": row,
         "run": row.run,
         "count": same.count(),
+        "earlier": earlier,
+        "changes": changes_of(row),
+        "audited": row.run.gate == 3,
         "before": same.filter(pk__lt=row.pk).order_by("-pk").first(),
         "after": same.filter(pk__gt=row.pk).order_by("pk").first(),
     }

@@ -83,7 +83,7 @@ class _Held:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(timeout=lease.RENEW_S * 5)
+        self._thread.join(timeout=10)
 
     def say(self, phase: str, doing: str, *, part: float) -> None:
         """Write down what is done now. Raises LeaseLostError."""

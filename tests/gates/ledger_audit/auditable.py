@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from django.utils import timezone
 from psycopg import sql
 
 from audits.contract import RELATIONS
-from gates.models import Target
+from gates import commands
+from gates.ledger_audit import filling, lease
+from gates.ledger_audit.commands import Asked, start_audit
+from gates.models import LedgerAudit, Run, Target
 from tests.audits.answers import Answers, answering, as_json
 from tests.audits.books import ACCOUNT, NOON, Books, create_sql
 
@@ -73,3 +77,21 @@ def answer(books: Books, path: str, query: dict[str, str]) -> Any:
         found = [record for record in books.transactions if int(record["id"]) > int(query["id"])]
         return as_json({"transactions": found, "lastTransactionID": books.account["lastTransactionID"]})
     return as_json({"account": books.account})
+
+
+def started(desk: Auditable, *, by: Any = None, **asked: Any) -> Run:
+    """Start an audit in the smoke profile."""
+    return start_audit(Asked(desk.target, "smoke", **asked), started_by=by, now=timezone.now())
+
+
+def claimed(run: Run) -> LedgerAudit:
+    """Take the lease of the audit, as the tick does."""
+    audit = LedgerAudit.objects.select_related("run__campaign__target").get(run=run)
+    audit.attempt = lease.claim(audit.pk, worker="test", now=timezone.now())
+    return audit
+
+
+def work(run: Run) -> Run:
+    """Do the audit's work in this process, then close the run."""
+    filling.fill(claimed(run))
+    return commands.close_run(run.pk, timezone.now())

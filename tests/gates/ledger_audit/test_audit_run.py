@@ -7,55 +7,19 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates import commands, engine, tasks
 from gates.ledger_audit import filling, lease, starting
-from gates.ledger_audit.commands import Asked, CannotAuditError, start_audit
+from gates.ledger_audit.commands import CannotAuditError
 from gates.ledger_audit.plans import audit_plan_for
 from gates.models import Campaign, LedgerAudit, Run
-from tests.audits.books import clean_books
 from tests.gates.cast import a_run
-from tests.gates.ledger_audit.auditable import BUILD, answer, auditable
+from tests.gates.ledger_audit.auditable import BUILD, answer, claimed, started, work
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def home(settings, tmp_path, monkeypatch):
-    """A state folder of the test's own, also for the processes that it starts."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"wartest_home": tmp_path})
-    monkeypatch.setenv("WARTEST_HOME", str(tmp_path))
-    place = connection.settings_dict
-    monkeypatch.setenv(
-        "DATABASE_URL",
-        f"postgresql://{place['USER']}:{place['PASSWORD']}@{place['HOST']}:{place['PORT']}/{place['NAME']}",
-    )
-    return tmp_path
-
-
-@pytest.fixture
-def desk(postgres_server):
-    with auditable(clean_books(), postgres_server) as ready:
-        yield ready
-
-
-def started(desk, **asked):
-    return start_audit(Asked(desk.target, "smoke", **asked), started_by=None, now=timezone.now())
-
-
-def claimed(run):
-    audit = LedgerAudit.objects.select_related("run__campaign__target").get(run=run)
-    audit.attempt = lease.claim(audit.pk, worker="test", now=timezone.now())
-    return audit
-
-
-def work(run):
-    """Do the work in this process, then close the run."""
-    filling.fill(claimed(run))
-    return commands.close_run(run.pk, timezone.now())
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("home", "one_connection")]
 
 
 def process(audit_id, attempt):
@@ -195,6 +159,7 @@ def test_of_two_who_claim_one_works_and_the_loser_of_a_lease_writes_nothing(desk
     assert set(run.slots.values_list("state", flat=True)) == {"due"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_process_killed_while_it_reads_is_started_again_by_the_next_tick(desk):
     asked, hold = threading.Event(), threading.Event()
 
@@ -271,6 +236,7 @@ def test_sql_cannot_change_the_seal_or_what_was_asked(desk, change):
         LedgerAudit.objects.filter(run=run).delete()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_process_refuses_an_attempt_that_is_not_its_own(desk):
     run = started(desk)
     audit = claimed(run)
