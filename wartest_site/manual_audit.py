@@ -82,6 +82,7 @@ def _judge_and_report(folder: Path, wish: Wish, out: Console, *, began: datetime
 def _write(content: dict[str, Any], folder: Path, began: datetime) -> Path:
     content["kind"] = KIND
     content["seal"] = {"sha256": reports.seal(content), "previous": None, "signed_by": None, "signature": None}
+    reports.demand_valid(content)
     return reports.write_json(content, folder / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json")
 
 
