@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from gates.admin import findings
 from gates.admin.evidence import EvidenceAdmin
 from gates.models import Alert, Beat, Campaign, LedgerAudit, Report, Run, RunEvent, Slot, SlotResult, Target
 
@@ -72,3 +73,6 @@ class LedgerAuditAdmin(EvidenceAdmin):
 @admin.register(Beat)
 class BeatAdmin(EvidenceAdmin):
     list_display = ("kind", "last_at")
+
+
+__all__ = ["findings"]

@@ -79,3 +79,6 @@ class Finding(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("gates:finding", args=[self.pk])
+
+
+FindingChange = Finding.pgh_event_model  # type: ignore[attr-defined]  # made by pghistory: who, when, what it then was

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pghistory
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.urls import reverse
 
 from audits.findings import Finding as PureFinding
 from audits.findings import Level
 from audits.verdicts import Verdict
-from gates import engine
+from gates import engine, roles
 from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
 from gates.models import Finding
@@ -99,3 +100,140 @@ def test_another_row_another_rule_or_another_target_is_another_finding():
     other_rule = PureFinding("balance chain", Level.CRITICAL, "", where={"event_id": "7"})
     named = {fingerprint(1, EVENT_7), fingerprint(2, EVENT_7), fingerprint(1, elsewhere), fingerprint(1, other_rule)}
     assert len(named) == 4
+
+
+@pytest.fixture
+def auditor(client, settings):
+    """Sign in somebody who may work through findings, in the admin."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    roles.make_groups()
+    user = User.objects.create_user("auditor", is_staff=True)
+    user.groups.add(Group.objects.get(name="auditor"))
+    client.force_login(user)
+    return client
+
+
+LIST = reverse("admin:gates_finding_changelist")
+
+
+def change_page(found):
+    return reverse("admin:gates_finding_change", args=[found.pk])
+
+
+def form(**changed):
+    return {"state": "to investigate", "owner": "", "cause": "", "fix": "", "prevention_test": ""} | changed
+
+
+def test_an_auditor_works_on_a_finding_and_the_page_says_who_did(auditor):
+    found = a_finding()
+    answer = auditor.post(change_page(found), form(state="target bug", cause="Rounded."))
+    assert answer.status_code == 302
+    found.refresh_from_db()
+    assert (found.state, found.cause) == ("target bug", "Rounded.")
+    change = found.changes.get()
+    assert change.pgh_context["user"] == User.objects.get(username="auditor").pk
+    page = auditor.get(reverse("gates:finding", args=[found.pk])).content.decode()
+    assert "<strong>auditor</strong>: state “target bug”, cause “Rounded.”" in page
+    assert "Rounded." in auditor.get(change_page(found)).content.decode()
+
+
+def test_what_was_found_cannot_be_changed_by_a_forged_form(auditor):
+    found = a_finding()
+    forged = form(state="environment", sentence="Nothing.", rule="none", measured="10", difference="0")
+    assert auditor.post(change_page(found), forged).status_code == 302
+    found.refresh_from_db()
+    assert (found.state, found.sentence, found.rule, found.measured) == (
+        "environment",
+        "Event 7 does not add up.",
+        "balance row",
+        "9",
+    )
+
+
+@pytest.mark.parametrize(("changed", "words"), [({"state": "fine"}, "fine"), ({"state": "explained"}, "Say the cause")])
+def test_a_change_that_makes_no_sense_is_answered_in_words(auditor, changed, words):
+    found = a_finding()
+    answer = auditor.post(change_page(found), form(**changed))
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not found.changes.exists()
+
+
+@pytest.mark.parametrize("role", ["engineer", "risk officer", "owner"])
+def test_other_roles_may_look_but_change_nothing(auditor, role):
+    found = a_finding()
+    user = User.objects.create_user("other", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    auditor.force_login(user)
+    assert auditor.get(change_page(found)).status_code == 200
+    assert auditor.post(change_page(found), form(state="environment")).status_code == 403
+    chosen = {"action": "assign", "_selected_action": [found.pk], "give": "1", "state": "environment"}
+    auditor.post(LIST, chosen)
+    found.refresh_from_db()
+    assert found.state == "to investigate"
+
+
+def test_nobody_adds_or_deletes_a_finding(auditor):
+    found = a_finding()
+    auditor.force_login(User.objects.create_superuser("root", password="x"))
+    assert auditor.get(reverse("admin:gates_finding_add")).status_code == 403
+    assert auditor.post(reverse("admin:gates_finding_delete", args=[found.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_many_findings_are_given_an_owner_and_a_state_at_once(auditor):
+    run = a_run()
+    chosen = [a_finding(run=run).pk for _ in range(3)]
+    other = a_finding(run=run)
+    owner = User.objects.get(username="auditor")
+    asked = {"action": "assign", "_selected_action": chosen}
+    assert "Give to all 3" in auditor.post(LIST, asked).content.decode()
+    auditor.post(LIST, asked | {"give": "1", "state": "target bug", "owner": owner.pk, "cause": ""})
+    for found in Finding.objects.filter(pk__in=chosen):
+        assert (found.state, found.owner) == ("target bug", owner)
+        assert [change.pgh_context["user"] for change in found.changes.all()] == [owner.pk]
+    other.refresh_from_db()
+    assert (other.state, other.owner) == ("to investigate", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "otherwise nothing changes"),
+        ({"state": "explained"}, "1 of them have none"),
+        ({"state": "x"}, "valid choice"),
+    ],
+)
+def test_a_bulk_change_that_makes_no_sense_changes_nothing(auditor, given, words):
+    found = a_finding()
+    asked = {"action": "assign", "_selected_action": [found.pk], "give": "1"}
+    assert words in auditor.post(LIST, asked | given).content.decode()
+    assert not found.changes.exists()
+
+
+def test_findings_are_filtered_and_searched(auditor):
+    run = a_run()
+    mine, other = a_finding(run=run), a_finding(PureFinding("gap", Level.HIGH, "A number is missing."), run)
+    auditor.post(change_page(mine), form(state="environment", owner=User.objects.get(username="auditor").pk))
+
+    def shown(**query):
+        return set(auditor.get(LIST, query).context["cl"].queryset.values_list("pk", flat=True))
+
+    assert shown() == {mine.pk, other.pk}
+    assert shown(state__exact="environment") == shown(owned="mine") == shown(level__exact="critical") == {mine.pk}
+    assert shown(owned="nobody") == shown(q="number is missing") == {other.pk}
+
+
+def test_a_finding_that_came_back_is_linked_to_its_earlier_selves(auditor):
+    first = a_finding()
+    auditor.post(change_page(first), form(state="target bug", cause="A rounded amount."))
+    again = a_finding(run=a_run(start=START + timedelta(days=1)))
+    for address in (change_page(again), reverse("gates:finding", args=[again.pk])):
+        page = auditor.get(address).content.decode()
+        assert f"finding {first.pk}</a>" in page
+        assert "A rounded amount." in page
+    assert set(auditor.get(LIST, {"returned": "yes"}).context["cl"].queryset) == {again}
+    assert set(auditor.get(LIST, {"returned": "no"}).context["cl"].queryset) == {first}
+    assert "It was there before" not in auditor.get(reverse("gates:finding", args=[first.pk])).content.decode()
