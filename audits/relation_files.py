@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from audits.contract import Relation
 from audits.exact_columns import SCALE, SnapshotUnreadable, schema_of, table_from_columns, table_from_rows
 
-__all__ = ["SCALE", "Batch", "RelationFile", "SnapshotUnreadable", "seal", "sha256_of", "write_relation"]
+__all__ = ["SCALE", "Batch", "RelationFile", "SnapshotUnreadable", "seal_file", "sha256_of", "write_relation"]
 
 # Rows in the contract's order, or an Arrow table with the contract's columns by name.
 type Batch = Sequence[tuple[Any, ...]] | pa.Table
@@ -32,21 +32,19 @@ class RelationFile:
 def write_relation(directory: Path, relation: Relation, batches: Iterable[Batch]) -> RelationFile:
     """Write rows to `<relation>.parquet`; raises SnapshotUnreadable, naming the row, for a value not kept exactly."""
     path = directory / f"{relation.name}.parquet"
-    rows = 0
     with pq.ParquetWriter(path, schema_of(relation), compression="zstd") as writer:
         for batch in batches:
             if len(batch):
                 writer.write_table(_table(relation, batch))
-                rows += len(batch)
-    return seal(path, relation, rows)
+    return seal_file(path, relation)
 
 
-def seal(path: Path, relation: Relation, rows: int) -> RelationFile:
-    """Return the entry of a written file after its bytes have reached the disk."""
+def seal_file(path: Path, relation: Relation) -> RelationFile:
+    """Return the entry of a written file once its bytes have reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
     columns = tuple((column.name, column.kind.value, column.nullable) for column in relation.columns)
-    return RelationFile(path.name, rows, sha256_of(path), columns)
+    return RelationFile(path.name, int(pq.read_metadata(path).num_rows), sha256_of(path), columns)
 
 
 def sha256_of(path: Path) -> str:

@@ -4,10 +4,11 @@ Ledgers: PostgreSQL (`postgres`), PostgREST (`postgrest`), a folder of files (`f
 Brokers: OANDA over its GET requests (`oanda`), statements in JSON files (`statement`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from audits.contract import Relation
 from audits.relation_files import Batch
@@ -28,6 +29,10 @@ class LedgerMoment(Protocol):
     def moment(self) -> datetime:
         """When this state was current, by the ledger's clock."""
 
+    @property
+    def caveat(self) -> str:
+        """What a reader of the snapshot must know, such as that the moment is not one; "" where nothing."""
+
     def count(self, relation: Relation) -> int:
         """How many rows the relation has."""
 
@@ -36,6 +41,14 @@ class LedgerMoment(Protocol):
 
     def rows(self, relation: Relation) -> Iterator[Batch]:
         """The rows in batches: tuples in the contract's order (str, Decimal, int, aware datetime), or Arrow tables."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A moment that writes large relations itself, faster than row by row."""
+
+    def write_files(self, directory: Path, counts: Mapping[Relation, int]) -> bool:
+        """Write each relation to `<relation>.parquet` in the types of the contract; False where it cannot here."""
 
 
 class Ledger(Protocol):

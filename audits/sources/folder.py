@@ -67,6 +67,11 @@ class FolderMoment:
         """When the newest of the files was written."""
         return datetime.fromtimestamp(max(path.stat().st_mtime for path in self._paths.values()), UTC)
 
+    @property
+    def caveat(self) -> str:
+        """That nothing tells whether the files were written at one moment."""
+        return "the ledger was read from files; whether they are of one moment is for their export to know"
+
     def demand(self, relation: Relation) -> None:
         """Raise LedgerUnreadable where the file's header is not the contract's; more columns are allowed."""
         path = self._paths[relation.name]

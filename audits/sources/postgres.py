@@ -1,21 +1,28 @@
 """A ledger in PostgreSQL, read as of one moment and never written.
 
-The one connection runs one REPEATABLE READ, READ ONLY transaction, so that every relation shows the same state.
+One connection opens a REPEATABLE READ, READ ONLY transaction and exports its snapshot; whatever else reads a large
+ledger joins that snapshot, so that every relation shows the same state.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+import pyarrow as pa
 from psycopg import IsolationLevel, sql
 
 from audits.contract import Column, Kind, Relation
+from audits.exact_columns import SnapshotUnreadable, table_from_columns
 from audits.sources import LedgerUnreadable
+from audits.sources.postgres_bulk import BulkFailed, BulkRead, write_in_bulk
 
 BATCH_ROWS = 20_000
+MAX_AGE_S = 600.0  # a moment held open keeps the server's vacuum from cleaning up
 
 _NUMBERS = frozenset({"numeric", "bigint", "integer", "smallint"})
 _READABLE: dict[Kind, frozenset[str]] = {
@@ -28,13 +35,6 @@ _ADVICE = {
     Kind.COUNT: "make it a whole number",
     Kind.MOMENT: "make it timestamptz, since a time without a zone is ambiguous",
 }
-_CAST = {
-    Kind.TEXT: sql.SQL("::text"),
-    Kind.JSON: sql.SQL("::text"),
-    Kind.EXACT: sql.SQL("::numeric"),
-    Kind.COUNT: sql.SQL("::bigint"),
-    Kind.MOMENT: sql.SQL(""),
-}
 
 _COLUMNS = """
     SELECT c.relname, a.attname, regexp_replace(format_type(a.atttypid, a.atttypmod), '\\(.*\\)', ''),
@@ -42,25 +42,35 @@ _COLUMNS = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE n.nspname = %s AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
 """
+# Every value is read as text: times in one zone and one form, so that nothing depends on the server's settings.
+_SETTINGS = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'"
+
+Types = Mapping[str, Mapping[str, str]]
 
 
 class PostgresLedger:
-    """A ledger whose relations live in one schema. Timeouts are in seconds and bound every wait."""
+    """A ledger whose relations live in one schema. Times are in seconds and bound every wait.
+
+    `max_age_s` is how long one moment may be held open: reading that takes longer ends with a sentence. Large
+    relations are read over `connections` connections at once, beside the one that holds the moment.
+    """
 
     def __init__(
         self,
         url: str,
         schema: str = "wartest",
         *,
-        connect_timeout_s: int = 5,
+        max_age_s: float = MAX_AGE_S,
         statement_timeout_s: float = 60,
         lock_timeout_s: float = 5,
+        connections: int = 2,
     ) -> None:
         self._url = url
         self._schema = schema
-        self._connect_timeout_s = connect_timeout_s
-        self._statement_timeout_ms = int(statement_timeout_s * 1000)
+        self._max_age_s = max_age_s
+        self._statement_timeout_ms = int(min(statement_timeout_s, max_age_s) * 1000)
         self._lock_timeout_ms = int(lock_timeout_s * 1000)
+        self._connections = connections
 
     def describe(self) -> str:
         """Return host, database and schema, without user and password."""
@@ -79,21 +89,25 @@ class PostgresLedger:
         is missing, a column has a type that is not exact, or the rights to read are missing.
         """
         with self._connection() as connection:
+            began = time.monotonic()
             try:
                 connection.execute(f"SET statement_timeout = {self._statement_timeout_ms}")
                 connection.execute(f"SET lock_timeout = {self._lock_timeout_ms}")
-                self._demand(connection, relations)
-                row = connection.execute("SELECT transaction_timestamp()").fetchone()
+                connection.execute(_SETTINGS)
+                self._demand_text_code(connection)
+                types = self._demanded(connection, relations)
+                row = connection.execute("SELECT transaction_timestamp(), pg_export_snapshot()").fetchone()
             except psycopg.Error as error:
                 raise self._unreadable(error) from error
             if row is None:
                 raise LedgerUnreadable(f"The ledger at {self.describe()} did not tell its time.")
-            yield PostgresMoment(connection, self._schema, row[0], self._unreadable)
+            opened = _Opened(self._url, self._schema, types, row[1], self._connections, began + self._max_age_s)
+            yield PostgresMoment(connection, opened, row[0], self._unreadable)
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
         try:
-            connection = psycopg.connect(self._url, connect_timeout=self._connect_timeout_s)
+            connection = psycopg.connect(self._url, connect_timeout=5)
         except (psycopg.Error, ValueError, UnicodeError) as error:
             why = " ".join(str(error).split())
             raise LedgerUnreadable(f"The ledger at {self.describe()} cannot be reached: {why}.") from error
@@ -104,7 +118,15 @@ class PostgresLedger:
         finally:
             connection.close()
 
-    def _demand(self, connection: psycopg.Connection, relations: Sequence[Relation]) -> None:
+    def _demand_text_code(self, connection: psycopg.Connection) -> None:
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            raise LedgerUnreadable(
+                f"The ledger at {self.describe()} is kept in SQL_ASCII, where nobody knows what a text says: "
+                "copy it into a database in UTF8."
+            )
+
+    def _demanded(self, connection: psycopg.Connection, relations: Sequence[Relation]) -> Types:
+        """Return the type of each column that is there; raises LedgerUnreadable where one of the contract is not."""
         found: dict[str, dict[str, tuple[str, bool]]] = {}
         for relation, column, kind, readable in connection.execute(_COLUMNS, (self._schema,)):
             found.setdefault(relation, {})[column] = (kind, readable)
@@ -118,6 +140,7 @@ class PostgresLedger:
                 raise LedgerUnreadable(f"The ledger has no relation {self._schema}.{relation.name}: create the view.")
             for column in relation.columns:
                 self._demand_column(relation, column, columns)
+        return {relation: {name: kind for name, (kind, _) in columns.items()} for relation, columns in found.items()}
 
     def _demand_column(self, relation: Relation, column: Column, columns: dict[str, tuple[str, bool]]) -> None:
         name = f"{self._schema}.{relation.name}.{column.name}"
@@ -139,18 +162,30 @@ class PostgresLedger:
         return LedgerUnreadable(f"The ledger at {self.describe()} cannot be read: {why}.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is known of an open moment; `ends` is when it has become too old, on the monotonic clock."""
+
+    url: str
+    schema: str
+    types: Types
+    snapshot_id: str
+    connections: int
+    ends: float
+
+
 class PostgresMoment:
     """One open REPEATABLE READ transaction: every read sees the same state."""
 
     def __init__(
         self,
         connection: psycopg.Connection,
-        schema: str,
+        opened: _Opened,
         moment: datetime,
         unreadable: Callable[[psycopg.Error], LedgerUnreadable],
     ) -> None:
         self._connection = connection
-        self._schema = schema
+        self._opened = opened
         self._moment = moment
         self._unreadable = unreadable
 
@@ -159,9 +194,14 @@ class PostgresMoment:
         """When the transaction began, by the server's clock."""
         return self._moment
 
+    @property
+    def caveat(self) -> str:
+        """Nothing: the server vouches for one moment."""
+        return ""
+
     def count(self, relation: Relation) -> int:
         """Return how many rows the relation has at this moment."""
-        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(self._schema, relation.name))
+        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(self._opened.schema, relation.name))
         try:
             row = self._connection.execute(query).fetchone()
         except psycopg.Error as error:
@@ -173,21 +213,48 @@ class PostgresMoment:
         query = sql.SQL(
             "SELECT max({column}::text::numeric) FROM {relation} "
             "WHERE {column}::text ~ '^[0-9]{{1,30}}$' AND (%(account)s::text IS NULL OR account_id::text = %(account)s)"
-        ).format(column=sql.Identifier(column), relation=sql.Identifier(self._schema, relation.name))
+        ).format(column=sql.Identifier(column), relation=sql.Identifier(self._opened.schema, relation.name))
         try:
             row = self._connection.execute(query, {"account": account_id}).fetchone()
         except psycopg.Error as error:
             raise self._unreadable(error) from error
         return int(row[0]) if row and row[0] is not None else None
 
-    def rows(self, relation: Relation) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Yield the rows in batches; columns in the contract's order, numbers as Decimal, times aware."""
-        columns = sql.SQL(", ").join(sql.Identifier(column.name) + _CAST[column.kind] for column in relation.columns)
-        query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(self._schema, relation.name))
+    def rows(self, relation: Relation) -> Iterator[pa.Table]:
+        """Yield the rows in batches, every value as the server's text."""
+        names = [column.name for column in relation.columns]
+        columns = sql.SQL(", ").join(sql.Identifier(name) + sql.SQL("::text") for name in names)
+        query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(self._opened.schema, relation.name))
         try:
             with self._connection.cursor(name=f"read_{relation.name}") as cursor:
                 cursor.execute(query)
                 while batch := cursor.fetchmany(BATCH_ROWS):
-                    yield batch
+                    self._left_s()
+                    texts = zip(*batch, strict=True)
+                    yield pa.table({name: pa.array(text, pa.string()) for name, text in zip(names, texts, strict=True)})
         except psycopg.Error as error:
             raise self._unreadable(error) from error
+
+    def write_files(self, directory: Path, counts: Mapping[Relation, int]) -> bool:
+        """Write large relations to `<relation>.parquet`, several at once; False where this cannot be done here.
+
+        Raises LedgerUnreadable when the moment becomes too old meanwhile, and SnapshotUnreadable, naming the row,
+        for a value that cannot be kept exactly.
+        """
+        read = BulkRead(self._opened.url, self._opened.schema, self._opened.snapshot_id, self._opened.types)
+        try:
+            return write_in_bulk(read, directory, counts, connections=self._opened.connections, limit_s=self._left_s())
+        except BulkFailed as failure:
+            self._left_s()
+            for batch in self.rows(failure.relation):  # the slow way finds the row and names it
+                table_from_columns(failure.relation, batch)
+            raise SnapshotUnreadable(f"{failure.relation.name} cannot be read: {failure}.") from failure
+
+    def _left_s(self) -> float:
+        left_s = self._opened.ends - time.monotonic()
+        if left_s <= 0:
+            raise LedgerUnreadable(
+                "Reading the ledger took longer than one moment of it may be held open: read from a replica, "
+                "or raise SNAPSHOT_LIMIT_S."
+            )
+        return left_s

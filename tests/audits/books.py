@@ -54,6 +54,7 @@ class BooksMoment:
 
     ledger: dict[str, list[Row]]
     moment: datetime
+    caveat: str = ""
 
     def count(self, relation: Relation) -> int:
         return len(self.ledger[relation.name])

@@ -68,6 +68,7 @@ def test_a_ledger_in_postgres_and_a_broker_over_http_are_judged_clean(postgres_s
         "broker_trades": 1,
         "broker_account": 1,
     }
+    assert (0 < snapshot.age_s < 60, snapshot.caveat) == (True, "")
     text = (tmp_path / "one" / MANIFEST).read_text()
     assert "secret" not in text
     assert postgres_server.password not in text

@@ -54,7 +54,8 @@ def taken(folder: Path, **more: Any) -> Any:
 
 
 def test_a_folder_of_files_is_judged_as_a_database_is(folder: Path) -> None:
-    assert taken(folder).tied
+    snapshot = taken(folder)
+    assert (snapshot.tied, "whether they are of one moment" in snapshot.caveat) == (True, True)
     assert judge(folder.parent / "one").verdict is Verdict.PASSED
     table = pq.read_table(folder.parent / "one" / "balance_events.parquet")
     assert table["amount"].to_pylist() == [Decimal("12.5"), Decimal("-0.25")]
