@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from audits.verdicts import Verdict
 from gates.checks.outcome import Outcome
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=70)  # above the task time limit: a claim outlives its task, never the other way round
 BATCH = 500
+MOST_WAKE_UPS = 16  # per tick: a message wakes a worker up, the rows say what there is to do
+SLOTS_PER_WAKE_UP = 4
 ALERT_DEADLINES = {"critical": timedelta(0), "high": timedelta(hours=1), "medium": timedelta(hours=4)}
 
 
@@ -42,11 +44,23 @@ def cut(run: Run, plan: Plan) -> int:
     return run.slots.count()
 
 
-def due_slots(now: datetime) -> list[int]:
-    """Return ids of slots that may be claimed now, oldest first, at most one batch."""
+def wake_ups(now: datetime) -> int:
+    """Return how many workers to wake: none while nothing may be claimed, and never more than a few."""
+    waiting = len(_claimable(now)[: MOST_WAKE_UPS * SLOTS_PER_WAKE_UP].values_list("pk"))
+    return -(-waiting // SLOTS_PER_WAKE_UP)
+
+
+def _claimable(now: datetime) -> QuerySet[Slot]:
+    """Slots that may be claimed now, oldest first."""
     due = Slot.objects.filter(state=Slot.State.DUE, due_at__lte=now, grace_until__gt=now)
-    free = due.filter(Q(lease_until=None) | Q(lease_until__lt=now))
-    return list(free.order_by("due_at").values_list("pk", flat=True)[:BATCH])
+    return due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).order_by("due_at")
+
+
+def claim_next(*, worker: str, now: datetime) -> Slot | None:
+    """Take the oldest slot that is due and free; rows that others are just taking are passed over, not waited for."""
+    with transaction.atomic():
+        free = _claimable(now).select_for_update(skip_locked=True).values_list("pk", flat=True)[:1]
+        return next((claim(slot_id, worker=worker, now=now) for slot_id in free), None)
 
 
 def claim(slot_id: int, *, worker: str, now: datetime) -> Slot | None:
@@ -124,7 +138,7 @@ def close_holes(now: datetime) -> int:
     """Close slots that nobody filled in time as holes: inconclusive, counted, never hidden. Returns how many."""
     missed = list(
         Slot.objects.select_for_update(skip_locked=True)
-        .filter(state=Slot.State.DUE, grace_until__lte=now)
+        .filter(state=Slot.State.DUE, due_at__lte=now, grace_until__lte=now)  # the first is what the index knows
         .order_by("due_at")[:BATCH]
     )
     for run_id in {slot.run_id for slot in missed}:
@@ -138,8 +152,8 @@ def close_holes(now: datetime) -> int:
 
 def finished_runs() -> Iterable[Run]:
     """Return running runs of which no slot is due any more."""
-    unfinished = Slot.objects.filter(state=Slot.State.DUE).values("run")
-    return Run.objects.filter(state=Run.State.RUNNING).exclude(pk__in=unfinished).select_related("campaign__target")
+    due = Slot.objects.filter(state=Slot.State.DUE, run=OuterRef("pk"))
+    return Run.objects.filter(~Exists(due), state=Run.State.RUNNING)
 
 
 def beat(kind: str, now: datetime) -> None:

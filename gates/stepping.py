@@ -1,6 +1,7 @@
-"""One step: claim a slot, observe, judge, record. Whatever goes wrong inside is inconclusive, never a pass."""
+"""Steps: claim a slot, observe, judge, record. Whatever goes wrong inside is inconclusive, never a pass."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from django.utils import timezone
@@ -41,12 +42,24 @@ CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
 }
 
 
-def step(slot_id: int, *, worker: str) -> bool:
-    """Do one slot's check, if nobody else has it. Returns whether this call closed the slot."""
+def step_for(limit_s: float, *, worker: str) -> int:
+    """Do one due slot after another until none is free or `limit_s` has passed. Returns how many were closed.
+
+    The last one may begin just before the limit: what one check takes is bounded by itself and by the task's limit.
+    """
+    ends = time.monotonic() + limit_s
+    closed = 0
+    while time.monotonic() < ends:
+        slot = engine.claim_next(worker=worker, now=timezone.now())
+        if slot is None:
+            break
+        closed += step(slot)
+    return closed
+
+
+def step(slot: Slot) -> bool:
+    """Do the check of a claimed slot. Returns whether this attempt closed it."""
     started_at = timezone.now()
-    slot = engine.claim(slot_id, worker=worker, now=started_at)
-    if slot is None:
-        return False
     outcome = _outcome(slot)
     closed = engine.record(slot, outcome, started_at=started_at, now=timezone.now())
     if closed and slot.check_name == "health":

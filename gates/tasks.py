@@ -1,4 +1,4 @@
-"""Celery's side: four thin tasks that carry ids. Each ends in seconds and may run twice."""
+"""Celery's side: four thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
 
 import os
 import socket
@@ -10,6 +10,8 @@ from gates import commands, engine, liveness, reports, stepping
 from gates.ledger_audit.starting import attend
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
+WAKE_UP_S = 5  # an older one is of no use: each tick sends new ones for what is still to do
+STEPPING_S = 3.0
 
 
 @shared_task
@@ -18,20 +20,20 @@ def tick() -> None:
     now = timezone.now()
     engine.beat("tick", now)
     liveness.watch(now)
-    for slot_id in engine.due_slots(now):
-        step.apply_async((slot_id,), expires=30)
+    for _ in range(engine.wake_ups(now)):
+        step.apply_async(expires=WAKE_UP_S)
     attend(now)
     engine.close_holes(now)
     for run in engine.finished_runs():
-        close.delay(run.pk)
+        close.apply_async((run.pk,), expires=WAKE_UP_S)
     for run_id in reports.missing():
-        write_report.delay(run_id)
+        write_report.apply_async((run_id,), expires=WAKE_UP_S)
 
 
 @shared_task
-def step(slot_id: int) -> None:
-    """Claim one slot and do its check."""
-    stepping.step(slot_id, worker=WORKER)
+def step() -> None:
+    """Do the checks of slots that are due, one after another, for a few seconds."""
+    stepping.step_for(STEPPING_S, worker=WORKER)
 
 
 @shared_task

@@ -1,6 +1,7 @@
 """What `up` does: everything a portal needs, started in order on this machine."""
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -31,6 +32,7 @@ from wartest_site.supervisor import Child, StopRequestedError, Supervisor
 
 WEB_READY_LIMIT_S = 40.0
 DESK_READY_LIMIT_S = 20.0
+CELERY = (sys.executable, "-m", "celery", "-A", "wartest_site")
 
 
 @dataclass(frozen=True)
@@ -161,14 +163,10 @@ class _Stack:
 
     def _start_portal(self) -> Child:
         self.say("starting web, workers and beat")
-        celery = (sys.executable, "-m", "celery", "-A", "wartest_site")
-        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-        schedule = str(self.launch.home / "beat-schedule")
         web = self.supervisor.start(web_process(self.launch.port, self.env))
-        worker = (*celery, "worker", "-Q", "tick,checks,reports", "-c", "2", *quiet)
-        self.supervisor.start(ProcessSpec("worker", worker, self.env))
-        beat = (*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel=WARNING")
-        self.supervisor.start(ProcessSpec("beat", beat, self.env))
+        for worker in worker_processes(self.env):
+            self.supervisor.start(worker)
+        self.supervisor.start(beat_process(self.launch.home, self.env))
         return web
 
     def _manage(self, command: str, *arguments: str) -> ProcessSpec:
@@ -187,6 +185,25 @@ class _Stack:
             log = self.supervisor.log_of(name)
             raise CannotStartError(f"{error}: {last_lines(log, count=2)} (all of it in {log})") from None
         self.supervisor.check()
+
+
+def worker_processes(env: dict[str, str]) -> list[ProcessSpec]:
+    """One worker for ticks alone, so that no slow check delays a tick, and one for all other work.
+
+    A check mostly waits for its target, so there are two processes for each processor.
+    """
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
+    many = str(2 * (os.cpu_count() or 1))
+    return [
+        ProcessSpec("ticker", (*CELERY, "worker", "-n", "ticker@%h", "-Q", "tick", "-c", "1", *quiet), env),
+        ProcessSpec("worker", (*CELERY, "worker", "-n", "worker@%h", "-Q", "checks,reports", "-c", many, *quiet), env),
+    ]
+
+
+def beat_process(home: Path, env: dict[str, str]) -> ProcessSpec:
+    """What ticks. Two of them would do no harm."""
+    schedule = str(home / "beat-schedule")
+    return ProcessSpec("beat", (*CELERY, "beat", "--schedule", schedule, "--pidfile=", "--loglevel=WARNING"), env)
 
 
 def web_process(port: int, env: dict[str, str]) -> ProcessSpec:

@@ -76,7 +76,8 @@ def _database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": parts.port or "",
-        "CONN_MAX_AGE": 0,
+        "CONN_MAX_AGE": 60,  # a new connection costs more than most pages ask of it
+        "CONN_HEALTH_CHECKS": True,  # so that a restarted server costs no request and no step
         "OPTIONS": options,
     }
 

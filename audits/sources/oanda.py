@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx
 
 from audits.sources import BrokerError
+from audits.sources.tls import trusted
 from audits.transactions import TransactionUnreadable, moment_of, number_of
 
 Answer = dict[str, Any]
@@ -56,7 +57,9 @@ class OandaReader:
         self._attempts = max(1, attempts)
         headers = {"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"}
         # trust_env=False: a proxy in the environment must not see the token of a loopback or broker request.
-        self._client = httpx.Client(headers=headers, timeout=timeout_s, follow_redirects=False, trust_env=False)
+        self._client = httpx.Client(
+            headers=headers, timeout=timeout_s, follow_redirects=False, trust_env=False, verify=trusted()
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ import httpx
 import psutil
 
 from audits.findings import Finding, Level
+from audits.sources.tls import trusted
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.targets.access import Access
 
@@ -46,7 +47,7 @@ def _answer(url: str) -> tuple[int, bytes]:
     """Return status and body, cut where it grows beyond what health may say. Raises httpx.HTTPError, InvalidURL."""
     ends = time.monotonic() + TIMEOUT_S
     # trust_env=False: a proxy in the environment is not the target.
-    with httpx.stream("GET", url, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as answer:
+    with httpx.stream("GET", url, timeout=TIMEOUT_S, trust_env=False, verify=trusted()) as answer:
         content = b""
         for part in answer.iter_bytes():
             content += part

@@ -46,6 +46,7 @@ class Slot(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], name="slots_still_due", condition=models.Q(state="due")),
+            models.Index(fields=["run"], name="runs_with_slots_due", condition=models.Q(state="due")),
         ]
         triggers = [
             pgtrigger.Protect(name="slot_no_delete", operation=pgtrigger.Delete),

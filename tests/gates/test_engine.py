@@ -82,7 +82,7 @@ def test_a_late_writer_whose_lease_was_taken_over_is_refused():
 @pytest.mark.django_db
 def test_a_slot_that_nobody_filled_becomes_an_inconclusive_hole_and_shuts_the_gate():
     run = a_run()
-    assert engine.due_slots(START) == []
+    assert engine.wake_ups(START) == 0
     engine.close_holes(LATER)
     assert set(run.slots.values_list("state", "verdict")) == {("hole", "inconclusive")}
     assert commands.close_run(run.pk, LATER).verdict == Verdict.INCONCLUSIVE
@@ -130,3 +130,45 @@ def test_evidence_cannot_be_changed_even_by_sql(tamper):
     commands.close_run(run.pk, LATER)
     with pytest.raises(DatabaseError), transaction.atomic():
         tamper(run)
+
+
+def all_due(run):
+    """Let every slot of the run be due and in time at the moment that is returned."""
+    run.slots.update(grace_until=LATER + timedelta(hours=1))
+    return LATER
+
+
+@pytest.mark.django_db
+def test_a_tick_wakes_some_workers_for_a_backlog_and_none_when_everything_is_claimed():
+    run = a_run()
+    assert engine.wake_ups(START) == 0
+    now, due = all_due(run), run.slots.count()
+    assert engine.wake_ups(now) == -(-due // engine.SLOTS_PER_WAKE_UP)
+    while engine.claim_next(worker="a", now=now):
+        due -= 1
+    assert due == 0
+    assert engine.wake_ups(now) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_take_the_next_slot_at_once_never_take_the_same_one():
+    run = a_run()
+    now = all_due(run)
+
+    def work(number):
+        taken = []
+        while slot := engine.claim_next(worker=str(number), now=now):
+            taken.append(slot.pk)
+        return taken
+
+    taken = [pk for mine in at_once(4, work) for pk in mine]
+    assert sorted(taken) == sorted(run.slots.values_list("pk", flat=True))
+
+
+@pytest.mark.django_db
+def test_the_oldest_slot_is_taken_first_and_one_whose_time_is_over_is_left_to_become_a_hole():
+    run = a_run()
+    now = all_due(run)
+    over, oldest = run.slots.order_by("due_at", "pk")[:2]
+    run.slots.filter(pk=over.pk).update(grace_until=now)
+    assert engine.claim_next(worker="a", now=now) == oldest
