@@ -51,7 +51,7 @@ class Moment(Protocol):
         """Close the server's connection once its answers are in; False where they did not come in time."""
 
     def keep_server(self) -> None:
-        """Leave the server's connection open with nobody behind it."""
+        """Leave the server's connection open with nobody behind it. Raises NotApplicableError where there is none."""
 
     async def server_gone(self, limit_s: float) -> str:
         """Wait until the server ended the connection; the SQLSTATE it sent, empty without one.

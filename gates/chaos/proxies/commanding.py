@@ -111,7 +111,7 @@ class Commanding:
         sessions = board.sessions.values()
         return Status(
             clients=sum(not session.client_gone for session in sessions),
-            servers=sum(session.servers for session in sessions),
+            servers=sum(session.servers for session in sessions) + (len(board.pool) if board.pool is not None else 0),
             ghosts=sum(session.ghost for session in sessions),
             tasks=len(board.tasks),
             descriptors=process.num_fds(),

@@ -8,6 +8,9 @@ from gates.chaos.messages import Channel, Direction, Message
 if TYPE_CHECKING:
     from gates.chaos.proxies.standing import Standing
 
+# The outcome of a line of a stream: it answers nothing in particular.
+LINE = "line"
+
 
 @dataclass(slots=True, eq=False)
 class Exchange:
@@ -39,6 +42,8 @@ def answer_words(outcome: str) -> str:
     """An outcome in words: `acknowledged`, `answered 201`, `refused with 40P01`."""
     if outcome.startswith("ERROR "):
         return f" refused with {outcome[6:11]}"
+    if outcome == LINE:
+        return ""
     if outcome.isdigit() or outcome.startswith("ROLLBACK"):
         return f" answered {outcome.removesuffix(' I')}"
     return " acknowledged"

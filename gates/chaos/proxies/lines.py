@@ -21,6 +21,16 @@ STOPPED = 1
 PRESSURE = 2
 
 
+async def within(awaited: asyncio.Future[None], limit_s: float) -> bool:
+    """Whether it came to be in time."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await asyncio.shield(awaited)
+    except TimeoutError:
+        return False
+    return True
+
+
 class BadBytesError(Exception):
     """What came over the wire is not the protocol; the message says what is wrong. It ends its connection only."""
 
@@ -38,6 +48,7 @@ class Line(asyncio.Protocol):
         self.on_secure: Callable[[], None] | None = None
         self.feeder: Line | None = None
         self.port = 0
+        self.was_reset = False
         self.gone = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
         self._tls: Tls | None = None
@@ -82,6 +93,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self.was_reset = error is not None
         if not self.gone.done():
             self.gone.set_result(None)
         self._end("")

@@ -120,7 +120,7 @@ class Opening:
         else:
             if session.board.wants_answer(exchange):
                 exchange.hold_answer = True
-            session.expect(exchange)
+            session.outstanding.expect(exchange)
             session.client.on_bytes = session.from_client
         server.write(exchange.request)
         exchange.request = b""
@@ -168,10 +168,10 @@ class Opening:
         elif kind == b"K" and len(frame) >= HEADER_BYTES + 4:
             session.backend_pid = LENGTH.unpack_from(frame, HEADER_BYTES)[0]
         elif kind == b"E":
-            session.refused(sqlstate(frame[HEADER_BYTES:]))
-            session.complete(exchange, "")
+            session.outstanding.error(sqlstate(frame[HEADER_BYTES:]))
+            session.outstanding.complete("")
         elif kind == b"Z":
-            session.complete(exchange, "I")
+            session.outstanding.complete("I", tag="connected")
         return bool(exchange.outcome)
 
     def _opened(self, exchange: Exchange) -> None:

@@ -10,9 +10,10 @@ from gates.chaos.moments import MissedError, NotApplicableError
 from gates.chaos.proxies import pg_answers as marks
 from gates.chaos.proxies.events import Refused
 from gates.chaos.proxies.exchanges import Exchange
-from gates.chaos.proxies.lines import STOPPED, BadBytesError, Line
+from gates.chaos.proxies.lines import STOPPED, Line, within
 from gates.chaos.proxies.pg_answers import Answers
-from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, FLUSH, PASS, Requests
+from gates.chaos.proxies.pg_outstanding import Outstanding
+from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, PASS, Requests
 from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, Session
 from gates.chaos.proxies.switchboard import Switchboard
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy")
 
 MAXIMUM_HELD_BYTES = 16 * 1024 * 1024
-MAXIMUM_OUTSTANDING = 100_000
 
 
 class LedgerSession(Session):
@@ -33,7 +33,7 @@ class LedgerSession(Session):
         self.opening: Opening | None = None
         self.requests = Requests()
         self.answers = Answers()
-        self.exchanges: deque[Exchange] = deque()
+        self.outstanding = Outstanding(self.requests, self.answers, self.refused)
         self.server_over = False
         self._inbox: list[bytes] = []
         self._pieces: deque[tuple[bytes, Exchange | None]] = deque()
@@ -42,9 +42,6 @@ class LedgerSession(Session):
         self._outbox: list[bytes] = []
         self._answered_pieces: deque[tuple[bytes, Exchange | None, bool]] = deque()
         self._holding = False
-        self._tag = ""
-        self._error = ""
-        self._all_answered: asyncio.Future[None] | None = None
         super().__init__(board)
 
     # The way of requests.
@@ -61,7 +58,7 @@ class LedgerSession(Session):
         for _end, exchange in self.requests.feed(data):
             if exchange is not PASS:
                 self.board.note_request(exchange, self.number)
-                self.expect(exchange)
+                self.outstanding.expect(exchange)
         self._send(data)
 
     def waits(self, way: Direction) -> bool:
@@ -114,18 +111,9 @@ class LedgerSession(Session):
         raw, exchange.request = exchange.request, b""
         if self.board.armed and self.board.wants_answer(exchange):
             exchange.hold_answer = True
-        self.expect(exchange)
-        self._send(raw)
-
-    def expect(self, exchange: Exchange) -> None:
-        """The server will answer it after those it already has to answer. Raises BadBytesError."""
-        if not exchange.answers:
-            return
-        if len(self.exchanges) >= MAXIMUM_OUTSTANDING:
-            raise BadBytesError(f"more than {MAXIMUM_OUTSTANDING} requests wait for an answer")
         self._holding = self._holding or exchange.hold_answer
-        self.answers.counting = self.answers.counting or exchange.kind == FLUSH
-        self.exchanges.append(exchange)
+        self.outstanding.expect(exchange)
+        self._send(raw)
 
     def _send(self, raw: bytes | bytearray) -> None:
         if self.server is not None and not self.server_over:
@@ -142,7 +130,7 @@ class LedgerSession(Session):
             self._take_answers(data, said)
             return
         for mark in said:
-            exchange = self._follow(mark)
+            exchange = self.outstanding.follow(mark)
             if exchange is not None:
                 self.board.note_answer(exchange, self.number)
         self.client.write(data)
@@ -150,12 +138,12 @@ class LedgerSession(Session):
     def _take_answers(self, data: bytes, said: list[marks.Mark]) -> None:
         start = 0
         for mark in said:
-            exchange = self._follow(mark)
+            exchange = self.outstanding.follow(mark)
             if exchange is not None:
                 self._answered_pieces.append((data[start : mark[0]], exchange, True))
                 start = mark[0]
         if start < len(data):
-            self._answered_pieces.append((data[start:], self.exchanges[0] if self.exchanges else None, False))
+            self._answered_pieces.append((data[start:], self.outstanding.head, False))
         self._pump_answers()
 
     def _pump_answers(self) -> None:
@@ -172,7 +160,7 @@ class LedgerSession(Session):
                 self.board.note_answer(exchange, self.number)
                 self.answer_complete(exchange)
         if not self._answered_pieces:
-            self._holding = any(exchange.hold_answer for exchange in self.exchanges)
+            self._holding = any(exchange.hold_answer for exchange in self.outstanding.queue)
 
     def answer_complete(self, exchange: Exchange) -> None:
         if exchange.standing is not None:
@@ -192,51 +180,10 @@ class LedgerSession(Session):
         exchange.hold_answer = False
         self.pass_answer(exchange)
 
-    def _follow(self, mark: marks.Mark) -> Exchange | None:
-        """What a message of the server means for the round trips; the one it completes."""
-        _end, kind, said = mark
-        if kind == marks.COMPLETE:
-            self._tag = said
-        elif kind == marks.ERROR:
-            self.refused(said)
-        if kind == marks.READY:
-            while self.exchanges and self.exchanges[0].kind == FLUSH:  # skipped by the server after an error
-                self.complete(self.exchanges[0], "")
-            return self.complete(self.exchanges[0], said) if self.exchanges else None
-        head = self.exchanges[0] if self.exchanges else None
-        if head is not None and kind == marks.COPY_IN:
-            self.requests.begin_copy(head)
-            self._tag = "COPY"
-            return self.complete(head, "")
-        if kind == marks.COPY_BOTH:
-            raise BadBytesError("replication is not relayed")
-        if head is not None and head.kind == FLUSH:
-            return self._count_down(head, kind)
-        return None
-
-    def _count_down(self, head: Exchange, kind: int) -> Exchange | None:
-        head.expects -= 1
-        if kind == marks.ERROR or head.expects <= 0:
-            return self.complete(head, "")
-        return None
-
     def refused(self, sqlstate: str) -> None:
         """The server answered with an error."""
-        self._error = self.sqlstate = sqlstate
-        self.requests.end_copy()
+        self.sqlstate = sqlstate
         self.board.tell(Refused(sqlstate, self.number, asyncio.get_running_loop().time()))
-
-    def complete(self, exchange: Exchange, status: str) -> Exchange:
-        """The answer to the oldest exchange is complete."""
-        self.exchanges.popleft()
-        said = f"ERROR {self._error}" if self._error else self._tag
-        exchange.outcome = f"{said} {status}".strip()
-        self._tag = self._error = ""
-        if not self.exchanges:
-            self.answers.counting = False
-            if self._all_answered is not None and not self._all_answered.done():
-                self._all_answered.set_result(None)
-        return exchange
 
     # Stopping, going on, ending.
 
@@ -258,7 +205,7 @@ class LedgerSession(Session):
     @property
     def buffered_bytes(self) -> int:
         kept = sum(map(len, self._inbox)) + sum(map(len, self._outbox)) + len(self._unit)
-        kept += sum(len(exchange.answer or b"") for exchange in self.exchanges)
+        kept += sum(len(exchange.answer or b"") for exchange in self.outstanding.queue)
         return kept + self.client.waiting_bytes + (self.server.waiting_bytes if self.server else 0)
 
     def forget(self) -> None:
@@ -280,9 +227,8 @@ class LedgerSession(Session):
         self.server_over = True
         if reason:
             log.warning("Connection %d: %s", self.number, reason)
-        if self._all_answered is not None and not self._all_answered.done():
-            self._all_answered.set_result(None)
-        for exchange in self.exchanges:
+        self.outstanding.wake()
+        for exchange in self.outstanding.queue:
             if exchange.standing is not None:
                 exchange.standing.server_ended()
         if self.server is not None:
@@ -292,9 +238,9 @@ class LedgerSession(Session):
     def _end_client_after_server(self) -> None:
         kept = self._outbox or self._answered_pieces
         if self.server_over and not self.client_gone and not kept and not self.stands(Direction.ANSWER):
-            for exchange in self.exchanges:
+            for exchange in self.outstanding.queue:
                 self.pass_answer(exchange)
-            self.drop_client(reset=False, reason="the server hung up")
+            self.drop_client(reset=self.server is not None and self.server.was_reset, reason="the server hung up")
             self.close_when_over()
 
     async def server_gone(self, limit_s: float) -> str:
@@ -313,19 +259,9 @@ class LedgerSession(Session):
         if self.server is None:
             return True
         drained = True
-        if self.exchanges and self.exchanges[0].kind != CONNECT and not self.server_over:
-            self._all_answered = asyncio.get_running_loop().create_future()
-            drained = await within(self._all_answered, DRAIN_LIMIT_S)
+        if self.outstanding.queue and self.outstanding.queue[0].kind != CONNECT and not self.server_over:
+            self.outstanding.all_answered = asyncio.get_running_loop().create_future()
+            drained = await within(self.outstanding.all_answered, DRAIN_LIMIT_S)
         self.server.close()
         await within(self.server.gone, DRAIN_LIMIT_S)
-        return drained and not (self.exchanges and self.server_over)
-
-
-async def within(awaited: asyncio.Future[None], limit_s: float) -> bool:
-    """Whether it came to be in time."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await asyncio.shield(awaited)
-    except TimeoutError:
-        return False
-    return True
+        return drained and not (self.outstanding.queue and self.server_over)

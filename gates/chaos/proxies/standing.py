@@ -106,6 +106,8 @@ class Standing:
         return await self._session.close_server()
 
     def keep_server(self) -> None:
+        if not self._session.servers:
+            raise NotApplicableError(f"No connection to the server stands behind {self.message.label}")
         self._session.keep_server()
 
     async def server_gone(self, limit_s: float) -> str:

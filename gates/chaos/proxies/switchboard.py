@@ -17,6 +17,7 @@ from gates.chaos.proxies.exchanges import Exchange
 
 if TYPE_CHECKING:
     from gates.chaos.proxies.doors import Door
+    from gates.chaos.proxies.http_pool import Pool
     from gates.chaos.proxies.sessions import Session
 
 log = logging.getLogger("proxy")
@@ -45,6 +46,7 @@ class Switchboard:
         self.sessions: dict[int, Session] = {}
         self.armed: list[Armed] = []
         self.door: Door | None = None
+        self.pool: Pool | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self.unrecorded = 0
         self.frozen = 0
@@ -67,11 +69,13 @@ class Switchboard:
 
     def note_request(self, exchange: Exchange, connection: int) -> None:
         """Count a request and record it."""
-        counts = self._counts
-        if exchange.fingerprint in counts or len(counts) < MAXIMUM_FINGERPRINTS:
-            counts[exchange.fingerprint] += 1
-            exchange.occurrence = counts[exchange.fingerprint]
+        self._count(exchange)
         self._note(exchange, Direction.REQUEST, connection)
+
+    def note_line(self, exchange: Exchange, connection: int) -> None:
+        """Count a line of a stream, which nobody asked for, and record it."""
+        self._count(exchange)
+        self._note(exchange, Direction.ANSWER, connection)
 
     def note_answer(self, exchange: Exchange, connection: int) -> None:
         """Record the answer to a counted request."""
@@ -193,6 +197,8 @@ class Switchboard:
         if self.door is not None:
             self.door.reopen()
         await asyncio.gather(*(session.close_server() for session in list(self.sessions.values())))
+        if self.pool is not None:
+            await self.pool.close()
         for task in list(self.tasks):
             if task is not asyncio.current_task():
                 task.cancel()
@@ -202,6 +208,12 @@ class Switchboard:
         self._recording.clear()
         self._counts.clear()
         self.unrecorded = 0
+
+    def _count(self, exchange: Exchange) -> None:
+        counts = self._counts
+        if exchange.fingerprint in counts or len(counts) < MAXIMUM_FINGERPRINTS:
+            counts[exchange.fingerprint] += 1
+            exchange.occurrence = counts[exchange.fingerprint]
 
     def _note(self, exchange: Exchange, direction: Direction, connection: int) -> None:
         if len(self._recording) < MAXIMUM_RECORDED:

@@ -1,15 +1,23 @@
 """Real proxies before real servers, shared by the tests of a session and reset before each."""
 
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
 import psycopg
 import pytest
 
 from tests.gates.chaos.owners import Owner, owned_proxy
+from wartest_site.embedded.children import free_port
 from wartest_site.embedded.postgres import PostgresServer
 
+START_S = 20
 TABLES = """
     CREATE TABLE executions (id serial PRIMARY KEY, name text, amount numeric);
     CREATE TABLE orders (id int PRIMARY KEY, state text);
@@ -52,3 +60,60 @@ def ledger(ledger_owner: Owner, ledger_database: str, postgres_server: PostgresS
     ledger_owner.reset()
     through = ledger_database.replace(f":{postgres_server.port}/", f":{ledger_owner.port}/")
     return Ledger(ledger_owner, through, ledger_database)
+
+
+@dataclass
+class Web:
+    """An HTTP server, reached through its proxy (`client`) and beside it (`direct`)."""
+
+    owner: Owner
+    client: httpx.Client
+    direct: httpx.Client
+
+    def orders(self) -> list[str]:
+        return list(self.direct.get("/v3/accounts/101-001-1-001/orders").json())
+
+
+@contextmanager
+def running_origin(*options: str) -> Iterator[int]:
+    """The port of a running HTTP server."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.gates.chaos.origin", str(port), *options])
+    try:
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            assert process.poll() is None, "the server ended at once"
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def origin_port() -> Iterator[int]:
+    with running_origin() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def web_owner(origin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
+    authority = tmp_path_factory.mktemp("authority")
+    with owned_proxy("http", f"127.0.0.1:{origin_port}", "--authority", str(authority)) as owner:
+        owner.authority = authority / "ca.pem"
+        yield owner
+
+
+@pytest.fixture
+def web(web_owner: Owner, origin_port: int) -> Iterator[Web]:
+    web_owner.reset()
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{web_owner.port}", timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{origin_port}", timeout=20) as direct,
+    ):
+        assert direct.delete("/v3/accounts/101-001-1-001/orders").status_code == 204
+        yield Web(web_owner, client, direct)

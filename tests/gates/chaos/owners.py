@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gates.chaos.faults import Fault
@@ -24,6 +25,7 @@ class Owner:
         self._loop = loop
         self.proxy = proxy
         self.port = proxy.port
+        self.authority = Path()
         self._events: list[Event] = []
         self._came = threading.Condition()
         asyncio.run_coroutine_threadsafe(self._listen(), loop)

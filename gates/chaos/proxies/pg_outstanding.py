@@ -1,0 +1,91 @@
+"""The requests PostgreSQL still has to answer, in order, and what it says about the oldest."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from gates.chaos.proxies import pg_answers as marks
+from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.proxies.lines import BadBytesError
+from gates.chaos.proxies.pg_answers import Answers
+from gates.chaos.proxies.pg_requests import FLUSH, Requests
+
+MAXIMUM_OUTSTANDING = 100_000
+
+
+class Outstanding:
+    """An answer is complete at ReadyForQuery; at CopyInResponse; behind a Flush, when each message has its own.
+
+    `refused` is called with each SQLSTATE.
+    """
+
+    def __init__(self, requests: Requests, answers: Answers, refused: Callable[[str], None]) -> None:
+        self.queue: deque[Exchange] = deque()
+        self.all_answered: asyncio.Future[None] | None = None
+        self._requests = requests
+        self._answers = answers
+        self._refused = refused
+        self._tag = ""
+        self._error = ""
+
+    @property
+    def head(self) -> Exchange | None:
+        return self.queue[0] if self.queue else None
+
+    def expect(self, exchange: Exchange) -> None:
+        """The server will answer it after those it already has to answer. Raises BadBytesError."""
+        if not exchange.answers:
+            return
+        if len(self.queue) >= MAXIMUM_OUTSTANDING:
+            raise BadBytesError(f"more than {MAXIMUM_OUTSTANDING} requests wait for an answer")
+        if exchange.kind == FLUSH:
+            self._answers.counting = True
+        self.queue.append(exchange)
+
+    def follow(self, mark: marks.Mark) -> Exchange | None:
+        """What a message of the server means; the exchange that it completes. Raises BadBytesError."""
+        _end, kind, said = mark
+        if kind == marks.COMPLETE:
+            self._tag = said
+        elif kind == marks.ERROR:
+            self.error(said)
+        elif kind == marks.READY:
+            while self.queue and self.queue[0].kind == FLUSH:  # skipped by the server after an error
+                self.complete("")
+            return self.complete(said) if self.queue else None
+        elif kind == marks.COPY_BOTH:
+            raise BadBytesError("replication is not relayed")
+        head = self.head
+        if head is None:
+            return None
+        if kind == marks.COPY_IN:
+            self._requests.begin_copy(head)
+            self._tag = "COPY"
+            return self.complete("")
+        if head.kind == FLUSH:
+            head.expects -= 1
+            if kind == marks.ERROR or head.expects <= 0:
+                return self.complete("")
+        return None
+
+    def error(self, sqlstate: str) -> None:
+        """The server answers with an error."""
+        self._error = sqlstate
+        self._requests.end_copy()
+        self._refused(sqlstate)
+
+    def complete(self, status: str, tag: str = "") -> Exchange:
+        """The answer to the oldest is complete, `status` being that of the transaction (I, T, E)."""
+        exchange = self.queue.popleft()
+        said = f"ERROR {self._error}" if self._error else (tag or self._tag)
+        exchange.outcome = f"{said} {status}".strip()
+        self._tag = self._error = ""
+        if not self.queue:
+            self._answers.counting = False
+            self.wake()
+        return exchange
+
+    def wake(self) -> None:
+        """Nobody needs to wait for answers any longer."""
+        if self.all_answered is not None and not self.all_answered.done():
+            self.all_answered.set_result(None)
