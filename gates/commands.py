@@ -10,6 +10,7 @@ from django.db import transaction
 
 from audits.verdicts import Verdict
 from gates import engine
+from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
 from gates.criteria import Criterion, Judged, criteria, verdict_of
 from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
@@ -83,6 +84,8 @@ def _baseline(target: Target) -> dict[str, Any]:
 
 def criteria_of(run: Run) -> tuple[Criterion, ...]:
     """Judge a run from its rows as they are now."""
+    if run.gate == 2:
+        return chaos_criteria_of(run)
     if run.gate == 3:
         return audit_criteria_of(run)
     slots = run.slots.select_related("result").prefetch_related("findings").order_by("due_at")

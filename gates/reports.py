@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from audits.findings import Finding, Level, grouped
 from gates import queries
+from gates.chaos.reporting import chaos_report_fields
 from gates.ledger_audit.standing import audit_report_fields
 from gates.models import Report, Run
 
@@ -53,6 +54,8 @@ def _new_report(run: Run, now: datetime) -> Report:
     kind = KINDS[run.gate]
     previous = Report.objects.order_by("-pk").values_list("sha256", flat=True).first()
     body = content(run) | {"kind": kind}
+    if run.gate == 2:
+        body |= chaos_report_fields(run)
     if run.gate == 3:
         body |= audit_report_fields(run)
     sha256 = seal(body)

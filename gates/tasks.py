@@ -7,7 +7,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
-from gates.ledger_audit.starting import attend
+from gates.chaos import starting as chaos
+from gates.ledger_audit import starting as audits
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 WAKE_UP_S = 5  # an older one is of no use: each tick sends new ones for what is still to do
@@ -22,7 +23,8 @@ def tick() -> None:
     liveness.watch(now)
     for _ in range(engine.wake_ups(now)):
         step.apply_async(expires=WAKE_UP_S)
-    attend(now)
+    audits.attend(now)
+    chaos.attend(now)
     engine.close_holes(now)
     for run in engine.finished_runs():
         close.apply_async((run.pk,), expires=WAKE_UP_S)

@@ -23,9 +23,8 @@ from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
 from gates.chaos.trials import Trial
 
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
-RECOVERY_LIMIT_S = 25.0
+RECOVERY_LIMIT_S = 60.0
 SETTLE_PAUSE_S = 0.1
-SETTLE_HEALTH_S = 5.0
 LOG_CHARACTERS = 1500
 AROUND = 4
 READS = ("GET", "HEAD", "OPTIONS")
@@ -217,11 +216,9 @@ async def _settled(cell: Cell, deadline: float, *, since: float = 0.0) -> None:
     """
     missing = ""
     while time.monotonic() < deadline:
-        missing = await _unsettled(cell, since)
-        if not missing:
-            await cell.target.wait_ready(max(0.5, min(SETTLE_HEALTH_S, deadline - time.monotonic())))
-            if not await _unsettled(cell, since):
-                return
+        missing = await _unsettled(cell, since) or await cell.target.unwell()
+        if not missing and not await _unsettled(cell, since):
+            return
         await asyncio.sleep(SETTLE_PAUSE_S)
     raise TargetNotReadyError(f"The target was not settled in time: {missing or 'its work never rested'}")
 

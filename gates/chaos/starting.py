@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 STARTING = timedelta(seconds=30)  # until the engine renews the lease itself
 ATTEMPTS = 20
 AT_ONCE = 20
+HEALS_AT_ONCE = 4  # a tick is short; the next one goes on
 UNHEALED = "unhealed fault"
 
 
@@ -34,11 +35,17 @@ def attend(now: datetime) -> None:
 
     1. Heal what dead engines have left, and free what they had claimed. 2. Start an engine for each run without one.
     """
-    for heal in Heal.objects.filter(healed_at=None).select_related("crash_point__scenario__run__campaign__target"):
-        if heal.due_at < now or is_dead(heal.what.get("engine", "")):
-            _heal(heal, now)
-    _free_dead()
+    heal_left(now)
+    free_dead()
     _start_engines(now)
+
+
+def heal_left(now: datetime) -> None:
+    """Carry out the heals whose engine is dead, and those that are overdue."""
+    left = Heal.objects.filter(healed_at=None).select_related("crash_point__scenario__run__campaign__target")
+    for heal in left[:HEALS_AT_ONCE]:
+        if heal.due_at < now or is_dead(str(heal.what.get("engine", ""))):
+            _heal(heal, now)
 
 
 def is_dead(worker: str) -> bool:
@@ -84,7 +91,7 @@ def _kill(pid: int | None, ticks: int | None) -> None:
         os.close(pidfd)
 
 
-def _free_dead() -> None:
+def free_dead() -> None:
     """Free the leases of dead workers of this machine, so that their work is taken again at once."""
     for model, open_rows in (
         (CrashPoint, CrashPoint.objects.exclude(phase="done")),

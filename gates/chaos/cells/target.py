@@ -64,20 +64,23 @@ class TargetProcess:
     async def wait_ready(self, limit_s: float) -> float:
         """Wait until it says that it is ready; the milliseconds that took. Raises TargetNotReadyError."""
         began = time.monotonic()
-        words = "it does not answer"
+        words = ""
         while time.monotonic() - began < limit_s:
-            if self.process is None or not self.process.alive:
-                raise TargetNotReadyError(f"The target ended while starting: {self.last_words()}")
-            try:
-                reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
-            except httpx.HTTPError:
-                pass
-            else:
-                if reply.status_code == 200:
-                    return round((time.monotonic() - began) * 1000, 1)
-                words = f"it answers {reply.status_code}: {reply.text[:200]}"
+            words = await self.unwell()
+            if not words:
+                return round((time.monotonic() - began) * 1000, 1)
             await asyncio.sleep(READY_PAUSE_S)
         raise TargetNotReadyError(f"The target was not ready within {limit_s:.0f} s: {words}")
+
+    async def unwell(self) -> str:
+        """Why it is not well, in words; empty when it is. Raises TargetNotReadyError when it has ended."""
+        if self.process is None or not self.process.alive:
+            raise TargetNotReadyError(f"The target has ended: {self.last_words()}")
+        try:
+            reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
+        except httpx.HTTPError:
+            return "it does not answer"
+        return "" if reply.status_code == 200 else f"it answers {reply.status_code}: {reply.text[:200]}"
 
     async def ask(self, operation: str) -> Answer:
         """Ask for an operation and wait for the answer, at most ASK_LIMIT_S; no answer is an answer too."""

@@ -1,0 +1,78 @@
+"""What the report of gate 2 says beyond every report's fields: each scenario with each of its crash points."""
+
+from typing import Any
+
+from gates.chaos.messages import Point
+from gates.chaos.standing import durable_states, recovery_times, why_partial
+from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
+
+
+def chaos_report_fields(run: Run) -> dict[str, Any]:
+    """The scenarios with their crash points, and how the strikes were chosen."""
+    chaos = ChaosRun.objects.select_related("run__campaign").get(run=run)
+    scenarios = run.scenarios.select_related("slot").order_by("number")
+    return {
+        "scenarios": [_scenario(scenario) for scenario in scenarios],
+        "chaos": {
+            "mode": chaos.mode,
+            "sampled": chaos.sampled,
+            "partial": why_partial(chaos) or None,
+            "counted": chaos.counted,
+            "not_counted_because": chaos.not_counted_because or None,
+        },
+    }
+
+
+def repeat_command(point: CrashPoint) -> str:
+    """The command that makes exactly this strike again."""
+    words = (point.scenario.name, point.point, point.fault)
+    scenario, place, fault = (f"'{word}'" if set(word) & set(" ()?*$;&<>'\"") else word for word in map(_plain, words))
+    return f"uv run manage.py run_chaos_scenarios --scenario {scenario} --point {place} --strike {fault}"
+
+
+def _plain(word: str) -> str:
+    return word.replace("'", "'\\''")
+
+
+def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
+    points = list(scenario.crash_points.select_related("scenario").order_by("number"))
+    return {
+        "name": scenario.name,
+        "verdict": scenario.slot.verdict or "inconclusive",
+        "reason": scenario.reason,
+        "recovery": recovery_times(scenario),
+        "durable_states": durable_states(scenario),
+        "background": {row.operation: [one["label"] for one in row.background] for row in scenario.baselines.all()},
+        "crash_points": [_point(point) for point in points if point.applies],
+        "not_applicable": [_not_applicable(point) for point in points if not point.applies],
+    }
+
+
+def _point(point: CrashPoint) -> dict[str, Any]:
+    return {
+        "point": point.point,
+        "label": point.label,
+        "operation": point.operation,
+        "side": _side(point),
+        "fault": point.fault,
+        "receipt": point.receipt,
+        "verdict": point.verdict or "inconclusive",
+        "reason": point.reason,
+        "recovery_ms": point.recovery_ms,
+        "findings": point.findings,
+        "end": point.end,
+        "state_after_kill": point.state_after_kill or None,
+        "same_as": point.same_as_id,
+        "changes": point.changes,
+        "repeat": repeat_command(point) if point.verdict != "passed" else None,
+    }
+
+
+def _not_applicable(point: CrashPoint) -> dict[str, str]:
+    return {"point": point.point, "label": point.label, "fault": point.fault, "reason": point.reason}
+
+
+def _side(point: CrashPoint) -> str:
+    """Before or after the message: a lost request is lost before it passes, a lost answer after its request has."""
+    direction = Point.parse(point.point).direction
+    return "after" if point.strike == "kill after" or direction == "answer" else "before"
