@@ -1,10 +1,8 @@
 """Judging: run checks over a sealed snapshot in DuckDB, with exact decimals and without a network."""
 
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,17 @@ from typing import Any
 import duckdb
 
 from audits.checks import CHECKS, Check
+from audits.checks.check import INCONCLUSIVE, NOT_APPLICABLE, NOTE
 from audits.findings import Finding, FindingGroup, Level
-from audits.snapshot import Snapshot, SnapshotUnreadable, load_snapshot, sealed_file
+from audits.snapshot import Snapshot, SnapshotUnreadable, load_snapshot
+from audits.tables import Tables, judged_tables, opened
 from audits.verdicts import Verdict, merge
 
 KEPT_FINDINGS = 200  # a check keeps so many; the groups count all of them
-MEMORY_LIMIT = "768MB"
 LEDGER_BEHIND = "ledger behind the broker"
-NOT_APPLICABLE = "not applicable"
+NO_BROKER = "no broker's books were given"
+
+__all__ = ["CheckResult", "Judgement", "judge", "judging", "opened", "sealed_snapshot"]
 
 _VALUES = ("rule", "expected", "measured", "difference")
 
@@ -95,65 +96,85 @@ def sealed_snapshot(directory: Path, manifest_sha256: str | None) -> Snapshot:
 
 def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[CheckResult]:
     """Yield the result of each check as soon as it is there, in order; otherwise as `judge`."""
-    with opened(snapshot) as database:
+    with judged_tables(snapshot) as tables:
         for check in checks:
-            yield _judge_one(database, snapshot, check)
+            yield _judge_one(tables, snapshot, check)
 
 
-@contextmanager
-def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-memory database whose views are the sealed files of these relations, or of all.
-
-    It may spill to disk, but not fetch anything. Raises SnapshotUnreadable when a file is not what was sealed.
-    """
-    with tempfile.TemporaryDirectory(prefix="wartest-audit-") as spill:
-        database = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
-        try:
-            database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            database.execute(f"SET temp_directory = {_quoted(spill)}")
-            database.execute("SET threads = 2")
-            database.execute(
-                "CREATE MACRO plain(n) AS CASE WHEN contains(n::VARCHAR, '.') "
-                "THEN rtrim(rtrim(n::VARCHAR, '0'), '.') ELSE n::VARCHAR END"
-            )
-            for name in snapshot.relations if relations is None else relations:
-                path = _quoted(str(sealed_file(snapshot, name)))
-                database.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({path})')  # noqa: S608
-            yield database
-        finally:
-            database.close()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _judge_one(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, check: Check) -> CheckResult:
+def _judge_one(tables: Tables, snapshot: Snapshot, check: Check) -> CheckResult:
+    """Judge one check: what it found counts most, then what it could not see, then what does not apply."""
     began = time.perf_counter()
-    missing = [name for name in check.needs if name not in snapshot.relations]
-    rows, reason = 0, ""
+    try:
+        seen = _seen(tables, snapshot, check)
+    except Exception as error:  # noqa: BLE001  whatever a check dies of, it is no pass
+        seen = _Seen(reasons=[f"the check could not be carried out: {type(error).__name__}: {error}"])
+    verdict = Verdict.PASSED
+    if seen.groups:
+        verdict = Verdict.FAILED
+    elif seen.reasons or seen.absent:
+        verdict = Verdict.INCONCLUSIVE
+    return CheckResult(
+        name=check.name,
+        title=check.title,
+        verdict=verdict,
+        rows=seen.rows,
+        findings=seen.findings,
+        groups=seen.groups,
+        reason="; ".join(seen.reasons or seen.absent),
+        duration_s=round(time.perf_counter() - began, 6),
+        applies=bool(seen.groups or seen.reasons or not seen.absent),
+        notes=tuple(seen.notes),
+    )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one look showed. `reasons` make it inconclusive, `absent` says what the ledger or the audit lacks."""
+
+    rows: int = 0
     findings: tuple[Finding, ...] = ()
     groups: tuple[FindingGroup, ...] = ()
+    reasons: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _seen(tables: Tables, snapshot: Snapshot, check: Check) -> _Seen:
+    if check.is_about_broker and not snapshot.broker:
+        return _Seen(absent=[NO_BROKER])
+    needs = (*check.needs, *(check.compares if snapshot.broker else ()))
+    missing = [name for name in needs if name not in snapshot.relations]
     if missing:
-        reason = f"the snapshot has no {', '.join(missing)}"
+        return _Seen(reasons=[f"the snapshot has no {', '.join(missing)}"])
+    flaws = [flaw for name in needs for flaw in tables.flaws(name)]
+    if not all(flaw.usable for flaw in flaws):
+        return _Seen(reasons=[flaw.sentence for flaw in flaws])
+    tables.make(check.uses)
+    seen = _Seen(*_look(tables.database, check), reasons=[flaw.sentence for flaw in flaws])
+    _add_remarks(seen, tables.database, check)
+    if not seen.rows and not seen.absent:
+        seen.reasons.append(check.empty)
+    if check.needs_tie and not snapshot.broker:
+        seen.notes.append(f"{NO_BROKER}: what compares with them was left out")
     elif check.needs_tie and not snapshot.tied:
-        findings, groups, reason = _untied(snapshot)
-    else:
-        try:
-            rows, findings, groups = _look(database, check)
-        except Exception as error:  # noqa: BLE001  whatever a check dies of, it is no pass
-            reason = f"the check could not be carried out: {type(error).__name__}: {error}"
-        else:
-            reason = "" if rows or groups else check.empty
-    verdict = Verdict.FAILED if groups else Verdict.INCONCLUSIVE if reason else Verdict.PASSED
-    duration_s = round(time.perf_counter() - began, 6)
-    return CheckResult(check.name, check.title, verdict, rows, findings, groups, reason, duration_s)
+        _add_untied(seen, snapshot)
+    return seen
 
 
-def _untied(snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[FindingGroup, ...], str]:
+def _add_remarks(seen: _Seen, database: duckdb.DuckDBPyConnection, check: Check) -> None:
+    if not check.remarks_sql:
+        return
+    places = {NOTE: seen.notes, INCONCLUSIVE: seen.reasons, NOT_APPLICABLE: seen.absent}
+    for weight, sentence in database.execute(check.remarks_sql).fetchall():
+        places[weight].append(sentence)
+
+
+def _add_untied(seen: _Seen, snapshot: Snapshot) -> None:
+    """Ledger and broker are of different moments: a finding where the ledger stayed behind, else no evidence."""
     tie = snapshot.tie
     if not tie.lasting:
-        return (), (), tie.reason
+        seen.reasons.append(tie.reason)
+        return
     finding = Finding(
         rule=LEDGER_BEHIND,
         level=Level.CRITICAL,
@@ -162,13 +183,13 @@ def _untied(snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[FindingGroup
         measured=f"{len(tie.behind)} transactions not booked after {tie.waited_s} s",
         where={"transactions": ", ".join(tie.behind)},
     )
-    return (finding,), (FindingGroup(LEDGER_BEHIND, Level.CRITICAL, 1, finding, finding, finding),), ""
+    seen.findings += (finding,)
+    seen.groups += (FindingGroup(LEDGER_BEHIND, Level.CRITICAL, 1, finding, finding, finding),)
 
 
-_Seen = tuple[int, tuple[Finding, ...], tuple[FindingGroup, ...]]
-
-
-def _look(database: duckdb.DuckDBPyConnection, check: Check) -> _Seen:
+def _look(
+    database: duckdb.DuckDBPyConnection, check: Check
+) -> tuple[int, tuple[Finding, ...], tuple[FindingGroup, ...]]:
     """Count the rows, keep the findings in a table, and read back the groups and the first of them."""
     counted = database.execute(check.rows_sql).fetchone()
     # The row number is what the ORDER BY of the check gave, so that first and last mean something.

@@ -1,77 +1,80 @@
-"""Check 11, towards the broker: open positions are the broker's open trades, both ways.
+"""Check 11: positions follow from their executions, and open ones are the broker's open trades, both ways.
 
-Compared: that each has its other half, the instrument, the signed open units, and the broker's own count of trades.
+The broker knows which trade each fill opened, reduced or closed: each execution must be on the position of that trade.
 """
 
-from audits.checks.check import Check, Rule
+from audits.checks.check import NOTE, Check, Rule
+from audits.checks.fills import FILL_RULES, FILLS_SQL
+from audits.checks.trades import TRADE_RULES, TRADES_SQL
 from audits.findings import Level
 
-_OPEN = """
-    SELECT p.* FROM positions p, broker_account b
-    WHERE p.status = 'open' AND (p.account_id = b.account_id OR (SELECT count(*) FROM accounts) = 1)
+_OWN_SQL = """
+    SELECT 'units of executions' AS rule, plain(d.units) AS expected, plain(units_open) AS measured,
+           units_open - d.units AS difference, position_id, broker_trade_id AS trade_id, NULL AS execution_id,
+           instrument
+    FROM positions p JOIN deals d USING (position_id) WHERE units_open IS DISTINCT FROM d.units
+    UNION ALL
+    SELECT 'units as opened', plain(opened_units), plain(p.units), p.units - opened_units, position_id, broker_trade_id,
+           NULL, instrument
+    FROM positions p JOIN deals d USING (position_id) WHERE p.units <> opened_units AND p.units <> first_units
+    UNION ALL
+    SELECT 'turned over', 'units of the side of ' || plain(units), plain(units_open), units_open, position_id,
+           broker_trade_id, NULL, instrument
+    FROM positions WHERE sign(units_open) = -sign(units) AND units_open <> 0
+    UNION ALL
+    SELECT 'status', CASE WHEN units_open = 0 THEN 'closed' ELSE 'open' END, status, units_open, position_id,
+           broker_trade_id, NULL, instrument
+    FROM positions WHERE status IS DISTINCT FROM CASE WHEN units_open = 0 THEN 'closed' ELSE 'open' END
+    UNION ALL
+    SELECT 'closing time', CASE WHEN units_open = 0 THEN 'a time' ELSE 'no time' END,
+           coalesce(closed_at::VARCHAR, 'none'), NULL, position_id, broker_trade_id, NULL, instrument
+    FROM positions WHERE (units_open = 0) = (closed_at IS NULL)
+    UNION ALL
+    SELECT 'execution of another kind', p.instrument || ' of ' || p.account_id, e.instrument || ' of ' || e.account_id,
+           NULL, position_id, p.broker_trade_id, e.execution_id, e.instrument
+    FROM executions e JOIN positions p USING (position_id)
+    WHERE e.instrument <> p.instrument OR e.account_id <> p.account_id
 """
+
+_OWN_RULES = {
+    "units of executions": Rule(
+        Level.CRITICAL, "Position {position_id} has {measured} units open, but its executions leave {expected}."
+    ),
+    "units as opened": Rule(
+        Level.CRITICAL, "Position {position_id} was opened with {measured} units, but its executions say {expected}."
+    ),
+    "turned over": Rule(
+        Level.CRITICAL, "Position {position_id} has {measured} units open: it was closed by more than it held."
+    ),
+    "status": Rule(Level.CRITICAL, "Position {position_id} is {measured}, but its open units make it {expected}."),
+    "closing time": Rule(
+        Level.CRITICAL, "Position {position_id} should have {expected} of closing, but has {measured}."
+    ),
+    "execution of another kind": Rule(
+        Level.CRITICAL,
+        "Execution {execution_id} is in {measured}, but position {position_id}, on which it is booked, in {expected}.",
+    ),
+}
 
 POSITIONS = Check(
     name="positions",
-    title="Open positions are the broker's open trades",
-    needs=("accounts", "positions", "broker_trades", "broker_account"),
+    title="Positions follow from executions, and open ones are the broker's open trades",
+    needs=("accounts", "positions", "executions"),
+    compares=("broker_transactions", "broker_trades", "broker_account"),
+    uses=("tied_pairs", "deals", "parts"),
     # The broker's account is looked at too: that it counts no trade is evidence that none should be open.
-    rows_sql=f"""
-        SELECT (SELECT count(*) FROM ({_OPEN})) + (SELECT count(*) FROM broker_trades)
-             + (SELECT count(*) FROM broker_account)
-    """,  # noqa: S608
+    rows_sql="""
+        SELECT (SELECT count(*) FROM positions) + (SELECT count(*) FROM executions)
+             + (SELECT count(*) FROM broker_trades) + (SELECT count(*) FROM broker_account)
+    """,
     findings_sql=f"""
-        WITH open_positions AS ({_OPEN}), pairs AS (
-            SELECT p.position_id, p.broker_trade_id, p.instrument, p.units_open,
-                   t.trade_id, t.instrument AS trade_instrument, t.units AS trade_units
-            FROM open_positions p FULL OUTER JOIN broker_trades t ON p.broker_trade_id = t.trade_id
-        ), found AS (
-            SELECT 'position without broker trade' AS rule, 'open trade ' || coalesce(broker_trade_id, '(none named)')
-                   AS expected, 'none' AS measured, NULL::DECIMAL(38, 18) AS difference, position_id,
-                   broker_trade_id AS trade_id, instrument
-            FROM pairs WHERE trade_id IS NULL
-            UNION ALL
-            SELECT 'broker trade without position', 'open position', 'none', NULL, NULL, trade_id, trade_instrument
-            FROM pairs WHERE position_id IS NULL
-            UNION ALL
-            SELECT 'position instrument', trade_instrument, instrument, NULL, position_id, trade_id, instrument
-            FROM pairs WHERE instrument <> trade_instrument
-            UNION ALL
-            SELECT 'position units', plain(trade_units), plain(units_open), units_open - trade_units, position_id,
-                   trade_id, instrument
-            FROM pairs WHERE units_open <> trade_units
-            UNION ALL
-            SELECT 'broker trade held twice', '1 position', count(*) || ' positions', count(*) - 1,
-                   string_agg(position_id, ', ' ORDER BY position_id), broker_trade_id, min(instrument)
-            FROM open_positions WHERE broker_trade_id IS NOT NULL GROUP BY broker_trade_id HAVING count(*) > 1
-            UNION ALL
-            SELECT 'count of open positions', open_trade_count::VARCHAR, n::VARCHAR, n - open_trade_count, NULL, NULL,
-                   NULL
-            FROM broker_account, (SELECT count(*) AS n FROM open_positions) WHERE n <> open_trade_count
-        )
-        FROM found ORDER BY rule, position_id, trade_id
-    """,  # noqa: S608
-    rules={
-        "position without broker trade": Rule(
-            Level.CRITICAL, "Position {position_id} ({instrument}) is open, but the broker has no {expected}."
-        ),
-        "broker trade without position": Rule(
-            Level.CRITICAL, "The broker has an open trade {trade_id} ({instrument}) that the ledger does not hold."
-        ),
-        "position instrument": Rule(
-            Level.CRITICAL, "Position {position_id} is in {measured}, but its trade {trade_id} is in {expected}."
-        ),
-        "position units": Rule(
-            Level.CRITICAL,
-            "Position {position_id} has {measured} units open, but its trade {trade_id} has {expected}.",
-        ),
-        "broker trade held twice": Rule(
-            Level.CRITICAL, "The positions {position_id} all claim the broker's trade {trade_id}."
-        ),
-        "count of open positions": Rule(
-            Level.CRITICAL, "The ledger has {measured} open positions, but the broker counts {expected} open trades."
-        ),
-    },
-    empty="neither open positions nor the broker's account were there to compare",
+        FROM ({_OWN_SQL} UNION ALL ({FILLS_SQL}) UNION ALL ({TRADES_SQL})) ORDER BY rule, position_id, trade_id
+    """,
+    remarks_sql=f"""
+        SELECT '{NOTE}', 'no execution names the broker''s transaction: fills were not compared one by one'
+        FROM executions HAVING count(*) > 0 AND count(broker_transaction_id) = 0
+    """,
+    rules=_OWN_RULES | FILL_RULES | TRADE_RULES,
+    empty="neither positions nor the broker's account were there to compare",
     needs_tie=True,
 )

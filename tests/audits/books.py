@@ -1,5 +1,6 @@
 """A small, correct set of books for tests: ledger rows by relation, and the broker's own records of the same events."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -45,7 +46,7 @@ class Books:
     @contextmanager
     def at_one_moment(self, relations: Sequence[Relation]) -> Iterator["BooksMoment"]:
         self.reads += 1
-        yield (self.moment_type or BooksMoment)(deepcopy(self.ledger), at(self.reads))
+        yield (self.moment_type or BooksMoment)(deepcopy(self.ledger), at(60 + self.reads))
 
 
 @dataclass
@@ -96,7 +97,10 @@ def clean_books() -> Books:
             "currency": "USD",
             "opening_balance": Decimal("100000.0000"),
             "balance": Decimal("100012.2500"),
-            "updated_at": at(60),
+            "equity": Decimal("100013.0000"),
+            "margin_used": Decimal("11.0000"),
+            "margin_available": Decimal("100002.0000"),
+            "updated_at": at(50),
         }
     )
     _add_position(books, 1, trade_id="3", units=1000, is_open=False)
@@ -136,7 +140,7 @@ def clean_books() -> Books:
 
 
 def _add_position(books: Books, number: int, *, trade_id: str, units: int, is_open: bool) -> None:
-    position = f"p{number}"
+    position, opened_at = f"p{number}", at(30 if is_open else 10)
     books.rows("positions").append(
         {
             "position_id": position,
@@ -146,54 +150,83 @@ def _add_position(books: Books, number: int, *, trade_id: str, units: int, is_op
             "units": Decimal(units),
             "units_open": Decimal(units if is_open else 0),
             "entry_price": Decimal("1.10000"),
+            "stop_loss": Decimal("1.2") if is_open else None,
+            "margin_used": Decimal(11 if is_open else 0),
             "status": "open" if is_open else "closed",
             "realized_pnl": Decimal(0) if is_open else Decimal("12.5"),
-            "opened_at": at(10),
+            "close_reason": None if is_open else "MARKET",
+            "opened_at": opened_at,
             "closed_at": None if is_open else at(20),
         }
     )
-    parts = [("", units, trade_id)] if is_open else [("", units, trade_id), ("c", -units, "5")]
-    for suffix, part, transaction in parts:
-        books.rows("orders").append(
-            {
-                "order_id": f"o{number}{suffix}",
-                "account_id": ACCOUNT,
-                "position_id": position,
-                "instrument": "EUR_USD",
-                "units": Decimal(part),
-                "order_type": "market",
-                "status": "filled",
-                "created_at": at(10),
-                "updated_at": at(10),
-            }
-        )
-        books.rows("executions").append(
-            {
-                "execution_id": f"x{number}{suffix}",
-                "account_id": ACCOUNT,
-                "order_id": f"o{number}{suffix}",
-                "position_id": position,
-                "broker_transaction_id": transaction,
-                "instrument": "EUR_USD",
-                "units": Decimal(part),
-                "price": Decimal("1.1"),
-                "conversion_rate": Decimal(1),
-                "realized_pnl": Decimal("12.5") if suffix else Decimal(0),
-                "commission": Decimal(0),
-                "executed_at": at(10),
-            }
-        )
-    books.rows("position_events").append(
-        {
-            "event_id": f"e{number}",
-            "position_id": position,
-            "sequence": 1,
-            "event_type": "POSITION_CREATED",
-            "payload": "{}",
-            "occurred_at": at(10),
-            "recorded_at": at(10),
+    _deal(books, number, "", units, trade_id)
+    _events(books, number, OPENING)
+    if not is_open:
+        _deal(books, number, "c", -units, "5")
+        _events(books, number, CLOSING)
+
+
+OPENING = ("POSITION_CREATED", "ORDER_FILLED", "MARGIN_RESERVED")
+CLOSING = ("ORDER_FILLED", "PNL_REALIZED", "MARGIN_RELEASED", "POSITION_CLOSED")
+
+
+def _deal(books: Books, number: int, suffix: str, units: int, transaction: str) -> None:
+    """An order and its one execution."""
+    moment = at(20) if suffix else books.rows("positions")[-1]["opened_at"]
+    shared = {"account_id": ACCOUNT, "position_id": f"p{number}", "instrument": "EUR_USD", "units": Decimal(units)}
+    books.rows("orders").append(
+        shared
+        | {
+            "order_id": f"o{number}{suffix}",
+            "client_order_id": f"c{number}{suffix}",
+            "broker_order_id": str(int(transaction) - 1),
+            "order_type": "market",
+            "status": "filled",
+            "created_at": moment,
+            "updated_at": moment,
         }
     )
+    books.rows("executions").append(
+        shared
+        | {
+            "execution_id": f"x{number}{suffix}",
+            "order_id": f"o{number}{suffix}",
+            "broker_transaction_id": transaction,
+            "price": Decimal("1.1125") if suffix else Decimal("1.1"),
+            "conversion_rate": Decimal(1),
+            "realized_pnl": Decimal("12.5") if suffix else Decimal(0),
+            "commission": Decimal(0),
+            "executed_at": moment,
+        }
+    )
+
+
+def _events(books: Books, number: int, kinds: tuple[str, ...]) -> None:
+    """The events of one deal, with what the replay of a position needs in their payloads."""
+    position, deal = books.rows("positions")[-1], books.rows("executions")[-1]
+    moment = deal["executed_at"]
+    payloads = {
+        "POSITION_CREATED": {name: str(position[name]) for name in ("instrument", "units", "entry_price")},
+        "ORDER_FILLED": {"execution_id": deal["execution_id"], "units": str(deal["units"])},
+        "PNL_REALIZED": {"realized_pnl": str(deal["realized_pnl"])},
+        "MARGIN_RESERVED": {"margin_used": "11" if position["status"] == "open" else "22"},
+        "MARGIN_RELEASED": {"margin_used": "0"},
+        "POSITION_CLOSED": {"close_reason": position["close_reason"]},
+    }
+    for kind in kinds:
+        sequence = sum(row["position_id"] == f"p{number}" for row in books.rows("position_events")) + 1
+        books.rows("position_events").append(
+            {
+                "event_id": f"e{number}" if sequence == 1 else f"e{number}.{sequence}",
+                "position_id": f"p{number}",
+                "sequence": sequence,
+                "event_type": kind,
+                "payload": json.dumps(payloads[kind]),
+                "idempotency_key": f"p{number}/{sequence}",
+                "occurred_at": moment,
+                "recorded_at": moment,
+            }
+        )
 
 
 def _transactions() -> list[Row]:
@@ -207,10 +240,14 @@ def _transactions() -> list[Row]:
             "accountBalance": "100000.0000",
             "reason": "CLIENT_FUNDING",
         },
-        _fill("3", 10, "1000", "100000.0000"),
+        _fill("3", 10, "1000", "100000.0000") | {"tradeOpened": {"tradeID": "3", "units": "1000", "price": "1.1"}},
         {"id": "4", "type": "MARKET_ORDER", "time": text_at(20)},
-        _fill("5", 20, "-1000", "100012.5000") | {"pl": "12.5000"},
-        _fill("6", 30, "-500", "100012.5000"),
+        _fill("5", 20, "-1000", "100012.5000")
+        | {
+            "pl": "12.5000",
+            "tradesClosed": [{"tradeID": "3", "units": "-1000", "price": "1.1125", "realizedPL": "12.5000"}],
+        },
+        _fill("6", 30, "-500", "100012.5000") | {"tradeOpened": {"tradeID": "6", "units": "-500", "price": "1.1"}},
         {"id": "7", "type": "STOP_LOSS_ORDER", "time": text_at(30), "tradeID": "6", "price": "1.2"},
         {
             "id": "8",
@@ -247,6 +284,7 @@ def _account() -> Row:
         "NAV": "100013.0000",
         "unrealizedPL": "0.7500",
         "marginUsed": "11.0000",
+        "positionValue": "550.0000",
         "openTradeCount": 1,
         "lastTransactionID": "8",
         "orders": [],

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audits.contract import RELATIONS
-from audits.judge import LEDGER_BEHIND, judge
+from audits.judge import LEDGER_BEHIND, NO_BROKER, judge
 from audits.snapshot import MANIFEST, SnapshotUnreadable, load_snapshot, take_snapshot
 from audits.sources import LedgerUnreadable
 from audits.sources.oanda import BrokerUnreachable, OandaReader
@@ -61,7 +61,7 @@ def test_a_ledger_in_postgres_and_a_broker_over_http_are_judged_clean(postgres_s
         "orders": 3,
         "executions": 3,
         "positions": 2,
-        "position_events": 2,
+        "position_events": 10,
         "balance_events": 2,
         "reconciliations": 1,
         "broker_transactions": 8,
@@ -275,8 +275,12 @@ def test_a_new_ledger_stands_at_the_transaction_that_left_its_opening_balance(tm
     assert take_snapshot(books, BooksBroker(books), tmp_path / "two", tie_limit_s=0).tie.behind == ("3",)
 
 
-def test_without_a_broker_what_compares_with_it_is_inconclusive(tmp_path: Path) -> None:
+def test_without_a_broker_what_is_about_it_does_not_apply_and_no_gate_opens(tmp_path: Path) -> None:
     take_snapshot(clean_books(), None, tmp_path / "one")
-    results = {result.name: result for result in judge(tmp_path / "one").results}
-    assert {name for name, result in results.items() if result.verdict is not Verdict.PASSED} == COMPARING
-    assert results["broker_balance"].reason == "the snapshot has no broker_account"
+    judgement = judge(tmp_path / "one")
+    absent = {result.name: result.reason for result in judgement.results if not result.applies}
+    assert absent == dict.fromkeys(("tie_out", "broker_chain", "broker_balance", "stops"), NO_BROKER)
+    assert {result.outcome for result in judgement.results} == {"passed", "not applicable"}
+    assert (judgement.verdict, judgement.gate_verdict) == (Verdict.PASSED, Verdict.INCONCLUSIVE)
+    (positions,) = (result for result in judgement.results if result.name == "positions")
+    assert positions.notes[0].startswith(NO_BROKER)

@@ -36,7 +36,7 @@ async def book(connection: Connection, account_id: str, transaction: Transaction
     1. Lock the cursor; only the very next id may be booked.
     2. Move the order it speaks of.
     3. Append executions and events of a fill.
-    4. Append balance events; the balance must end as the broker's.
+    4. Append balance events; the balance must end as the broker's, equity and margin level with the positions.
     5. Move the cursor.
 
     Raises BookingStoppedError when the books can not follow the broker.
@@ -58,6 +58,8 @@ async def book(connection: Connection, account_id: str, transaction: Transaction
     entry = Entry(connection, account_id, movement, order, now)
     executions = await _book_fill(entry, transaction) if order is not None else {}
     await _book_cash(entry, executions)
+    if executions:
+        await ledger.carry_valuation(connection, account_id)
     await _check_balance(entry)
     await ledger.move_cursor(connection, account_id, transaction_id)
     return True

@@ -54,7 +54,7 @@ async def append_position_event(connection: Connection, event: PositionEvent, *,
 async def append_balance_event(connection: Connection, event: BalanceEvent, *, account_id: str, now: datetime) -> None:
     """Appends with the account's next number and moves the account's balance by the same amount.
 
-    Equity and free margin move along; the next valuation replaces them by the broker's figures.
+    Equity and free margin move along, but not with a profit: what is realised was in the equity before.
     """
     account = await lock_account(connection, account_id)
     after = account["balance"] + event.amount
@@ -79,9 +79,32 @@ async def append_balance_event(connection: Connection, event: BalanceEvent, *, a
     )
     await connection.execute(
         """UPDATE wartest.accounts SET balance = %(after)s, updated_at = %(now)s,
-               equity = equity + %(amount)s, margin_available = margin_available + %(amount)s
+               equity = equity + %(earned)s, margin_available = margin_available + %(earned)s
            WHERE account_id = %(account)s""",
-        {"after": after, "now": now, "amount": event.amount, "account": account_id},
+        {
+            "after": after,
+            "now": now,
+            "earned": 0 if event.event_type == "PNL_REALIZED" else event.amount,
+            "account": account_id,
+        },
+    )
+
+
+async def carry_valuation(connection: Connection, account_id: str) -> None:
+    """Brings margin and equity level with the positions just booked; without any, equity is the balance.
+
+    The next valuation replaces both by the broker's figures, at its prices.
+    """
+    await connection.execute(
+        """UPDATE wartest.accounts AS account SET margin_used = held.margin, equity = held.equity,
+               margin_available = held.equity - held.margin
+           FROM (SELECT coalesce(sum(p.margin_used), 0) AS margin,
+                        CASE WHEN count(p.position_id) = 0 THEN a.balance ELSE a.equity END AS equity
+                 FROM wartest.accounts AS a LEFT JOIN wartest.positions AS p
+                   ON p.account_id = a.account_id AND p.status = 'open'
+                 WHERE a.account_id = %(account)s GROUP BY a.account_id) AS held
+           WHERE account.account_id = %(account)s""",
+        {"account": account_id},
     )
 
 

@@ -71,7 +71,7 @@ def test_each_figure_that_differs_from_the_brokers_is_a_critical_finding(books, 
     with changed(books, table, column, value):
         seen = look(books)
     assert seen.verdict == Verdict.FAILED
-    assert [(found.rule, found.level) for found in seen.findings] == [(rule, "critical")]
+    assert (rule, "critical") in {(found.rule, found.level) for found in seen.findings}
     assert seen.reason == seen.findings[0].sentence
 
 

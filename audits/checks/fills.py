@@ -1,0 +1,44 @@
+"""Part of check 11: each execution is the part of the broker's fill that is about the trade of its position."""
+
+from audits.checks.check import Rule
+from audits.findings import Level
+
+_EXECUTED = """
+    SELECT e.*, p.broker_trade_id, f.units AS fill_units, f.price AS fill_price, f.trade_id
+    FROM executions e JOIN positions p USING (position_id)
+    LEFT JOIN parts f ON e.account_id = f.account_id AND e.broker_transaction_id = f.fill_id
+                     AND p.broker_trade_id = f.trade_id
+    SEMI JOIN parts known ON e.account_id = known.account_id AND e.broker_transaction_id = known.fill_id
+    WHERE p.broker_trade_id IS NOT NULL
+"""
+
+FILLS_SQL = f"""
+    WITH executed AS ({_EXECUTED})
+    SELECT 'fill on the wrong position' AS rule, 'trade ' || broker_trade_id AS expected,
+           'not part of transaction ' || broker_transaction_id AS measured, units AS difference, position_id,
+           broker_trade_id AS trade_id, execution_id, instrument
+    FROM executed WHERE trade_id IS NULL
+    UNION ALL
+    SELECT 'units of the fill', plain(fill_units), plain(units), units - fill_units, position_id, trade_id,
+           execution_id, instrument
+    FROM executed WHERE units <> fill_units
+    UNION ALL
+    SELECT 'price of the fill', plain(fill_price), plain(price), price - fill_price, position_id, trade_id,
+           execution_id, instrument
+    FROM executed WHERE price <> fill_price
+"""
+
+FILL_RULES = {
+    "fill on the wrong position": Rule(
+        Level.CRITICAL,
+        "Execution {execution_id} is booked on position {position_id} of {expected}, but that trade is {measured}.",
+    ),
+    "units of the fill": Rule(
+        Level.CRITICAL,
+        "Execution {execution_id} of position {position_id} has {measured} units, but the broker filled {expected}.",
+    ),
+    "price of the fill": Rule(
+        Level.CRITICAL,
+        "Execution {execution_id} of position {position_id} was at {measured}, but the broker filled at {expected}.",
+    ),
+}

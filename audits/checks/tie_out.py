@@ -1,0 +1,97 @@
+"""Check 4: each broker transaction that moves money is in the ledger with the same sum, and the other way round.
+
+Compared from the transaction on at which the ledger's opening balance was the broker's: what came before is in it.
+"""
+
+from audits.checks.check import INCONCLUSIVE, Check, Rule
+from audits.findings import Level
+
+TIE_OUT = Check(
+    name="tie_out",
+    title="Each broker transaction that moves money is booked once, with the same sum",
+    needs=("accounts", "balance_events", "broker_transactions"),
+    uses=("starts", "broker_accounts", "pairs"),
+    rows_sql="""
+        SELECT (SELECT count(*) FROM changes c JOIN starts s ON c.account_id = s.broker_account_id WHERE change <> 0)
+             + (SELECT count(*) FROM balance_events SEMI JOIN starts USING (account_id))
+    """,
+    findings_sql="""
+        WITH booked AS (
+            SELECT account_id, broker_transaction_id AS id, sum(amount) AS amount, count(*) AS events,
+                   min(event_id) AS event_id
+            FROM balance_events SEMI JOIN starts USING (account_id)
+            WHERE broker_transaction_id IS NOT NULL GROUP BY ALL
+        ), moved AS (
+            SELECT s.account_id, c.id, any_value(c.type) AS type, any_value(c.change) AS change,
+                   any_value(c.number > coalesce(s.opened_after, -1)) AS is_due
+            FROM changes c JOIN starts s ON c.account_id = s.broker_account_id GROUP BY s.account_id, c.id
+        ), both_sides AS (
+            SELECT account_id, id, m.type, m.change, m.is_due, m.id AS broker_id, b.amount, b.events, b.event_id
+            FROM moved m FULL OUTER JOIN booked b USING (account_id, id)
+        ), found AS (
+            SELECT 'transaction not booked' AS rule, plain(change) AS expected, 'nothing' AS measured,
+                   -change AS difference, account_id, id AS transaction_id, type, NULL AS event_id
+            FROM both_sides WHERE events IS NULL AND change <> 0 AND is_due
+            UNION ALL
+            SELECT 'transaction booked with another sum', plain(change), plain(amount), amount - change, account_id, id,
+                   type, event_id
+            FROM both_sides WHERE events IS NOT NULL AND broker_id IS NOT NULL AND amount IS DISTINCT FROM change
+            UNION ALL
+            SELECT 'booked, unknown to the broker', 'a transaction ' || id, 'none', amount, b.account_id, id, NULL,
+                   event_id
+            FROM both_sides b JOIN starts s USING (account_id)
+            WHERE broker_id IS NULL AND NOT coalesce(number(id) < s.first_number, false)
+            UNION ALL
+            SELECT 'booked without transaction', 'a broker transaction', 'none named', amount, account_id, NULL,
+                   event_type, event_id
+            FROM balance_events SEMI JOIN starts USING (account_id)
+            WHERE broker_transaction_id IS NULL AND amount <> 0
+              AND account_id IN (SELECT account_id FROM booked)
+        )
+        FROM found ORDER BY rule, account_id, number(transaction_id), event_id
+    """,
+    remarks_sql=f"""
+        SELECT '{INCONCLUSIVE}', 'the broker''s account ' || account_id || ' is not in the ledger'
+        FROM broker_accounts WHERE account_id NOT IN (SELECT broker_account_id FROM pairs)
+        UNION ALL
+        SELECT '{INCONCLUSIVE}', 'the broker''s books do not hold the account ' || account_id
+        FROM accounts ANTI JOIN pairs USING (account_id)
+        UNION ALL
+        SELECT '{INCONCLUSIVE}', 'no balance event of account ' || account_id || ' names a broker_transaction_id'
+        FROM balance_events SEMI JOIN starts USING (account_id)
+        GROUP BY account_id HAVING count(broker_transaction_id) = 0
+        UNION ALL
+        SELECT '{INCONCLUSIVE}', 'the broker never held the opening balance of account ' || account_id
+               || ': it is not known which of its transactions the ledger must hold'
+        FROM starts WHERE opened_after IS NULL AND first_number IS NOT NULL
+        UNION ALL
+        SELECT '{INCONCLUSIVE}', count(*) || ' balance events of account ' || account_id
+               || ' name transactions before the first that the broker''s books hold'
+        FROM balance_events JOIN starts USING (account_id) WHERE number(broker_transaction_id) < first_number
+        GROUP BY account_id
+    """,
+    rules={
+        "transaction not booked": Rule(
+            Level.CRITICAL,
+            "The broker's transaction {transaction_id} ({type}) moved {expected}, but account {account_id} has no "
+            "balance event of it.",
+        ),
+        "transaction booked with another sum": Rule(
+            Level.CRITICAL,
+            "The broker's transaction {transaction_id} ({type}) moved {expected}, but account {account_id} booked "
+            "{measured} for it.",
+        ),
+        "booked, unknown to the broker": Rule(
+            Level.CRITICAL,
+            "Balance event {event_id} of account {account_id} names the transaction {transaction_id}, which the broker "
+            "does not have.",
+        ),
+        "booked without transaction": Rule(
+            Level.CRITICAL,
+            "Balance event {event_id} ({type}) moves {difference} on account {account_id}, but names no transaction "
+            "of the broker.",
+        ),
+    },
+    empty="no account of the ledger is the broker's, or neither of them moved money",
+    needs_tie=True,
+)
