@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol, cast
 
-BENCHMARKS = ("monitor", "pages")
+BENCHMARKS = ("audit", "monitor", "pages")
 
 Say = Callable[[str], None]
 Figures = dict[str, float]

@@ -8,7 +8,7 @@ arithmetic, so that each of the two sides can be written without the other, and 
 
 import psycopg
 
-from audits.contract import BROKER_RELATIONS, RELATIONS, Kind
+from audits.contract import BALANCE_EVENTS, BROKER_RELATIONS, RELATIONS, Kind
 
 ACCOUNTS = 4
 EVENTS_A_ROUND = 64
@@ -60,7 +60,7 @@ DEALS = """
     WHERE happened
 """
 
-BALANCE_EVENTS = """
+RUNNING = """
     INSERT INTO {schema}.balance_events
     SELECT account_id || '/' || at, account_id, at, event_type, after - amount, amount, after, position_id,
            execution_id, transaction::text, {moment}, {moment} + interval '20 ms'
@@ -155,10 +155,10 @@ def moment_of(transaction: str) -> str:
     return f"(timestamptz '2026-01-01 00:00:00+00' + {transaction} * interval '10 s')"
 
 
-def build_books(connection: psycopg.Connection, balance_events: int, schema: str = "wartest") -> int:
+def build_books(connection: psycopg.Connection, balance_events: int, schema: str = "wartest") -> tuple[int, int]:
     """Create the seven relations and the broker's three in `schema`, about `balance_events` of them.
 
-    Returns how many rows there are in all. The transaction of the connection is committed.
+    Returns how many rows there are in all, and how many balance events. The connection's transaction is committed.
     """
     rounds = max(2, round((balance_events / ACCOUNTS + 7) / EVENTS_A_ROUND))
     connection.execute(f"CREATE SCHEMA {schema}")
@@ -170,11 +170,13 @@ def build_books(connection: psycopg.Connection, balance_events: int, schema: str
     names = {
         "schema": schema,
         "moment": moment_of("transaction"),
+        # A stop is placed with its fill, and cancelled with the fill that closes its trade.
+        "placed": moment_of("(transaction - (type IN ('STOP_LOSS_ORDER', 'ORDER_CANCEL'))::int)"),
         "opened": moment_of("opened"),
         "closed": moment_of("closed"),
         "last": moment_of(str(34 + 43 * (rounds - 1))),
     }
-    for statement in (NIGHTS, DEALS, BALANCE_EVENTS, BALANCES):
+    for statement in (NIGHTS, DEALS, RUNNING, BALANCES):
         connection.execute(_filled(statement, names))
     for relation_name, query in (LEDGER | BROKER).items():
         connection.execute(_filled(f"INSERT INTO {{schema}}.{relation_name} {query}", names))
@@ -182,11 +184,11 @@ def build_books(connection: psycopg.Connection, balance_events: int, schema: str
     connection.commit()
     connection.autocommit = True
     connection.execute("VACUUM ANALYZE")
-    rows = 0
+    counts = {}
     for relation in (*RELATIONS, *BROKER_RELATIONS):
         found = connection.execute(f"SELECT count(*) FROM {schema}.{relation.name}").fetchone()  # noqa: S608
-        rows += found[0] if found else 0
-    return rows
+        counts[relation] = int(found[0]) if found else 0
+    return sum(counts.values()), counts[BALANCE_EVENTS]
 
 
 def _filled(statement: str, names: dict[str, str]) -> str:
@@ -198,9 +200,9 @@ def _filled(statement: str, names: dict[str, str]) -> str:
 # The broker's records. A transaction's raw record holds what OANDA's would, without what no check reads.
 BROKER = {
     "broker_transactions": """
-        SELECT transaction::text, account_id, {moment}, type, NULL, balance, pl, financing, commission, guaranteed,
+        SELECT transaction::text, account_id, {placed}, type, NULL, balance, pl, financing, commission, guaranteed,
                NULL, amount, order_id, reason, jsonb_strip_nulls(raw || jsonb_build_object('id', transaction::text,
-               'accountID', account_id, 'type', type, 'time', to_char({moment} AT TIME ZONE 'UTC',
+               'accountID', account_id, 'type', type, 'time', to_char({placed} AT TIME ZONE 'UTC',
                'YYYY-MM-DD"T"HH24:MI:SS.US"000Z"'), 'reason', reason, 'orderID', order_id, 'accountBalance',
                balance::text, 'pl', pl::text, 'financing', financing::text, 'commission', commission::text, 'amount',
                amount::text, 'guaranteedExecutionFee', guaranteed::text))
