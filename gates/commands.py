@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from audits.verdicts import Verdict
-from gates import engine
+from gates import engine, queries
 from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
-from gates.criteria import Criterion, Judged, criteria, verdict_of
+from gates.criteria import Criterion, criteria, verdict_of
 from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
@@ -88,16 +88,7 @@ def criteria_of(run: Run) -> tuple[Criterion, ...]:
         return chaos_criteria_of(run)
     if run.gate == 3:
         return audit_criteria_of(run)
-    slots = run.slots.select_related("result").prefetch_related("findings").order_by("due_at")
-    judged = (_judged(slot) for slot in slots.iterator(chunk_size=2000))
-    events = [*run.events.values_list("kind", "level"), *run.findings.filter(slot=None).values_list("rule", "level")]
-    return criteria(Plan.stored(run.plan), judged, events)
-
-
-def _judged(slot: Slot) -> Judged:
-    measured: dict[str, Any] = slot.result.measured if slot.state == Slot.State.DONE else {}
-    findings = tuple((found.rule, found.level) for found in slot.findings.all())
-    return Judged(slot.check_name, slot.state, slot.verdict, measured, findings)
+    return criteria(Plan.stored(run.plan), queries.judged_slots(run), queries.what_happened(run))
 
 
 @transaction.atomic

@@ -10,13 +10,17 @@ from gates.plans import Plan
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One slot as the criteria see it: `state` is due, done or hole; findings are (rule, level)."""
+    """`count` slots of one check that ended alike, as the criteria see them: `state` is due, done or hole.
+
+    `measured` is what they saw together: the sums of `touches` and `executed` (of slots that missed a stop and slots
+    that did not, each on their own), the largest `reconciliations` and `reconciliation_mismatches`.
+    """
 
     check_name: str
     state: str
     verdict: str | None
     measured: dict[str, Any]
-    findings: tuple[tuple[str, str], ...] = ()
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,10 @@ class Criterion:
 
 
 def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
-    """Judge a run from all of its slots and its events (kind, level); merging the verdicts gives the run's."""
+    """Judge a run from all of its slots and from what happened, its events (kind, level) and findings (rule, level).
+
+    Merging the verdicts gives the run's.
+    """
     rows = tuple(slots)
     return (
         _critical_errors(rows, tuple(events)),
@@ -48,8 +55,7 @@ def verdict_of(table: Iterable[Criterion]) -> Verdict:
 
 
 def _critical_errors(rows: tuple[Judged, ...], events: tuple[tuple[str, str], ...]) -> Criterion:
-    found = sum(level == "critical" for row in rows for _, level in row.findings)
-    found += sum(level == "critical" or kind == "intervention" for kind, level in events)
+    found = sum(level == "critical" or kind == "intervention" for kind, level in events)
     health = _verdict_of_check(rows, "health")
     measured = f"{found} in {_seen(rows, 'health')} health checks"
     verdict = Verdict.FAILED if found else health
@@ -107,19 +113,20 @@ def _mismatches(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
 def _of_check(rows: tuple[Judged, ...], check_name: str) -> tuple[Verdict, str, str]:
     """Return the check's merged verdict, how many of its slots are clean, and why it did not pass."""
     verdict = _verdict_of_check(rows, check_name)
-    passed = sum(row.check_name == check_name and row.verdict == Verdict.PASSED for row in rows)
-    planned = sum(row.check_name == check_name for row in rows)
+    mine = [row for row in rows if row.check_name == check_name]
+    passed = sum(row.count for row in mine if row.verdict == Verdict.PASSED)
+    planned = sum(row.count for row in mine)
     reason = "" if verdict == Verdict.PASSED else f"{planned - passed} of {planned} slots did not pass."
     return verdict, f"{passed} of {planned} slots clean", reason
 
 
 def _slots_filled(rows: tuple[Judged, ...]) -> Criterion:
-    holes = sum(row.state != "done" for row in rows)
-    verdict = Verdict.PASSED if rows and not holes else Verdict.INCONCLUSIVE
+    planned = sum(row.count for row in rows)
+    holes = sum(row.count for row in rows if row.state != "done")
+    verdict = Verdict.PASSED if planned and not holes else Verdict.INCONCLUSIVE
     reason = "" if verdict == Verdict.PASSED else f"{holes} slots were not filled: nothing is known of those times."
-    return Criterion(
-        "slots filled", "all, 0 holes", f"{len(rows) - holes} of {len(rows)}, {holes} holes", verdict, reason
-    )
+    measured = f"{planned - holes} of {planned}, {holes} holes"
+    return Criterion("slots filled", "all, 0 holes", measured, verdict, reason)
 
 
 def _verdict_of_check(rows: tuple[Judged, ...], check_name: str) -> Verdict:
@@ -128,4 +135,4 @@ def _verdict_of_check(rows: tuple[Judged, ...], check_name: str) -> Verdict:
 
 
 def _seen(rows: tuple[Judged, ...], check_name: str) -> int:
-    return sum(row.check_name == check_name and row.state == "done" for row in rows)
+    return sum(row.count for row in rows if row.check_name == check_name and row.state == "done")

@@ -1,0 +1,78 @@
+"""Counting in the database judges a run as looking at each of its slots would."""
+
+import random
+
+import pytest
+
+from audits.findings import Finding, Level
+from audits.verdicts import Verdict
+from gates import commands, engine, queries
+from gates.checks.outcome import Outcome
+from gates.criteria import Judged, criteria
+from gates.models import RunEvent, Slot
+from gates.plans import plan_for
+from tests.gates.cast import START, a_run
+
+pytestmark = pytest.mark.django_db
+CRITICAL = Finding("a rule", Level.CRITICAL, "Something is wrong.")
+
+
+def lived_through(seed):
+    """Return a run some of whose slots passed, failed, were inconclusive, became holes or are still due."""
+    chance, run = random.Random(seed), a_run(profile="rehearsal")
+    for slot in run.slots.all():
+        end = chance.choices(("passed", "failed", "inconclusive", "hole", "due"), (90, chance.choice((0, 2)), 2, 2, 1))
+        if end == ["hole"]:
+            Slot.objects.filter(pk=slot.pk).update(state="hole", verdict="inconclusive")
+        elif end != ["due"]:
+            touches = chance.randrange(4)
+            missed = chance.random() < 0.01
+            measured = {
+                "health": {"pid": 7},
+                "stops": {"touches": touches, "executed": touches - (missed and touches > 0)},
+                "positions": {"reconciliations": chance.randrange(9), "reconciliation_mismatches": int(missed)},
+            }.get(slot.check_name, {})
+            found = (CRITICAL,) if end == ["failed"] else ()
+            mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
+            outcome = Outcome(Verdict(end[0]), "", measured, found)
+            assert engine.record(mine, outcome, started_at=slot.due_at, now=slot.due_at)
+    RunEvent.objects.create(run=run, at=START, kind="hole", level="high", sentence="A hole.")
+    return run
+
+
+def one_by_one(run):
+    for slot in run.slots.select_related("result"):
+        measured = slot.result.measured if slot.state == "done" else {}
+        yield Judged(slot.check_name, slot.state, slot.verdict, measured)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_is_judged_alike_by_counts_and_slot_by_slot(seed):
+    run = lived_through(seed)
+    plan = plan_for("rehearsal")
+    table = criteria(plan, queries.judged_slots(run), queries.what_happened(run))
+    assert table == criteria(plan, one_by_one(run), queries.what_happened(run))
+    assert commands.criteria_of(run) == table
+
+
+def test_a_missed_stop_is_not_outweighed_by_other_slots():
+    run = a_run()
+    for n, slot in enumerate(run.slots.filter(check_name="stops")):
+        mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
+        measured = {"touches": 2, "executed": 1 if n == 0 else 3}
+        engine.record(mine, Outcome(Verdict.PASSED, "", measured), started_at=slot.due_at, now=slot.due_at)
+    stops = next(line for line in commands.criteria_of(run) if line.name == "stops executed")
+    assert stops.verdict == Verdict.FAILED
+
+
+def test_findings_and_events_are_told_one_for_one():
+    run = lived_through(1)
+    told = queries.what_happened(run)
+    assert told.count(("hole", "high")) == 1
+    assert told.count(("a rule", "critical")) == run.findings.count()
+
+
+def test_the_page_of_a_long_run_asks_as_few_questions_as_that_of_a_short_one(django_assert_max_num_queries):
+    run = a_run(profile="rehearsal")
+    with django_assert_max_num_queries(3):
+        commands.criteria_of(run)
