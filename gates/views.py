@@ -202,8 +202,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def _dashboard(now: datetime) -> dict[str, Any]:
     recent = list(Run.objects.select_related("campaign__target").order_by("-planned_start", "-pk")[:10])
-    row = next((run for run in recent if run.is_open), recent[0] if recent else None)
-    campaign = row.campaign if row else Campaign.objects.order_by("-started_at").first()
+    counted = rows.counted_runs().select_related("campaign__target").order_by("-planned_start", "-pk")
+    row = counted.filter(state=Run.State.RUNNING).first() or (recent[0] if recent else None)
+    leading = counted.first() or row
+    campaign = leading.campaign if leading else Campaign.objects.order_by("-started_at").first()
     return {
         "now": now,
         "cursor": rows.dashboard_cursor(),

@@ -118,13 +118,18 @@ def gate_rail(campaign: Campaign | None) -> list[GateStep]:
     """Return the four gates in order, each with its latest run, or with the reason why it is shut."""
     latest: dict[int, Run] = {}
     if campaign:
-        latest = {run.gate: run for run in campaign.runs.order_by("planned_start")}
+        latest = {run.gate: run for run in counted_runs().filter(campaign=campaign).order_by("planned_start")}
     steps: list[GateStep] = []
     for number, name in GATES:
         run = latest.get(number)
         status = status_of(run) if run else "waiting"
         steps.append(GateStep(number, name, status, run, "" if run else _why_shut(number, steps)))
     return steps
+
+
+def counted_runs() -> QuerySet[Run]:
+    """Return the runs that count towards the gates; one out of its turn or of a part is a campaign of its own."""
+    return Run.objects.exclude(audit__counted=False).exclude(chaos__counted=False)
 
 
 def _why_shut(number: int, before: list[GateStep]) -> str:

@@ -229,3 +229,12 @@ def test_the_report_has_the_shape_of_every_report_and_its_page_opens(stranger, b
     assert report.content["checks"][0]["name"] == "balance_row"
     assert report.content["snapshot"]["manifest_sha256"] == broken.audit.manifest_sha256
     assert "Balance event b1" in text(stranger, "report", broken.pk)
+
+
+def test_the_dashboard_leads_with_the_campaign_and_not_with_an_audit_out_of_its_turn(stranger, desk):
+    campaign = through_gates(desk.target, 1)
+    run = work(started(desk))
+    assert not run.audit.counted
+    gates = {step["gate"]: step for step in twin(stranger, "dashboard")["gates"]}
+    assert (gates[1]["status"], gates[1]["run"]) == ("passed", campaign.runs.get().pk)
+    assert (gates[3]["status"], gates[3]["run"]) == ("waiting", None)

@@ -179,7 +179,7 @@ def test_a_process_killed_while_it_reads_is_started_again_by_the_next_tick(desk)
     hold.set()
     desk.broker.answer = lambda path, query: answer(desk.books, path, query)
     LedgerAudit.objects.filter(pk=audit.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
-    tasks.attend(timezone.now())
+    tasks.audits.attend(timezone.now())
     for _ in range(400):
         if not run.slots.filter(state="due").exists():
             break
