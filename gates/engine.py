@@ -17,6 +17,7 @@ from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
 from gates.models import Alert, Beat, Finding, Run, RunEvent, Slot, SlotResult
 from gates.plans import Plan, windows
+from gates.workers import is_dead
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ LEASE = timedelta(seconds=70)  # above the task time limit: a claim outlives its
 BATCH = 500
 MOST_WAKE_UPS = 16  # per tick: a message wakes a worker up, the rows say what there is to do
 SLOTS_PER_WAKE_UP = 4
+MOST_ATTEMPTS = 5  # a check that ends its worker each time is not tried for ever
 ALERT_DEADLINES = {"critical": timedelta(0), "high": timedelta(hours=1), "medium": timedelta(hours=4)}
 
 
@@ -52,7 +54,7 @@ def wake_ups(now: datetime) -> int:
 
 def _claimable(now: datetime) -> QuerySet[Slot]:
     """Slots that may be claimed now, oldest first."""
-    due = Slot.objects.filter(state=Slot.State.DUE, due_at__lte=now, grace_until__gt=now)
+    due = Slot.objects.filter(state=Slot.State.DUE, due_at__lte=now, grace_until__gt=now, attempt__lt=MOST_ATTEMPTS)
     return due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).order_by("due_at")
 
 
@@ -73,6 +75,17 @@ def claim(slot_id: int, *, worker: str, now: datetime) -> Slot | None:
         Q(lease_until=None) | Q(lease_until__lt=now), pk=slot_id, state=Slot.State.DUE, grace_until__gt=now
     ).update(lease_until=now + LEASE, attempt=F("attempt") + 1, worker=worker)
     return Slot.objects.select_related("run__campaign__target").get(pk=slot_id) if won else None
+
+
+def free_claims_of_the_dead(now: datetime) -> int:
+    """Take back the claims of workers of this machine that died, before their lease is over. Returns how many."""
+    held = Slot.objects.filter(state=Slot.State.DUE, lease_until__gt=now).values_list("pk", "attempt", "worker")
+    dead = [(pk, attempt) for pk, attempt, worker in held.order_by("due_at")[:BATCH] if is_dead(worker)]
+    freed = [
+        Slot.objects.filter(pk=pk, attempt=attempt, state=Slot.State.DUE).update(lease_until=None)
+        for pk, attempt in dead
+    ]
+    return sum(freed)
 
 
 @transaction.atomic

@@ -2,38 +2,33 @@
 
 from datetime import datetime
 
-import psutil
 from django.db import transaction
 from django.db.models import F
 
 from gates import engine
+from gates.checks.processes import is_running
 from gates.models import Run, RunEvent
 
 
 def watch(now: datetime) -> None:
-    """Look at the process of every running run; note a death once, and a return once."""
+    """Look at the process of every running run; note a death once."""
     for run in Run.objects.filter(state=Run.State.RUNNING).select_related("campaign__target"):
-        _note(run, alive=_alive(run.baseline), now=now)
+        if _alive(run.baseline) is False:
+            _note_death(run, now)
 
 
 def _alive(baseline: dict[str, float]) -> bool | None:
     """Return whether the process of the baseline lives, or None when it cannot be seen from this machine."""
-    if "pid" not in baseline or "created_at" not in baseline:
+    if "pid" not in baseline or "started_ticks" not in baseline:
         return None
-    try:
-        process = psutil.Process(int(baseline["pid"]))
-        return process.create_time() == baseline["created_at"] and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return None
+    return is_running(int(baseline["pid"]), baseline["started_ticks"])
 
 
 @transaction.atomic
-def _note(run: Run, *, alive: bool | None, now: datetime) -> None:
-    if alive is not False:
+def _note_death(run: Run, now: datetime) -> None:
+    """Write it down under the run's lock: two ticks at once note one death, and none once the run is judged."""
+    if not Run.objects.select_for_update().get(pk=run.pk).is_open:
         return
-    Run.objects.select_for_update().get(pk=run.pk)  # two ticks at once note one death
     if run.events.filter(kind=RunEvent.Kind.TARGET_DIED).exists():
         return
     sentence = f"The target's process {run.baseline['pid']} died."

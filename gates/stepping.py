@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from gates import engine
@@ -16,6 +18,8 @@ from gates.plans import Plan
 from gates.targets.access import Access, access
 
 log = logging.getLogger(__name__)
+
+RECORD_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 
 
 def _health(slot: Slot, reach: Access) -> Outcome:
@@ -61,7 +65,7 @@ def step(slot: Slot) -> bool:
     """Do the check of a claimed slot. Returns whether this attempt closed it."""
     started_at = timezone.now()
     outcome = _outcome(slot)
-    closed = engine.record(slot, outcome, started_at=started_at, now=timezone.now())
+    closed = _recorded(slot, outcome, started_at)
     if closed and slot.check_name == "health":
         _note_return(slot, outcome)
     return closed
@@ -74,6 +78,18 @@ def _outcome(slot: Slot) -> Outcome:
         log.exception("slot %s of run %s", slot, slot.run_id)
         words = str(error).split("\n", 1)[0][:300]
         return inconclusive(f"The check could not be done: {words or type(error).__name__}")
+
+
+def _recorded(slot: Slot, outcome: Outcome, started_at: datetime) -> bool:
+    """Record what was seen; when the portal's database is away, again for a while: evidence is not thrown away."""
+    for pause_s in RECORD_PAUSES_S:
+        try:
+            return engine.record(slot, outcome, started_at=started_at, now=timezone.now())
+        except (OperationalError, InterfaceError) as error:
+            log.warning("slot %s of run %s is not recorded yet: %s", slot, slot.run_id, error)
+            connection.close()
+            time.sleep(pause_s)
+    return engine.record(slot, outcome, started_at=started_at, now=timezone.now())
 
 
 def _note_return(slot: Slot, outcome: Outcome) -> None:

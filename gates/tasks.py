@@ -1,7 +1,8 @@
 """Celery's side: four thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
 
-import os
-import socket
+import logging
+from collections.abc import Callable
+from datetime import datetime
 
 from celery import shared_task
 from django.utils import timezone
@@ -9,33 +10,53 @@ from django.utils import timezone
 from gates import commands, engine, liveness, reports, stepping
 from gates.chaos import starting as chaos
 from gates.ledger_audit import starting as audits
+from gates.workers import identity
 
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
+log = logging.getLogger(__name__)
+
 WAKE_UP_S = 5  # an older one is of no use: each tick sends new ones for what is still to do
 STEPPING_S = 3.0
 
 
 @shared_task
 def tick() -> None:
-    """Find what is due and have one step of each done; close what is over."""
+    """Find what is due and have one step of each done; close what is over. What fails is left to the next tick."""
     now = timezone.now()
     engine.beat("tick", now)
-    liveness.watch(now)
+    for part in PARTS:
+        try:
+            part(now)
+        except Exception:
+            log.exception("tick: %s.%s", part.__module__, part.__name__)
+
+
+def _send_wake_ups(now: datetime) -> None:
     for _ in range(engine.wake_ups(now)):
         step.apply_async(expires=WAKE_UP_S)
-    audits.attend(now)
-    chaos.attend(now)
-    engine.close_holes(now)
+
+
+def _send_ends(now: datetime) -> None:
     for run in engine.finished_runs():
         close.apply_async((run.pk,), expires=WAKE_UP_S)
     for run_id in reports.missing():
         write_report.apply_async((run_id,), expires=WAKE_UP_S)
 
 
+PARTS: tuple[Callable[[datetime], object], ...] = (
+    liveness.watch,
+    engine.free_claims_of_the_dead,
+    _send_wake_ups,
+    audits.attend,
+    chaos.attend,
+    engine.close_holes,
+    _send_ends,
+)
+
+
 @shared_task
 def step() -> None:
     """Do the checks of slots that are due, one after another, for a few seconds."""
-    stepping.step_for(STEPPING_S, worker=WORKER)
+    stepping.step_for(STEPPING_S, worker=identity())
 
 
 @shared_task

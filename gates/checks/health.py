@@ -11,12 +11,13 @@ import psutil
 from audits.findings import Finding, Level
 from audits.sources.tls import trusted
 from gates.checks.outcome import Outcome, inconclusive, judged
+from gates.checks.processes import started_ticks
 from gates.targets.access import Access
 
 TIMEOUT_S = 5.0
 BODY_LIMIT = 64 * 1024
 TEXT_LIMIT = 300
-IDENTITY = ("pid", "created_at", "build")
+IDENTITY = ("pid", "started_ticks", "build")
 NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
 TEXTS = ("status", "reason", "build")
 
@@ -25,7 +26,8 @@ def observe(access: Access) -> dict[str, Any]:
     """Ask the target how it is and look at its process.
 
     Returns the health answer's `pid`, `build`, `database_ms`, `broker_ms`, … with `status_code`, `answer_ms`, and of
-    the process `created_at` (epoch s), `cpu_s`, `memory_mib`, `threads`, `handles`; or `error` in words.
+    the process `started_ticks` (which tell it apart), `created_at` (epoch s), `cpu_s`, `memory_mib`, `threads`,
+    `handles`; or `error` in words.
     """
     began = time.monotonic()
     try:
@@ -76,6 +78,7 @@ def _process(pid: object) -> dict[str, Any]:
         with process.oneshot():
             cpu = process.cpu_times()
             return {
+                "started_ticks": started_ticks(process),
                 "created_at": process.create_time(),
                 "cpu_s": round(cpu.user + cpu.system, 2),
                 "memory_mib": round(process.memory_info().rss / 2**20, 1),
@@ -89,7 +92,7 @@ def _process(pid: object) -> dict[str, Any]:
 def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
     """Compare what was seen with the process that the run started with.
 
-    `baseline` holds `pid`, `created_at` and `build` of the start. A target that does not answer, answers unhealthy,
+    `baseline` holds `pid`, `started_ticks` and `build` of the start. A target that does not answer, answers unhealthy,
     is another process or another build is a critical finding; what cannot be seen is inconclusive.
     """
     if "error" in seen:

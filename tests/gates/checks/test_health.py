@@ -5,11 +5,12 @@ import pytest
 
 from audits.verdicts import Verdict
 from gates.checks import health
+from gates.checks.processes import started_ticks
 from gates.targets.access import Access
 from tests.audits.answers import answering, as_json
 
 WELL = {"status": "ok", "pid": os.getpid(), "build": "b1", "database_ms": 1.5, "broker_ms": 2, "open_positions": 3}
-BASELINE = {"pid": os.getpid(), "created_at": psutil.Process().create_time(), "build": "b1"}
+BASELINE = {"pid": os.getpid(), "started_ticks": started_ticks(psutil.Process()), "build": "b1"}
 
 
 def reach(url):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -40,6 +41,11 @@ class Command(BaseCommand):
         except (commands.CannotStartError, CannotStartError, PlanError, TargetUnreachableError) as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
+        except KeyboardInterrupt:
+            self.stderr.write(
+                "Stopped following; where the portal goes on, the run does too. Its verdict is not known."
+            )
+            sys.exit(EXIT_CODES["inconclusive"])
         sys.exit(EXIT_CODES[verdict])
 
     def _run(self, options: dict[str, Any]) -> str:
@@ -73,30 +79,41 @@ class Command(BaseCommand):
                 time.sleep(POLL_S)
 
     def _follow(self, run: Run) -> Report:
-        """Show progress until the report is there, within the plan's time and a limit for closing."""
+        """Show progress until the report is there, within the plan's time and a limit for closing.
+
+        A portal whose database is away for a while goes on when it is back, and so do we.
+        """
         console = Console()
-        limit_s = (run.planned_end - timezone.now()).total_seconds() + CLOSING_S
-        ends = time.monotonic() + limit_s
+        ends = time.monotonic() + (run.planned_end - timezone.now()).total_seconds() + CLOSING_S
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[slots]}"),
+            TextColumn("{task.fields[said]}"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            bar = progress.add_task(f"run {run.pk}", total=1.0, slots="")
+        with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
+            bar = progress.add_task(f"run {run.pk}", total=1.0, said="")
             said = ""
             while time.monotonic() < ends:
-                report = Report.objects.filter(run=run).first()
+                report, words = self._look(run)
                 if report is not None:
                     return report
-                counts = queries.slot_counts(run)
-                done = counts["passed"] + counts["failed"] + counts["inconclusive"]
-                words = f"{done} of {counts['planned']} slots, {counts['failed']} failed, {counts['holes']} holes"
-                progress.update(bar, completed=run.progress(timezone.now()), slots=words)
+                progress.update(bar, completed=run.progress(timezone.now()), said=words)
                 if not console.is_terminal and words != said:
                     self.stdout.write(words)
+                    self.stdout.flush()
                     said = words
                 time.sleep(POLL_S)
         self.stderr.write("The run did not close in time: are workers and beat running? See `manage.py preflight`.")
         sys.exit(EXIT_CODES["inconclusive"])
+
+    def _look(self, run: Run) -> tuple[Report | None, str]:
+        """Return the report once it is there, else in words how far the run is."""
+        try:
+            report = Report.objects.filter(run=run).first()
+            counts = queries.slot_counts(run)
+        except (OperationalError, InterfaceError):
+            connection.close()
+            return None, "the portal's database does not answer; the run goes on when it does"
+        done = counts["passed"] + counts["failed"] + counts["inconclusive"]
+        return report, f"{done} of {counts['planned']} slots, {counts['failed']} failed, {counts['holes']} holes"

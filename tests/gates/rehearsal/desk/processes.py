@@ -119,8 +119,8 @@ def running_broker(
 
 
 @contextmanager
-def running_desk(database_url: str, broker_url: str, *arguments: str) -> Iterator[DeskProcess]:
-    port = free_port()
+def running_desk(database_url: str, broker_url: str, *arguments: str, port: int | None = None) -> Iterator[DeskProcess]:
+    port = port or free_port()
     command = (sys.executable, "-m", "gates.rehearsal.desk", "--port", str(port), *arguments)
     environment = {
         **os.environ,
