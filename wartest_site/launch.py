@@ -156,7 +156,7 @@ class _Stack:
         log = self.supervisor.log_of(spec.name)
         log.unlink(missing_ok=True)
         log.touch(mode=0o600)
-        self.supervisor.run_once(spec, limit_s=60)
+        self.supervisor.run_once(spec, limit_s=180)
         for line in log.read_text(errors="replace").splitlines():
             self.say(line)
         log.unlink(missing_ok=True)
