@@ -11,6 +11,8 @@ from django.db.models.lookups import GreaterThan
 from gates.criteria import Judged
 from gates.models import Alert, Beat, Run, Slot
 
+SEEN = ("stops", "positions")  # the checks whose values the criteria of gate 1 add up
+
 
 def last_tick_age_s(now: datetime) -> float | None:
     """Return the age of the last tick in seconds, or None when there has been none."""
@@ -43,24 +45,27 @@ def slot_counts(run: Run) -> dict[str, int]:
 def judged_slots(run: Run) -> list[Judged]:
     """Count the run's slots by check, state, verdict and whether they missed a stop, with what they saw together.
 
-    Counted in the database: a run of 72 h has 9,144 slots, and its page is judged anew with every change.
+    Counted in the database: a run of 72 h has 9,144 slots, and its page is judged anew with every change. Only what
+    slots of `SEEN` measured is read.
     """
     number = {
         key: Coalesce(Cast(KeyTextTransform(key, "result__measured"), IntegerField()), 0)
         for key in ("touches", "executed", "reconciliations", "reconciliation_mismatches")
     }
     missed = Case(When(GreaterThan(number["touches"], number["executed"]), then=True), default=False)
-    alike = run.slots.order_by().values("check_name", "state", "verdict", missed=missed)
-    counted = alike.annotate(
-        count=Count("pk"),
-        seen=JSONObject(
-            touches=Sum(number["touches"]),
-            executed=Sum(number["executed"]),
-            reconciliations=Max(number["reconciliations"]),
-            reconciliation_mismatches=Max(number["reconciliation_mismatches"]),
-        ),
+    slots = run.slots.order_by()
+    seen = slots.filter(check_name__in=SEEN).values("check_name", "state", "verdict", missed=missed)
+    together = JSONObject(
+        touches=Sum(number["touches"]),
+        executed=Sum(number["executed"]),
+        reconciliations=Max(number["reconciliations"]),
+        reconciliation_mismatches=Max(number["reconciliation_mismatches"]),
     )
-    return [Judged(*row) for row in counted.values_list("check_name", "state", "verdict", "seen", "count")]
+    alike = ("check_name", "state", "verdict")
+    rows = seen.annotate(count=Count("pk"), seen=together).values_list(*alike, "seen", "count")
+    others = slots.exclude(check_name__in=SEEN).values(*alike).annotate(count=Count("pk")).values_list(*alike, "count")
+    counted = [Judged(check, state, verdict, {}, count) for check, state, verdict, count in others]
+    return counted + [Judged(*row) for row in rows]
 
 
 def what_happened(run: Run) -> list[tuple[str, str]]:

@@ -74,5 +74,5 @@ def test_findings_and_events_are_told_one_for_one():
 
 def test_the_page_of_a_long_run_asks_as_few_questions_as_that_of_a_short_one(django_assert_max_num_queries):
     run = a_run(profile="rehearsal")
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         commands.criteria_of(run)
