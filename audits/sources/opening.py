@@ -6,16 +6,21 @@ from urllib.parse import urlsplit
 from audits.sources import Ledger, LedgerUnreadable
 from audits.sources.folder import FolderLedger
 from audits.sources.postgres import PostgresLedger
+from audits.sources.postgrest import PostgrestLedger
 
 
-def ledger_at(address: str, *, schema: str = "wartest") -> Ledger:
-    """Return the reader for `postgresql://…` or for a folder of files.
+def ledger_at(address: str, *, schema: str = "wartest", key: str = "") -> Ledger:
+    """Return the reader for `postgresql://…`, a folder of files, or the `https://…` of a Supabase or PostgREST.
 
-    Raises LedgerUnreadable for any other address.
+    `key` is the API key of the last. Raises LedgerUnreadable for any other address.
     """
     scheme = urlsplit(address).scheme
     if scheme in ("postgresql", "postgres"):
         return PostgresLedger(address, schema)
+    if scheme in ("https", "http"):
+        if not key:
+            raise LedgerUnreadable(f"A ledger at {scheme}:// needs an API key that may read its relations.")
+        return PostgrestLedger(address, key, schema)
     if "://" not in address:
         return FolderLedger(Path(address))
-    raise LedgerUnreadable(f"A ledger at {scheme}:// cannot be read: name postgresql://… or a folder.")
+    raise LedgerUnreadable(f"A ledger at {scheme}:// cannot be read: name postgresql://…, https://… or a folder.")
