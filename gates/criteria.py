@@ -122,11 +122,13 @@ def _of_check(rows: tuple[Judged, ...], check_name: str) -> tuple[Verdict, str, 
 
 def _slots_filled(rows: tuple[Judged, ...]) -> Criterion:
     planned = sum(row.count for row in rows)
-    holes = sum(row.count for row in rows if row.state != "done")
-    verdict = Verdict.PASSED if planned and not holes else Verdict.INCONCLUSIVE
-    reason = "" if verdict == Verdict.PASSED else f"{holes} slots were not filled: nothing is known of those times."
-    measured = f"{planned - holes} of {planned}, {holes} holes"
-    return Criterion("slots filled", "all, 0 holes", measured, verdict, reason)
+    done, holes = (sum(row.count for row in rows if row.state == state) for state in ("done", "hole"))
+    verdict = Verdict.PASSED if planned and done == planned else Verdict.INCONCLUSIVE
+    if holes:
+        reason = f"{holes} slots were not filled: nothing is known of those times."
+    else:
+        reason = "" if verdict == Verdict.PASSED else f"{planned - done} slots are not judged yet."
+    return Criterion("slots filled", "all, 0 holes", f"{done} of {planned}, {holes} holes", verdict, reason)
 
 
 def _verdict_of_check(rows: tuple[Judged, ...], check_name: str) -> Verdict:

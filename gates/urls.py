@@ -4,6 +4,7 @@ from django.urls import path
 
 from gates import views
 from gates.ledger_audit import views as audits
+from gates.pages.start import start
 
 app_name = "gates"
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("dashboard.json", views.dashboard, {"twin": True}, name="dashboard_json"),
     path("dashboard/live", views.dashboard_live, name="dashboard_live"),
     path("runs/", views.runs, name="runs"),
+    path("runs/start", start, name="start_run"),
     path("runs.json", views.runs, {"twin": True}, name="runs_json"),
     path("runs/<int:pk>/", views.run, name="run"),
     path("runs/<int:pk>.json", views.run, {"twin": True}, name="run_json"),

@@ -25,6 +25,7 @@ from gates.pages import rows, twins
 from gates.pages.curves import figures
 from gates.pages.figures import RUN_CURVES, ready
 from gates.pages.grid import slot_grid
+from gates.pages.start import start_offer
 from gates.templatetags.gates_pages import STALE_TICK
 
 SLOTS_A_PAGE = 200
@@ -46,7 +47,7 @@ def dashboard(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
                 "last_tick_at": twins.moment(rows.last_tick_at()),
             }
         )
-    return render(request, "gates/dashboard.html", context)
+    return render(request, "gates/dashboard.html", context | start_offer(request.user))
 
 
 @require_safe
@@ -54,7 +55,8 @@ def dashboard_live(request: HttpRequest) -> HttpResponse:
     """Answer 204 while nothing moved, else the live part of the dashboard."""
     if request.GET.get("since") == rows.dashboard_cursor():
         return _with_tick(HttpResponse(status=204))
-    return _with_tick(render(request, "gates/dashboard.html#live", _dashboard(timezone.now())))
+    context = _dashboard(timezone.now()) | start_offer(request.user)
+    return _with_tick(render(request, "gates/dashboard.html#live", context))
 
 
 @require_safe
@@ -63,7 +65,7 @@ def runs(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
     page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
     if twin:
         return JsonResponse({"runs": [twins.run_twin(run) for run in page], "pages": page.paginator.num_pages})
-    return render(request, "gates/runs.html", {"page": page})
+    return render(request, "gates/runs.html", {"page": page, **start_offer(request.user)})
 
 
 @require_safe

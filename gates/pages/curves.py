@@ -36,6 +36,7 @@ class Curve:
     unit: str
     traces: tuple[Trace, ...]
     limit: float | None = None
+    ticks: str = ""  # how the axis writes its numbers, as d3-format says it
     empty: str = field(default="Nothing measured yet.")
 
 
@@ -78,7 +79,7 @@ def _figure(
         "data": [_trace(trace, samples) for trace in curve.traces],
         "layout": {
             "xaxis": {"type": "date", "range": [_text(span[0]), _text(span[1])]},
-            "yaxis": {"type": "linear", "title": {"text": curve.unit}},
+            "yaxis": {"type": "linear", "title": {"text": curve.unit}, "tickformat": curve.ticks},
             "showlegend": len(curve.traces) > 1,
             "shapes": shapes,
         },

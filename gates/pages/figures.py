@@ -13,6 +13,7 @@ RUN_CURVES = (
             Trace("broker_balance", "broker", "--running"),
             Trace("ledger_balance", "ledger", "--inconclusive", dash="dot"),
         ),
+        ticks=",.2f",  # money is not written in thousands
         empty="Appears with the first positions slot that read both.",
     ),
     Curve(

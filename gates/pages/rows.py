@@ -137,7 +137,7 @@ def _why_shut(number: int, before: list[GateStep]) -> str:
     if stopped:
         return f"Stays shut: gate {stopped.number} {stopped.status}. A new campaign starts at gate 1."
     if number == 1:
-        return "Open. Start it with manage.py run_72_hour_test."
+        return "Open: the first gate of every campaign."
     waiting = next((step for step in before if step.status != "passed"), None)
     if waiting:
         return f"Opens when gate {waiting.number}, {waiting.name}, has passed."

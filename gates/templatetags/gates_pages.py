@@ -75,6 +75,11 @@ def duration(length: timedelta | None) -> str:
     return f"{seconds} s"
 
 
+@register.filter
+def seconds(length_s: int) -> str:
+    return duration(timedelta(seconds=length_s))
+
+
 @register.simple_tag
 def time_left(deadline: datetime, now: datetime) -> SafeString | str:
     """Write how long until the deadline, or by how much it is missed."""
