@@ -3,6 +3,8 @@
 The only module outside `gates.rehearsal` that knows it is there; it starts it and never imports it.
 """
 
+import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from gates.targets.processes import ProcessSpec
 ACCOUNT = "101-001-0000001-001"
 TOKEN_ENV = "WARTEST_REHEARSAL_TOKEN"  # noqa: S105 - the name of a variable
 LEDGER_ENV = "WARTEST_REHEARSAL_LEDGER_URL"
+CATALOGUE_LIMIT_S = 30
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,11 @@ def cell_program() -> dict[str, Any]:
             for name in ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
         },
     }
+
+
+def defect_catalogue() -> list[dict[str, Any]]:
+    """What can be planted in the desk with `--defect NAME`, as the target tells it. Raises CalledProcessError."""
+    argv = (sys.executable, "-m", "gates.rehearsal.defects")
+    told = subprocess.run(argv, check=True, capture_output=True, timeout=CATALOGUE_LIMIT_S)  # noqa: S603  our own
+    entries: list[dict[str, Any]] = json.loads(told.stdout)
+    return entries

@@ -6,14 +6,23 @@ import sys
 
 import uvicorn
 
+from gates.rehearsal.defects.planting import UnknownDefectError, plant
 from gates.rehearsal.desk.desk import Desk
 from gates.rehearsal.desk.settings import read_settings
 from gates.rehearsal.desk.web import build_application
 
+CANNOT_START = 2
+
 
 def main() -> None:
-    """Starts the web server; everything else lives inside it."""
+    """Plants what it is told to, then starts the web server; everything else lives inside it."""
     settings = read_settings(sys.argv[1:], os.environ)
+    try:
+        for name in settings.defects:
+            plant(name)
+    except UnknownDefectError as unknown:
+        sys.stderr.write(f"{unknown}\n")
+        sys.exit(CANNOT_START)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
         build_application(Desk(settings)),

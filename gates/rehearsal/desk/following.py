@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from gates.rehearsal.desk import ledger, orders
-from gates.rehearsal.desk.booking import BookingStoppedError, cash_effect, money
+from gates.rehearsal.desk.booking import BookingStoppedError, Transaction, cash_effect, money
 from gates.rehearsal.desk.broker import Broker, BrokerUnavailableError
 from gates.rehearsal.desk.clerk import book
 from gates.rehearsal.desk.database import Database
@@ -124,10 +124,13 @@ class Follower:
             if transaction_id > self.cursor + 1:
                 raise BrokerUnavailableError(f"the broker's answer leaves out transaction {self.cursor + 1}")
             if transaction_id == self.cursor + 1:
-                async with self.database.transaction() as connection:
-                    await book(connection, self.account_id, transaction, now=datetime.now(UTC))
+                await self._book_one(transaction)
                 self.cursor = transaction_id
         return self.cursor >= page.last_transaction_id
+
+    async def _book_one(self, transaction: Transaction) -> None:
+        async with self.database.transaction() as connection:
+            await book(connection, self.account_id, transaction, now=datetime.now(UTC))
 
     async def _open_books(self) -> None:
         """Opens the account's books so that opening balance + booked amounts is the broker's balance: with

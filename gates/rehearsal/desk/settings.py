@@ -24,6 +24,7 @@ class Settings:
     reconcile_every_s: float
     poll_every_s: float
     max_open: int
+    defects: tuple[str, ...] = ()
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -37,6 +38,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--reconcile-every-s", type=_positive, default=10.0)
     parser.add_argument("--poll-every-s", type=_positive, default=0.2)
     parser.add_argument("--max-open", type=int, default=6)
+    parser.add_argument("--defect", action="append", default=[], help="plant this defect of the catalogue")
     given = parser.parse_args(arguments)
     missing = [name for name in REQUIRED if not environment.get(name)]
     if missing:
@@ -54,6 +56,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         reconcile_every_s=given.reconcile_every_s,
         poll_every_s=given.poll_every_s,
         max_open=given.max_open,
+        defects=tuple(given.defect),
     )
 
 

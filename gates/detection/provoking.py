@@ -1,0 +1,114 @@
+"""Provoking: the steps that make a defect show, carried out one after the other."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+import psycopg
+
+from audits.findings import Finding
+from gates.checks import health, ledger
+from gates.checks.ledger import Reconciling
+from gates.detection.catalogue import Step
+from gates.detection.ground import Desk
+
+KILL_AFTER_S = 0.7
+KILL_STARTED_AFTER_S = 1.0
+WATCH_PAUSE_S = 0.5
+RECONCILIATION_LIMIT_MS = 1000
+IDENTITY: tuple[str, ...] = ("pid", "created_at", "build")
+
+
+def provoke(desk: Desk, steps: Iterable[Step]) -> tuple[Finding, ...]:
+    """Carry out the steps; what gate 1 found while it watched. Raises GroundError, psycopg.Error.
+
+    An operation that fails is no mistake here: it is what some of the steps are for.
+    """
+    found: list[Finding] = []
+    for step in steps:
+        found += _WAYS[step.do](desk, step) or ()
+    return tuple(found)
+
+
+def _ask(desk: Desk, step: Step) -> None:
+    desk.ask(step.what, step.body)
+
+
+def _tick(desk: Desk, step: Step) -> None:
+    desk.ground.control("POST", "/ticks", step.body)
+
+
+def _control(desk: Desk, step: Step) -> None:
+    desk.ground.control("POST", step.what, step.body)
+
+
+def _heal(desk: Desk, _step: Step) -> None:
+    desk.ground.control("DELETE", "/faults")
+
+
+def _kill(desk: Desk, _step: Step) -> None:
+    desk.kill()
+
+
+def _start(desk: Desk, _step: Step) -> None:
+    desk.kill()
+    desk.begin(well=False)
+
+
+def _killed_ask(desk: Desk, step: Step) -> None:
+    body = {name: value for name, value in step.body.items() if name != "after_s"}
+    asking = threading.Thread(target=desk.ask, args=(step.what, body))
+    asking.start()
+    time.sleep(step.body.get("after_s", KILL_AFTER_S))
+    desk.kill()
+    asking.join()
+
+
+def _killed_start(desk: Desk, step: Step) -> None:
+    _start(desk, step)
+    time.sleep(step.body.get("after_s", KILL_STARTED_AFTER_S))
+    desk.kill()
+
+
+def _wait(_desk: Desk, step: Step) -> None:
+    time.sleep(step.body["for_s"])
+
+
+def _sql(desk: Desk, step: Step) -> None:
+    with psycopg.connect(desk.database_url, autocommit=True) as connection:
+        connection.execute(step.what.encode())
+
+
+def _watch(desk: Desk, step: Step) -> tuple[Finding, ...]:
+    return watched(desk, step.body["for_s"])
+
+
+def watched(desk: Desk, for_s: float) -> tuple[Finding, ...]:
+    """Look at the desk as gate 1 does, again and again; ends early with the first findings."""
+    seen = health.observe(desk.access)
+    baseline = {name: seen[name] for name in IDENTITY if name in seen}
+    reconciling = Reconciling(since=datetime.now(UTC), limit_ms=RECONCILIATION_LIMIT_MS, known=())
+    ends = time.monotonic() + for_s
+    while time.monotonic() < ends:
+        found = health.judge(health.observe(desk.access), baseline).findings
+        found = found or ledger.positions(desk.access, reconciling).findings
+        if found:
+            return found
+        time.sleep(WATCH_PAUSE_S)
+    return ()
+
+
+_WAYS: Mapping[str, Callable[[Desk, Step], tuple[Finding, ...] | None]] = {
+    "ask": _ask,
+    "tick": _tick,
+    "control": _control,
+    "heal": _heal,
+    "kill": _kill,
+    "start": _start,
+    "killed_ask": _killed_ask,
+    "killed_start": _killed_start,
+    "wait": _wait,
+    "sql": _sql,
+    "watch": _watch,
+}

@@ -1,0 +1,137 @@
+"""Rehearsing one defect: plant it, make it show, let what should catch it judge, and say what was caught and why."""
+
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from audits.findings import Finding
+from audits.judge import judge
+from audits.relation_files import SnapshotUnreadable
+from audits.snapshot import take_snapshot
+from audits.sources import LedgerUnreadable
+from audits.sources.oanda import BrokerError, OandaReader
+from audits.sources.postgres import PostgresLedger
+from audits.verdicts import Verdict
+from gates.chaos.trials import Trial
+from gates.checks import health
+from gates.detection.catalogue import Planted, Step
+from gates.detection.ground import Desk, Ground, GroundError
+from gates.detection.provoking import IDENTITY, provoke
+
+SETTLE_LIMIT_S = 9.0  # above the time after which the desk gives an intent up
+TIE_LIMIT_S = 2.0
+PAUSE_S = 0.1
+HEAL = Step("heal", "", {})
+UNCARRIED = (GroundError, psycopg.Error, LedgerUnreadable, SnapshotUnreadable, BrokerError)
+IN_DOUBT = "SELECT count(*) FROM wartest.orders WHERE status = 'pending'"
+
+
+class Outcome(StrEnum):
+    """What became of a defect."""
+
+    CAUGHT = "caught"
+    OTHER_REASON = "caught for another reason"
+    MISSED = "missed"
+    NOT_SHOWN = "not shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """One defect rehearsed: by which rules it was found, and whether they are its own; at gate 2, by which strike."""
+
+    defect: Planted
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    took_s: float
+    where: str = ""
+    reason: str = ""
+    trial: Trial | None = None
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that were found broken, each once, its own first."""
+        found = dict.fromkeys(finding.rule for finding in self.findings)
+        return tuple(sorted(found, key=lambda rule: rule not in self.defect.rules))
+
+
+def rehearse_by_hand(ground: Ground, defect: Planted) -> Rehearsed:
+    """Carry out the defect's steps; judge health and books. What could not be carried out is not shown."""
+    began = time.monotonic()
+    try:
+        findings = judged_after(ground, (defect.name,), defect.steps, trading=defect.trades)
+    except UNCARRIED as error:
+        took_s = round(time.monotonic() - began, 1)
+        return Rehearsed(defect, Outcome.NOT_SHOWN, (), took_s, reason=f"{type(error).__name__}: {error}")
+    took_s = round(time.monotonic() - began, 1)
+    where = "while it traded" if defect.trades else "in its books"
+    return Rehearsed(defect, judge_rules(defect.by_hand, findings), findings, took_s, where=where)
+
+
+def clean_findings(ground: Ground, defects: Iterable[Planted]) -> tuple[Finding, ...]:
+    """What is found on the clean desk after the steps of all these defects: nothing, or the war test is wrong.
+
+    Raises GroundError, psycopg.Error.
+    """
+    defects = tuple(defects)
+    quiet = [step for defect in defects if not defect.trades for step in (*defect.steps, HEAL)]
+    found = judged_after(ground, (), quiet, trading=False)
+    watching = [step for defect in defects if defect.trades for step in (*defect.steps, HEAL)]
+    return (*found, *(judged_after(ground, (), watching, trading=True) if watching else ()))
+
+
+def judge_rules(expected: Iterable[str], findings: Iterable[Finding]) -> Outcome:
+    """A defect is caught for its own reason when each of its rules was found broken."""
+    found = {finding.rule for finding in findings}
+    if not found:
+        return Outcome.MISSED
+    return Outcome.CAUGHT if found >= set(expected) else Outcome.OTHER_REASON
+
+
+def judged_after(
+    ground: Ground, defects: tuple[str, ...], steps: Iterable[Step], *, trading: bool
+) -> tuple[Finding, ...]:
+    """Run a desk through the steps and judge its health and its books; what was found."""
+    with ground.desk(defects, trading=trading) as desk:
+        watched = provoke(desk, steps)
+        return watched or judged(desk)
+
+
+def judged(desk: Desk) -> tuple[Finding, ...]:
+    """What the health check and every check of the audit find, once the desk has come to rest."""
+    seen = _settled(desk)
+    baseline = {name: seen[name] for name in IDENTITY if name in seen}
+    return (*health.judge(seen, baseline).findings, *_audited(desk))
+
+
+def _settled(desk: Desk) -> dict[str, Any]:
+    """Wait until the desk is well and nothing is in doubt, within its limit; its health then."""
+    ends = time.monotonic() + SETTLE_LIMIT_S
+    while time.monotonic() < ends:
+        if desk.is_well() and not _in_doubt(desk):
+            break
+        time.sleep(PAUSE_S)
+    return health.observe(desk.access)
+
+
+def _in_doubt(desk: Desk) -> bool:
+    with psycopg.connect(desk.database_url) as connection:
+        row = connection.execute(IN_DOUBT).fetchone()
+    return row is None or row[0] > 0
+
+
+def _audited(desk: Desk) -> tuple[Finding, ...]:
+    access = desk.access
+    with (
+        tempfile.TemporaryDirectory(prefix="wartest-defect-") as folder,
+        OandaReader(access.broker_url, access.broker_account, access.broker_token) as broker,
+    ):
+        books = PostgresLedger(access.ledger_url, access.ledger_schema)
+        snapshot = take_snapshot(books, broker, Path(folder) / "snapshot", tie_limit_s=TIE_LIMIT_S)
+        results = judge(snapshot.directory).results
+    return tuple(found for result in results if result.verdict == Verdict.FAILED for found in result.findings)

@@ -1,0 +1,40 @@
+"""What a rehearsal of defects reports, as JSON."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from audits.findings import Finding
+from gates.detection.rehearsing import Rehearsed
+
+SCHEMA = "wartest.rehearsed-defects/1"
+KEPT = 20  # findings shown of each defect
+
+
+def report(results: Iterable[Rehearsed], accused: Iterable[Finding], *, started_at: datetime) -> dict[str, Any]:
+    """Each defect with what caught it and why; `clean_desk` holds what was found without any: nothing, when right."""
+    return {
+        "schema": SCHEMA,
+        "started_at": started_at.isoformat(),
+        "ended_at": datetime.now(UTC).isoformat(),
+        "defects": [_shown(result) for result in results],
+        "clean_desk": {"findings": [asdict(finding) for finding in accused]},
+    }
+
+
+def _shown(result: Rehearsed) -> dict[str, Any]:
+    defect = result.defect
+    return {
+        "name": defect.name,
+        "title": defect.title,
+        "origin": defect.origin,
+        "gate": defect.gate,
+        "expected": list(defect.rules),
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "where": result.where,
+        "rules": list(result.rules),
+        "took_s": result.took_s,
+        "findings": [asdict(finding) for finding in result.findings[:KEPT]],
+    }

@@ -1,0 +1,158 @@
+"""Rehearsing a defect of gate 2: the explorer strikes the defective desk until it is caught for its own reason."""
+
+import asyncio
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psycopg
+
+from audits.findings import Finding
+from gates.chaos.cells.brokers import Simulator, SimulatorError
+from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.processes import OwnedProcess
+from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.proxies.control import ProxyGoneError
+from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
+from gates.chaos.recovery import Result, try_once
+from gates.chaos.scenarios import SCENARIOS, Scenario
+from gates.chaos.striking import Unwritten
+from gates.chaos.trials import Trial
+from gates.detection.catalogue import Planted
+from gates.detection.rehearsing import Outcome, Rehearsed, judge_rules
+from gates.targets.programs import Program, read_program
+from gates.targets.rehearsal import cell_broker, cell_program
+
+LIMIT_S = 600.0  # for one defect
+UNCARRIED = (TimeoutError, SimulatorError, TargetNotReadyError, NotSteadyError, ProxyGoneError, psycopg.Error, OSError)
+
+
+@dataclass
+class Search:
+    """What the strikes have shown so far."""
+
+    struck: int = 0
+    found: list[Finding] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    where: str = ""
+    trial: Trial | None = None
+
+
+def strike_until_caught(ledger_url: str, defect: Planted) -> Rehearsed:
+    """Strike the desk with this defect in its scenarios, until a strike finds what it must be found by.
+
+    `ledger_url` is of a server where databases may be made. What could not be carried out is not shown.
+    """
+    return asyncio.run(_strike(ledger_url, defect))
+
+
+def strike_clean(ledger_url: str, trials: Iterable[Trial]) -> tuple[Finding, ...]:
+    """What the same strikes find on the clean desk: nothing, or the war test is wrong.
+
+    A message that only the defective desk sends cannot be struck, and accuses nobody. Raises one of UNCARRIED.
+    """
+    return asyncio.run(_strike_clean(ledger_url, tuple(trials)))
+
+
+async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    cleans: dict[str, CleanRun] = {}
+    with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
+        async with _cell(ledger_url, (), Path(folder)) as cell:
+            for trial in trials:
+                if trial.operation not in cleans:
+                    cleans[trial.operation] = await record_clean(cell, trial.operation)
+                if trial.point in {each.point for each in cleans[trial.operation].baseline.points}:
+                    found += (await _try(cell, trial, cleans[trial.operation])).findings
+    return tuple(found)
+
+
+async def _try(cell: Cell, trial: Trial, clean_run: CleanRun) -> Result:
+    cell.operation = trial.operation
+    await prepare(cell, trial.operation)
+    return await try_once(cell, trial, clean_run.clean, Unwritten())
+
+
+async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:
+    began = time.monotonic()
+    search = Search()
+    with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
+        try:
+            async with asyncio.timeout(LIMIT_S), _cell(ledger_url, (defect.name,), Path(folder)) as cell:
+                await _search(cell, defect, search)
+        except UNCARRIED as error:
+            search.reasons.append(f"{type(error).__name__}: {error}")
+    took_s = round(time.monotonic() - began, 1)
+    outcome = judge_rules(defect.rules, search.found)
+    if outcome == Outcome.MISSED and not search.struck:
+        outcome = Outcome.NOT_SHOWN
+    reason = "; ".join(dict.fromkeys(search.reasons)) or f"none of {search.struck} strikes showed it"
+    return Rehearsed(defect, outcome, tuple(search.found), took_s, search.where, reason, search.trial)
+
+
+async def _search(cell: Cell, defect: Planted, search: Search) -> None:
+    """Strike by strike; ends with the first that finds it for its own reason."""
+    async for scenario, clean_run, trial, label in _trials(cell, defect, search):
+        result = await _try(cell, trial, clean_run)
+        search.struck += result.receipt is not None
+        if _better(defect, result, search):
+            search.found = list(result.findings)
+            search.trial = trial
+            search.where = f"{scenario.name}, {trial.operation}, {trial.fault} at {label}"
+        if judge_rules(defect.rules, search.found) == Outcome.CAUGHT:
+            return
+
+
+async def _trials(cell: Cell, defect: Planted, search: Search) -> AsyncIterator[tuple[Scenario, CleanRun, Trial, str]]:
+    for scenario in _scenarios(defect):
+        for operation in scenario.operations:
+            try:
+                clean_run = await record_clean(cell, operation)
+            except NotSteadyError as error:
+                search.reasons.append(f"steady state not met: {error}")
+                continue
+            for point, trial in scenario.trials(operation, clean_run.baseline.points):
+                yield scenario, clean_run, trial, point.label
+
+
+def _scenarios(defect: Planted) -> Iterator[Scenario]:
+    known = {scenario.name: scenario for scenario in SCENARIOS}
+    for name in defect.scenarios:
+        yield known[name]
+
+
+def _better(defect: Planted, result: Result, search: Search) -> bool:
+    """Whether this strike shows more of what the defect must be found by."""
+    if result.receipt is None:
+        return False
+    own = set(defect.rules)
+    seen, before = ({finding.rule for finding in each} for each in (result.findings, search.found))
+    return (len(seen & own), bool(seen)) > (len(before & own), bool(before))
+
+
+@asynccontextmanager
+async def _cell(ledger_url: str, defects: tuple[str, ...], folder: Path) -> AsyncIterator[Cell]:
+    program = read_program(cell_program())
+    words = (word for name in defects for word in ("--defect", name))
+    planted: Program = replace(program, command=(*program.command, *words))
+    token = secrets.token_urlsafe(16)
+    with reserved_port(os.getpid() % 50) as api, reserved_port(os.getpid() % 50 + 1) as control:
+        ports = (api, control)
+    broker = cell_broker(ports, token)
+    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
+    try:
+        urls = (f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
+        async with Simulator(*urls, token) as simulator:
+            await simulator.wait_ready()
+            premises = Premises(planted, LedgerServer(ledger_url), simulator, folder)
+            async with running_cell(premises, 1) as cell:
+                yield cell
+    finally:
+        await process.kill()
+        process.close()

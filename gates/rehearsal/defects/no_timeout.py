@@ -1,0 +1,20 @@
+"""The desk waits for its broker without a limit.
+
+Origin: tempoxyz/tidx#14, which "hangs forever" on the other end of a dead connection.
+Caught by gate 2: no recovery within its limit after a reply that never comes.
+"""
+
+from gates.rehearsal.defects.defect import Defect, Replacement, ask, fault
+from gates.rehearsal.desk import broker
+
+DEFECT = Defect(
+    name="no-timeout",
+    title="Waiting without a limit",
+    origin="tempoxyz/tidx#14",
+    gate=2,
+    by_hand=("ledger behind the broker",),
+    rules=("ledger behind the broker",),
+    replaces=(Replacement(broker, "TIMEOUT_S", None),),
+    steps=(fault("late", path="/sinceid", delay_ms=40_000, times=2), ask("open")),
+    scenarios=("slow_network_responses",),
+)

@@ -1,0 +1,47 @@
+"""A replay first empties the state, then writes what the events amount to.
+
+Origin: nautilus_trader#5000: state lost when a restart comes before it has been rebuilt.
+Caught by gate 2: a kill between both leaves positions without the PnL of their executions.
+"""
+
+from decimal import Decimal
+
+from gates.rehearsal.defects.defect import START, Defect, Replacement, Step, ask
+from gates.rehearsal.defects.holding import hold, let_go
+from gates.rehearsal.desk import operations
+from gates.rehearsal.desk.database import Database
+from gates.rehearsal.desk.replay import Replay, replay
+
+
+async def _replay(database: Database, account_id: str, *, replay_id: str | None = None) -> Replay:
+    async with database.transaction() as connection:
+        found = await connection.execute(
+            """UPDATE wartest.positions AS emptied SET realized_pnl = 0 FROM wartest.positions AS before
+               WHERE emptied.position_id = before.position_id AND emptied.account_id = %s
+               RETURNING emptied.position_id, before.realized_pnl""",
+            (account_id,),
+        )
+        known: list[tuple[Decimal, str]] = [(row["realized_pnl"], row["position_id"]) for row in await found.fetchall()]
+    async with database.transaction() as connection, connection.cursor() as cursor:
+        await cursor.executemany("UPDATE wartest.positions SET realized_pnl = %s WHERE position_id = %s", known)
+    return await replay(database, account_id, replay_id=replay_id)
+
+
+DEFECT = Defect(
+    name="replay-in-pieces",
+    title="A replay in two transactions",
+    origin="nautilus_trader#5000",
+    gate=2,
+    by_hand=("replay",),
+    rules=("replay",),
+    replaces=(Replacement(operations, "replay", _replay),),
+    steps=(
+        ask("open"),
+        ask("close"),
+        hold("wartest.positions", "NEW.realized_pnl <> 0"),
+        Step("killed_ask", "replay"),
+        let_go("wartest.positions"),
+        START,
+    ),
+    scenarios=("kill_during_event_replay",),
+)

@@ -1,0 +1,44 @@
+"""The catalogue: what the issue asks for is there, and each defect says what it is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gates.detection.catalogue import UnknownDefectError, catalogue, named
+
+FOLDER = Path(__file__).parents[3] / "gates" / "rehearsal" / "defects"
+PARTS = {"__init__", "__main__", "defect", "holding", "loosened", "planting"}
+FILES = sorted(path for path in FOLDER.glob("*.py") if path.stem not in PARTS)
+DEFECTS = catalogue()
+
+
+def test_there_are_at_least_twenty_four_in_files_of_their_own():
+    assert len(DEFECTS) >= 24
+    assert {path.stem.replace("_", "-") for path in FILES} == {defect.name for defect in DEFECTS}
+
+
+def test_every_gate_before_the_live_one_has_defects_of_its_own():
+    assert {defect.gate for defect in DEFECTS} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_file_is_short_and_says_origin_and_gate(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 80
+    docstring = text.split('"""')[1]
+    assert "\nOrigin: " in docstring
+    assert re.search(r"\nCaught by gate [123]", docstring)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_each_defect_can_be_shown_and_has_its_own_reason(defect):
+    assert defect.rules
+    assert defect.replaces
+    assert defect.steps or defect.scenarios
+    assert bool(defect.scenarios) == (defect.gate == 2)
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are():
+    with pytest.raises(UnknownDefectError, match="There is no defect 'sand': choose one of dies-on-cancel"):
+        named(DEFECTS, "sand")
