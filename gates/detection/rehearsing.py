@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg
 
+from audits.checks import CHECKS as ALL_CHECKS
+from audits.checks.stuck import stuck_orders
 from audits.findings import Finding
 from audits.judge import judge
 from audits.relation_files import SnapshotUnreadable
@@ -27,6 +29,8 @@ from gates.detection.provoking import IDENTITY, provoke
 SETTLE_LIMIT_S = 9.0  # above the time after which the desk gives an intent up
 TIE_LIMIT_S = 2.0
 PAUSE_S = 0.1
+STUCK_LIMIT_S = 3  # a desk that has come to rest has nothing left to do
+CHECKS = tuple(stuck_orders(STUCK_LIMIT_S) if check.name == "stuck" else check for check in ALL_CHECKS)
 HEAL = Step("heal", "", {})
 UNCARRIED = (GroundError, psycopg.Error, LedgerUnreadable, SnapshotUnreadable, BrokerError)
 IN_DOUBT = "SELECT count(*) FROM wartest.orders WHERE status = 'pending'"
@@ -133,5 +137,5 @@ def _audited(desk: Desk) -> tuple[Finding, ...]:
     ):
         books = PostgresLedger(access.ledger_url, access.ledger_schema)
         snapshot = take_snapshot(books, broker, Path(folder) / "snapshot", tie_limit_s=TIE_LIMIT_S)
-        results = judge(snapshot.directory).results
+        results = judge(snapshot.directory, CHECKS).results
     return tuple(found for result in results if result.verdict == Verdict.FAILED for found in result.findings)

@@ -6,7 +6,7 @@ Caught by gate 3: an order that is stuck.
 
 from datetime import datetime
 
-from gates.rehearsal.defects.defect import Defect, Replacement, ask, control
+from gates.rehearsal.defects.defect import Defect, Replacement, ask, control, wait
 from gates.rehearsal.desk import booking, orders, trading
 from gates.rehearsal.desk.database import Connection
 
@@ -25,10 +25,10 @@ DEFECT = Defect(
     title="A cancelled order stays submitted",
     origin="freqtrade#8913",
     gate=3,
-    rules=("stuck order",),
+    rules=("order stuck",),
     replaces=(
         Replacement(orders, "apply_order_transaction", _apply_order_transaction),
         Replacement(trading, "OUTCOME_TIMEOUT_S", 1.0),
     ),
-    steps=(control("/liquidity", instrument="EUR_USD", units="300"), ask("open", units="1000"), ask("open")),
+    steps=(control("/liquidity", instrument="EUR_USD", units="300"), ask("open", units="1000"), wait(4)),
 )

@@ -21,7 +21,7 @@ DEFECT = Defect(
     name="clock-behind",
     title="Recorded before it happened",
     gate=3,
-    rules=("time",),
+    rules=("recorded before it occurred",),
     replaces=(Replacement(ledger, "append_position_event", _append_position_event),),
     steps=(ask("open"),),
 )

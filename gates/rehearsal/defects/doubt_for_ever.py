@@ -17,6 +17,7 @@ DEFECT = Defect(
     title="An order in doubt for ever",
     origin="freqtrade#8913",
     gate=2,
+    by_hand=("order stuck",),
     rules=("order in doubt",),
     replaces=(Replacement(Follower, "resolve_doubts", _resolve_doubts),),
     steps=(fault("refused", method="POST", times=1), Step("killed_ask", "open"), START),

@@ -5,30 +5,34 @@ Caught by gate 1: a stop closed a trade at the broker, and the ledger is behind 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from gates.rehearsal.defects.defect import Defect, Replacement, watch
 from gates.rehearsal.desk.desk import Desk
 
-DIES_AFTER_S = 3.0
+DIES_AFTER = 30  # transactions booked
+PAUSE_S = 0.05
 follow = Desk._follow
 repeat = Desk._repeat
 
 
-async def _follow(desk: Desk) -> None:
+async def _for_a_while(desk: Desk, loop: Coroutine[Any, Any, None]) -> None:
+    going = asyncio.create_task(loop)
     try:
-        async with asyncio.timeout(DIES_AFTER_S):
-            await follow(desk)
-    except TimeoutError:
-        desk._pulse.trouble = None
+        while (desk._follower.cursor or 0) < DIES_AFTER:
+            await asyncio.sleep(PAUSE_S)
+    finally:
+        going.cancel()
+    desk._pulse.trouble = None
+
+
+async def _follow(desk: Desk) -> None:
+    await _for_a_while(desk, follow(desk))
 
 
 async def _repeat(desk: Desk, step: Callable[[], Awaitable[None]], every_s: float) -> None:
-    try:
-        async with asyncio.timeout(DIES_AFTER_S):
-            await repeat(desk, step, every_s)
-    except TimeoutError:
-        pass
+    await _for_a_while(desk, repeat(desk, step, every_s))
 
 
 DEFECT = Defect(
@@ -38,5 +42,5 @@ DEFECT = Defect(
     gate=1,
     rules=("ledger behind the broker",),
     replaces=(Replacement(Desk, "_follow", _follow), Replacement(Desk, "_repeat", _repeat)),
-    steps=(watch(15),),
+    steps=(watch(25),),
 )

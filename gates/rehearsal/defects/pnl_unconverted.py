@@ -29,7 +29,7 @@ DEFECT = Defect(
     replaces=(Replacement(clerk, "_book_closing", _book_closing),),
     steps=(
         ask("open", instrument="USD_JPY", units="2000"),
-        tick("USD_JPY", "150.010", "150.020"),
+        tick("USD_JPY", "150.030", "150.040"),
         ask("close"),
     ),
 )

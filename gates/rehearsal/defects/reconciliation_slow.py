@@ -24,7 +24,7 @@ DEFECT = Defect(
     name="reconciliation-slow",
     title="Reconciliation beyond its time limit",
     gate=3,
-    rules=("reconciliation time",),
+    rules=("reconciliation slow",),
     replaces=(Replacement(reconcile, "compare", _compare),),
     steps=(ask("open"), ask("reconcile")),
 )

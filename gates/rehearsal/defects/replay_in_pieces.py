@@ -32,8 +32,8 @@ DEFECT = Defect(
     title="A replay in two transactions",
     origin="nautilus_trader#5000",
     gate=2,
-    by_hand=("replay",),
-    rules=("replay",),
+    by_hand=("profit from events",),
+    rules=("profit from events",),
     replaces=(Replacement(operations, "replay", _replay),),
     steps=(
         ask("open"),

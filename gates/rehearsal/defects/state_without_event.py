@@ -23,7 +23,7 @@ DEFECT = Defect(
     title="State changes without an event",
     origin="the original system's balance updates",
     gate=3,
-    rules=("replay",),
+    rules=("margin from events",),
     replaces=(Replacement(operations, "_update_margin", _update_margin),),
     steps=(ask("open", units="100000"), tick("EUR_USD", "1.10020", "1.10030"), ask("margin_update")),
 )

@@ -6,7 +6,7 @@ Caught by gate 3: an open position without the stop that it should have.
 
 from decimal import Decimal
 
-from gates.rehearsal.defects.defect import Defect, Replacement, ask
+from gates.rehearsal.defects.defect import Defect, Replacement, ask, wait
 from gates.rehearsal.desk.database import Row
 from gates.rehearsal.desk.trading import Trader
 
@@ -29,7 +29,7 @@ DEFECT = Defect(
     title="A stop lost after a partial fill",
     origin="freqtrade PR#13037",
     gate=3,
-    rules=("position without stop",),
+    rules=("position without its stop",),
     replaces=(Replacement(Trader, "close_position", _close_position),),
-    steps=(ask("open"), ask("partial_fill")),
+    steps=(ask("open"), ask("partial_fill"), wait(6)),
 )

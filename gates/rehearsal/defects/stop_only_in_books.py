@@ -7,7 +7,7 @@ Caught by gate 3: an open position without the stop that it should have.
 from decimal import Decimal
 from typing import Any
 
-from gates.rehearsal.defects.defect import Defect, Replacement, ask
+from gates.rehearsal.defects.defect import Defect, Replacement, ask, wait
 from gates.rehearsal.desk import booking, broker, clerk, orders, trading
 from gates.rehearsal.desk.database import Row
 
@@ -37,10 +37,10 @@ DEFECT = Defect(
     title="A stop that is only in the books",
     origin="l2code/trader-bot2#50",
     gate=3,
-    rules=("position without stop",),
+    rules=("position without its stop",),
     replaces=(
         Replacement(trading, "market_order", _market_order),
         Replacement(clerk, "_book_opening", _book_opening),
     ),
-    steps=(ask("open"),),
+    steps=(ask("open"), wait(6)),
 )

@@ -12,7 +12,7 @@ from gates.detection.sweeping import sweep
 from wartest_site.embedded.children import free_port, start_child
 
 ROOT = Path(__file__).parents[3]
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 def start(spec, log_file):
@@ -34,5 +34,5 @@ def grounds(postgres_server, tmp_path_factory):
 @pytest.fixture(scope="session")
 def by_hand(grounds):
     """Every defect that has steps, rehearsed by hand: its name and what was found."""
-    defects = [defect for defect in catalogue() if defect.steps]
+    defects = [defect for defect in catalogue() if defect.by_hand and defect.steps]
     return {result.defect.name: result for result in sweep(grounds, defects, rehearse_by_hand)}

@@ -3,8 +3,10 @@
 import pytest
 
 from audits.findings import Finding, Level
-from gates.detection.catalogue import catalogue
-from gates.detection.rehearsing import Outcome, clean_findings, judge_rules
+from audits.sources.oanda import OandaReader
+from gates.detection.catalogue import catalogue, named
+from gates.detection.provoking import provoke
+from gates.detection.rehearsing import Outcome, clean_findings, judge_rules, judged
 
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
 
@@ -27,3 +29,26 @@ def test_nothing_found_is_missed_and_another_rule_is_another_reason():
     assert judge_rules(("a", "b"), found()) == Outcome.MISSED
     assert judge_rules(("a", "b"), found("a", "c")) == Outcome.OTHER_REASON
     assert judge_rules(("a", "b"), found("c", "b", "a")) == Outcome.CAUGHT
+
+
+DEALT = {  # units dealt at the broker: by the defective desk, by the clean one
+    "blind-retry": (2000, 1000),
+    "close-by-opposite-order": (3000, 2000),
+    "lookup-believed-once": (2000, 1000),
+    "recovery-sends-again": (2000, 1000),
+}
+
+
+def dealt(ground, defects, steps):
+    with ground.desk(defects, trading=False) as desk:
+        provoke(desk, steps)
+        judged(desk)  # once it has come to rest
+        with OandaReader(desk.access.broker_url, desk.account, desk.access.broker_token) as broker:
+            fills = [record for record in broker.transactions() if record["type"] == "ORDER_FILL"]
+    return sum(abs(int(fill["units"])) for fill in fills)
+
+
+@pytest.mark.parametrize("name", DEALT)
+def test_more_is_dealt_than_was_asked_for(grounds, name):
+    defect = named(catalogue(), name)
+    assert (dealt(grounds[0], (name,), defect.steps), dealt(grounds[0], (), defect.steps)) == DEALT[name]
