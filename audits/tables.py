@@ -6,6 +6,7 @@
 - `changes`: each broker transaction with what it adds to the balance;
 - `starts`: the broker transaction after which a ledger account began;
 - `parts`: each trade that a fill of the broker opened, closed or reduced;
+- `breaks`: each broker transaction whose balance or id does not follow from the one before;
 - `stops`: each stop order of the broker, and when it ended;
 - `deals`: what the executions of a position add up to;
 - `earnings`: what each closing execution earned, by its prices;
@@ -125,6 +126,17 @@ _DERIVED = {
         LEFT JOIN parts o ON o.account_id = p.account_id AND o.kind = 'opened' AND o.trade_id = TRY(t.raw ->> 'tradeID')
         WHERE t.type IN ('STOP_LOSS_ORDER', 'GUARANTEED_STOP_LOSS_ORDER', 'TRAILING_STOP_LOSS_ORDER',
             'TAKE_PROFIT_ORDER')
+    """,
+    "breaks": """
+        SELECT * FROM (
+            SELECT *, lag(account_balance) OVER balances AS before, shift - lag(shift) OVER balances AS holes
+            FROM (SELECT account_id, id, number, type, account_balance, change, lag(number) OVER ids AS before_number,
+                         number - row_number() OVER ids AS shift
+                  FROM changes WINDOW ids AS (PARTITION BY account_id ORDER BY number))
+            WINDOW balances AS (PARTITION BY account_id, account_balance IS NULL ORDER BY number)
+        )
+        WHERE account_balance <> before + change OR (account_balance IS NULL AND change <> 0)
+           OR number <> before_number + 1
     """,
     "deals": """
         SELECT e.position_id, count(*) AS executions,

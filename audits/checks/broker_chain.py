@@ -11,56 +11,45 @@ from audits.findings import Level
 _TYPES = ", ".join(f"('{name}')" for name in sorted(TRANSACTION_TYPES))
 _FIELDS = ", ".join(f"('{name}')" for name in sorted(KNOWN_FIELDS))
 
-# One row per transaction, with the one before it; a hole in the ids between two is no proof of a wrong balance.
-_CHAIN = """
-    SELECT *, lag(id) OVER ids AS before_id, lag(number) OVER ids AS before_number, lag(balance) OVER ids AS before
-    FROM (SELECT *, last_value(account_balance IGNORE NULLS) OVER (
-              PARTITION BY account_id ORDER BY number, id ROWS UNBOUNDED PRECEDING) AS balance FROM changes)
-    WINDOW ids AS (PARTITION BY account_id ORDER BY number, id)
-"""
-
 BROKER_CHAIN = Check(
     name="broker_chain",
     title="The broker's balance follows from its own transactions",
     needs=("broker_transactions",),
+    uses=("breaks",),
     rows_sql="SELECT count(*) FROM changes",
     findings_sql=f"""
-        WITH chain AS ({_CHAIN}), unknown AS (
-            SELECT account_id, id, type, unnest(json_keys(raw)) AS field, raw FROM broker_transactions
+        WITH unknown AS (
+            SELECT field FROM (SELECT DISTINCT unnest(json_keys(raw)) AS field FROM broker_transactions)
+            ANTI JOIN (VALUES {_FIELDS}) known(name) ON field = name
+            WHERE NOT regexp_matches(field, 'I[Dd]$')
         ), found AS (
-            SELECT 'broker balance chain' AS rule, plain(before + change) AS expected, plain(account_balance)
-                   AS measured,
-                   account_balance - before - change AS difference, account_id, id, before_id, type
-            FROM chain
-            WHERE account_balance IS DISTINCT FROM before + change AND before IS NOT NULL AND account_balance
-                IS NOT NULL
-              AND number = before_number + 1
+            SELECT 'broker balance chain' AS rule, plain(before + change) AS expected,
+                   plain(account_balance) AS measured, account_balance - before - change AS difference, account_id, id,
+                   type
+            FROM breaks WHERE account_balance <> before + change AND holes = 0
             UNION ALL
-            SELECT 'money moved without a balance', 'an accountBalance', 'none', change, account_id, id, before_id, type
-            FROM chain WHERE account_balance IS NULL AND change <> 0
+            SELECT 'money moved without a balance', 'an accountBalance', 'none', change, account_id, id, type
+            FROM breaks WHERE account_balance IS NULL AND change <> 0
             UNION ALL
-            SELECT 'transaction twice in the statement', 'once', 'again', NULL, account_id, id, before_id, type
-            FROM chain WHERE number = before_number OR id = before_id
+            SELECT 'transaction twice in the statement', 'once', 'again', NULL, account_id, id, type
+            FROM breaks WHERE number = before_number
             UNION ALL
             SELECT 'unknown transaction type', 'one of {len(TRANSACTION_TYPES)} known types', type, change, account_id,
-                   id, NULL, type
+                   id, type
             FROM changes ANTI JOIN (VALUES {_TYPES}) known(name) ON type = name
             UNION ALL
             SELECT 'unknown money field', 'a known field', field || ' ' || (raw ->> field), money(raw ->> field),
-                   account_id, id, NULL, type
-            FROM unknown ANTI JOIN (VALUES {_FIELDS}) known(name) ON field = name
-            WHERE money(raw ->> field) <> 0 AND NOT regexp_matches(field, 'I[Dd]$')
+                   account_id, id, type
+            FROM broker_transactions, unknown WHERE money(raw ->> field) <> 0
         )
         FROM found ORDER BY rule, account_id, number(id), id
     """,
     remarks_sql=f"""
-        WITH chain AS ({_CHAIN})
-        SELECT CASE WHEN count_if(account_balance IS DISTINCT FROM before + change AND account_balance IS NOT NULL) > 0
+        SELECT CASE WHEN count_if(account_balance <> before + change AND holes > 0) > 0
                     THEN '{INCONCLUSIVE}' ELSE '{NOTE}' END,
-               count(*) || ' holes in the ids of the broker''s account ' || account_id
-                   || ', the first after transaction '
-               || arg_min(before_id, number)
-        FROM chain WHERE number > before_number + 1 GROUP BY account_id
+               count_if(number > before_number + 1) || ' holes in the ids of the broker''s account ' || account_id
+               || ', the first before transaction ' || arg_min(id, number) FILTER (number > before_number + 1)
+        FROM breaks GROUP BY account_id HAVING count_if(number > before_number + 1) > 0
         UNION ALL
         SELECT '{INCONCLUSIVE}', count(*) || ' transactions of the broker have an id that is no number, the first: '
                || min(id)

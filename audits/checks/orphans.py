@@ -38,6 +38,10 @@ _FILLED_ORDER = """
            order_id
     FROM orders o JOIN (SELECT order_id, sum(units) AS dealt FROM executions GROUP BY order_id) USING (order_id)
     WHERE CASE status WHEN 'filled' THEN dealt <> o.units ELSE abs(dealt) > abs(o.units) END
+    UNION ALL
+    SELECT 'execution of another order', e.instrument || ' of ' || e.account_id, o.instrument || ' of ' || o.account_id,
+           e.units, 'executions', e.execution_id, o.order_id
+    FROM executions e JOIN orders o USING (order_id) WHERE e.instrument <> o.instrument OR e.account_id <> o.account_id
 """
 
 # Fills after the ledger began, where its executions name the broker's transactions at all.
@@ -57,6 +61,12 @@ _FILLS = """
     ANTI JOIN broker_transactions t
       ON s.broker_account_id = t.account_id AND e.broker_transaction_id = t.id AND t.type = 'ORDER_FILL'
     WHERE broker_transaction_id IS NOT NULL AND NOT coalesce(number(broker_transaction_id) < first_number, false)
+    UNION ALL
+    SELECT 'execution of another order', 'order ' || any_value(f.order_id) || ' at the broker',
+           'order ' || broker_order_id, any_value(e.units), 'executions', execution_id, any_value(o.order_id)
+    FROM executions e JOIN orders o USING (order_id)
+    JOIN parts f ON f.account_id = e.account_id AND f.fill_id = e.broker_transaction_id
+    WHERE o.broker_order_id <> f.order_id GROUP BY execution_id, broker_order_id
 """
 
 
@@ -78,6 +88,10 @@ def _rules() -> dict[str, Rule]:
         "execution of an unfilled order": Rule(Level.CRITICAL, "Order {key} was executed, but it is still {measured}."),
         "units of an order without execution": Rule(
             Level.CRITICAL, "Order {key} is for {expected} units, but its executions dealt {measured}."
+        ),
+        "execution of another order": Rule(
+            Level.CRITICAL,
+            "Execution {key} is of {expected}, but the order {missing}, on which it is booked, is {measured}.",
         ),
         "broker fill without execution": Rule(
             Level.CRITICAL,

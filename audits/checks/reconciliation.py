@@ -15,17 +15,18 @@ def reconciliations(limit_ms: int = LIMIT_MS) -> Check:
         rows_sql="SELECT count(*) FROM reconciliations",
         findings_sql=f"""
             SELECT 'reconciliation mismatch' AS rule, '0' AS expected, mismatches::VARCHAR AS measured,
-                   mismatches::DECIMAL(38, 18) AS difference, reconciliation_id, account_id, started_at
+                   mismatches::DECIMAL(38, 18) AS difference, reconciliation_id, account_id,
+                   started_at::VARCHAR AS started_at
             FROM reconciliations WHERE mismatches IS DISTINCT FROM 0
             UNION ALL
             SELECT 'reconciliation slow', 'at most {limit_ms}', plain(duration_ms), duration_ms - {limit_ms},
-                   reconciliation_id, account_id, started_at
+                   reconciliation_id, account_id, started_at::VARCHAR
             FROM reconciliations WHERE duration_ms > {limit_ms}
             UNION ALL
             SELECT 'reconciliation impossible', 'counts and a duration of 0 or more',
                    positions_checked || ' checked in ' || plain(duration_ms), duration_ms, reconciliation_id,
                        account_id,
-                   started_at
+                   started_at::VARCHAR
             FROM reconciliations WHERE positions_checked < 0 OR duration_ms < 0
             ORDER BY rule, started_at, reconciliation_id
         """,

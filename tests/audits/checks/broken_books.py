@@ -169,6 +169,8 @@ ORPHANS: list[tuple[str, str, Break, str, str]] = [
     ("orphans", "execution without account", change("executions", 0, account_id="other"), "", "x1"),
     ("orphans", "balance event without account", change("balance_events", 0, account_id="other"), "", "b1"),
     ("orphans", "reconciliation without account", change("reconciliations", 0, account_id="other"), "", "r1"),
+    ("orphans", "execution of another order", change("orders", 2, instrument="GBP_USD"), "-500", "x2"),
+    ("orphans", "execution of another order", change("orders", 2, broker_order_id="4"), "-500", "x2"),
     ("orphans", "broker fill without execution", erase_the_open_position, "-500", "6"),
     ("orphans", "broker fill without execution", change("positions", 1, broker_trade_id="7"), "-500", "6"),
     ("orphans", "execution unknown to the broker", change("executions", 2, broker_transaction_id="7"), "-500", "x2"),
