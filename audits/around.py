@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 
-from audits.contract import BY_NAME
+from audits.contract import BY_NAME, Kind
 from audits.judge import opened
 from audits.snapshot import Snapshot
 
 BESIDE = 3  # rows before and after, in a sequence
 MOST_ROWS = 30  # of one relation
 MOST_KEYS = 20  # of one kind
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - every time shown is UTC, and says so once
 
 # The column of a finding that names a row: which kind of key it is.
 _KINDS = {
@@ -146,16 +148,15 @@ class _Look:
             return None
         condition = " OR ".join("try_cast(id AS BIGINT) BETWEEN ? AND ?" for _ in numbers)
         values = [value for number in numbers for value in (number - BESIDE, number + BESIDE)]
-        return self._rows("broker_transactions", condition, values, without=("raw",))
+        return self._rows("broker_transactions", condition, values)
 
-    def _rows(
-        self, relation: str, condition: str, values: list[Any], without: Iterable[str] = ()
-    ) -> Surroundings | None:
-        columns = tuple(column.name for column in BY_NAME[relation].columns if column.name not in without)
-        names = ", ".join(f'"{name}"' for name in columns)
+    def _rows(self, relation: str, condition: str, values: list[Any]) -> Surroundings | None:
+        kinds = {column.name: column.kind for column in BY_NAME[relation].columns if column.name != "raw"}
+        columns = tuple(kinds)
+        names = ", ".join(f'epoch_us("{name}")' if kinds[name] is Kind.MOMENT else f'"{name}"' for name in columns)
         query = f'SELECT {names} FROM "{relation}" WHERE {condition} ORDER BY {_order(relation)} LIMIT {MOST_ROWS}'  # noqa: S608
         rows = self._database.execute(query, values).fetchall()
-        texts = tuple(tuple(_text(value) for value in row) for row in rows)
+        texts = tuple(tuple(map(_text, kinds.values(), row)) for row in rows)
         return Surroundings(relation, columns, texts) if texts else None
 
 
@@ -192,13 +193,13 @@ def _named(found: tuple[Surroundings, ...], where: Mapping[str, str]) -> tuple[S
     )
 
 
-def _text(value: Any) -> str | None:
+def _text(kind: Kind, value: Any) -> str | None:
     """Return a value as text: exact numbers without idle zeros, times in UTC to the microsecond."""
     if value is None:
         return None
+    if kind is Kind.MOMENT:  # microseconds since 1970, exact; a time itself would need a package of time zones
+        return (_EPOCH + timedelta(microseconds=value)).isoformat(sep=" ", timespec="microseconds")
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(sep=" ", timespec="microseconds").replace("+00:00", "")
     return str(value)

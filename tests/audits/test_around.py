@@ -35,6 +35,7 @@ def test_a_balance_event_is_shown_with_those_before_and_after_it(snapshot: Snaps
     assert [row[0] for row in around.rows] == [f"b{number}" for number in range(20 - BESIDE, 20 + BESIDE + 1)]
     assert around.named == {BESIDE}
     assert around.rows[0][around.columns.index("amount")] == "0.1"
+    assert around.rows[0][around.columns.index("occurred_at")] == "2026-11-22 12:00:40.000000"
 
 
 def test_a_gap_is_shown_by_the_rows_beside_the_missing_number(snapshot: Snapshot) -> None:
@@ -44,7 +45,8 @@ def test_a_gap_is_shown_by_the_rows_beside_the_missing_number(snapshot: Snapshot
 def test_a_position_is_shown_with_its_events_executions_orders_and_money(snapshot: Snapshot) -> None:
     around = found(snapshot, position_id="p1")
     assert around["positions"] == ["p1"]
-    assert around["position_events"] == ["e1"]
+    own = [row["event_id"] for row in clean_books().rows("position_events") if row["position_id"] == "p1"]
+    assert around["position_events"] == own
     assert around["executions"] == ["x1", "x1c"]
     assert around["orders"] == ["o1", "o1c"]
     assert around["balance_events"] == ["b1"]

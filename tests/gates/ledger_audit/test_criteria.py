@@ -81,3 +81,9 @@ def test_production_demands_more_than_a_rehearsal():
     assert production.checks == rehearsal.checks
     assert production.min_balance_events > rehearsal.min_balance_events > 0
     assert production.min_executions > rehearsal.min_executions > 0
+
+
+def test_every_check_that_decides_a_criterion_is_one_of_the_eighteen():
+    names = audit_plan_for("production").checks
+    assert len(names) == 18
+    assert set((*BALANCE, *COVERAGE, *PNL)) <= set(names)
