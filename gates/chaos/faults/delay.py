@@ -26,5 +26,6 @@ class Delay:
     async def hit(self, moment: Moment) -> Proof:
         began = time.monotonic()
         await asyncio.sleep(self.delay_ms / 1000)
+        delay_ms = round((time.monotonic() - began) * 1000, 1)
         moment.deliver()
-        return {"delay_ms": round((time.monotonic() - began) * 1000, 1)}
+        return {"delay_ms": delay_ms}

@@ -5,13 +5,16 @@ refused.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from gates.chaos.proxies.lines import BadBytesError
+from gates.chaos.proxies.safety import is_live
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
 MAXIMUM_HEADERS = 200
+REMEMBERED_BYTES = 4 * 1024
 MAXIMUM_CHUNK_LINE = 1_024
 MAXIMUM_LENGTH = 2**40
 HEAD_END = b"\r\n\r\n"
@@ -115,9 +118,12 @@ class ChunkedBody:
             self._left = int(size, 16) + 2
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Head:
-    """The start line and headers of one message; names of headers in lower case, repeated ones joined by commas."""
+    """The start line and headers of one message; names of headers in lower case, repeated ones joined by commas.
+
+    `last` says that the connection ends after this message, `is_stream` that its lines come one by one.
+    """
 
     raw: bytes
     method: str
@@ -125,40 +131,58 @@ class Head:
     status: int
     minor: int
     headers: Headers
+    last: bool = False
+    is_stream: bool = False
 
     def has(self, name: bytes, token: bytes) -> bool:
         """Whether a comma-separated header holds a word."""
         return token in {part.strip().lower() for part in self.headers.get(name, b"").split(b",")}
 
-    @property
-    def last(self) -> bool:
-        """Whether the connection ends after this message."""
-        return self.has(b"connection", b"close") or (self.minor == 0 and not self.has(b"connection", b"keep-alive"))
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether its lines come one by one, for as long as they come."""
-        kind = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        return kind in STREAM_TYPES and self.has(b"transfer-encoding", b"chunked")
-
 
 def request_head(raw: bytes) -> Head:
-    """Raises BadBytesError."""
+    """The head of a request; a client says the same again and again. Raises BadBytesError."""
+    return _remembered_request(raw) if len(raw) <= REMEMBERED_BYTES else _request_head(raw)
+
+
+def answer_head(raw: bytes) -> Head:
+    """The head of an answer. Raises BadBytesError."""
+    return _remembered_answer(raw) if len(raw) <= REMEMBERED_BYTES else _answer_head(raw)
+
+
+@lru_cache(maxsize=1_024)
+def _remembered_request(raw: bytes) -> Head:
+    return _request_head(raw)
+
+
+@lru_cache(maxsize=1_024)
+def _remembered_answer(raw: bytes) -> Head:
+    return _answer_head(raw)
+
+
+def _request_head(raw: bytes) -> Head:
     lines = raw.removesuffix(HEAD_END).split(b"\r\n")
     found = _REQUEST_LINE.fullmatch(lines[0])
     if found is None:
         raise BadBytesError("an HTTP request does not begin with a method, a target and HTTP/1.1")
     headers = _headers(lines[1:])
-    return Head(raw, found[1].decode(), found[2].decode("latin-1"), 0, int(found[3]), headers)
+    if is_live(headers.get(b"host", b"").decode("latin-1")):
+        raise BadBytesError("a request to a live broker: chaos never stands before one")
+    return _told(Head(raw, found[1].decode(), found[2].decode("latin-1"), 0, int(found[3]), headers))
 
 
-def answer_head(raw: bytes) -> Head:
-    """Raises BadBytesError."""
+def _answer_head(raw: bytes) -> Head:
     lines = raw.removesuffix(HEAD_END).split(b"\r\n")
     found = _STATUS_LINE.fullmatch(lines[0])
     if found is None:
         raise BadBytesError("the server's answer does not begin with HTTP/1.1 and a status")
-    return Head(raw, "", "", int(found[2]), int(found[1]), _headers(lines[1:]))
+    return _told(Head(raw, "", "", int(found[2]), int(found[1]), _headers(lines[1:])))
+
+
+def _told(head: Head) -> Head:
+    """What follows from the headers, worked out once."""
+    last = head.has(b"connection", b"close") or (head.minor == 0 and not head.has(b"connection", b"keep-alive"))
+    kind = head.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    return replace(head, last=last, is_stream=kind in STREAM_TYPES and head.has(b"transfer-encoding", b"chunked"))
 
 
 def request_body(head: Head) -> Body:

@@ -49,7 +49,7 @@ class WebSession(Session):
     # The way of requests.
 
     def from_client(self, data: bytes) -> None:
-        if self._stops[Direction.REQUEST] or self._current is not None:
+        if self.request_stops or self._current is not None:
             self._inbox.append(data)
             self.client.pause(BUSY)
             return
@@ -112,7 +112,7 @@ class WebSession(Session):
         self._answer = AnswerReader()
         server.use(self.from_server, self.server_ended)
         server.line.feeder, self.client.feeder = self.client, server.line
-        if self.stands(Direction.ANSWER):
+        if self.answers_stand:
             server.line.pause(STOPPED)
         server.line.write(exchange.request)
         exchange.request = b""
@@ -120,7 +120,7 @@ class WebSession(Session):
     # The way of answers.
 
     def from_server(self, data: bytes) -> None:
-        if self.stands(Direction.ANSWER):
+        if self.answers_stand:
             self._outbox.append(data)
             return
         exchange, answer = self._current, self._answer
@@ -193,7 +193,7 @@ class WebSession(Session):
         exchange = self._current
         if exchange is None:
             return
-        while self._lines and not self.stands(Direction.ANSWER):
+        while self._lines and not self.answers_stand:
             line = self._lines.popleft()
             kind = stream_line_kind(line)
             told = Exchange(f"{exchange.fingerprint} line {kind}", f"{exchange.label} line {kind}", answers=False)
@@ -202,7 +202,7 @@ class WebSession(Session):
             self.board.note_line(told, self.number)
             if not self.strike(told, Direction.ANSWER):
                 self.pass_answer(told)
-        if self._answer.done and not self._lines and not self.stands(Direction.ANSWER) and not exchange.complete:
+        if self._answer.done and not self._lines and not self.answers_stand and not exchange.complete:
             exchange.complete = True
             exchange.answer = bytearray(b"0\r\n\r\n")
             self._let_server_go()
@@ -234,13 +234,13 @@ class WebSession(Session):
 
     def pump(self, way: Direction) -> None:
         if way is Direction.REQUEST:
-            while self._inbox and not self._stops[way] and self._current is None:
+            while self._inbox and not self.request_stops and self._current is None:
                 self.from_client(self._inbox.pop(0))
             if not self._inbox:
                 self.client.resume(BUSY)
             return
         self._pump_lines()
-        while self._outbox and not self.stands(way) and not self._lines:
+        while self._outbox and not self.answers_stand and not self._lines:
             self.from_server(self._outbox.pop(0))
         self._end_after_server()
 
@@ -275,7 +275,7 @@ class WebSession(Session):
         exchange = self._current
         if not self._server_over or exchange is None or exchange.complete or self._outbox or self._lines:
             return
-        if self.stands(Direction.ANSWER):
+        if self.answers_stand:
             return
         if isinstance(self._answer.body, frames.EndlessBody) and self._answer.head is not None:
             self._answer_complete(exchange)

@@ -49,7 +49,7 @@ class Opening:
     def from_client(self, data: bytes) -> None:
         """What comes before the server is connected. Raises BadBytesError."""
         session = self._session
-        if session.waits(Direction.REQUEST):
+        if session.requests_wait:
             session.keep_request(data)
             return
         self._first += data
@@ -81,7 +81,7 @@ class Opening:
     def from_server(self, data: bytes) -> None:
         """Authentication, frame by frame, up to the first ReadyForQuery. Raises BadBytesError."""
         session, exchange = self._session, self._exchange
-        if session.stands(Direction.ANSWER):
+        if session.answers_stand:
             session.keep_answer(data)
             return
         self._frames += data
@@ -128,7 +128,7 @@ class Opening:
     def _pair(self, server: Line) -> None:
         client = self._session.client
         server.feeder, client.feeder = client, server
-        if self._session.stands(Direction.ANSWER):
+        if self._session.answers_stand:
             server.pause(STOPPED)
 
     def _begin_tls(self) -> None:

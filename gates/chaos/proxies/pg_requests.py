@@ -1,6 +1,7 @@
 """What a client of PostgreSQL says, cut into units: up to a Query, a Sync, or a Flush behind an Execute."""
 
 import re
+from collections.abc import Callable
 
 from gates.chaos.fingerprints import MAXIMUM_LABEL, cut
 from gates.chaos.proxies.exchanges import Exchange
@@ -81,38 +82,33 @@ class Requests(Frames):
         refuse_length(kind, length)
 
     def _frame(self, kind: int, body: bytes | bytearray) -> Exchange | None:
-        unit = self._unit_ended_by(kind, body)
+        if kind in ANSWERED_ONE_BY_ONE:
+            self._expects += 1
+        understand = TABLE.get(kind)
+        unit = understand(self, body) if understand is not None else None
         self._mid = unit is None
         return unit
 
-    def _unit_ended_by(self, kind: int, body: bytes | bytearray) -> Exchange | None:  # noqa: C901, PLR0911
-        if kind in ANSWERED_ONE_BY_ONE:
-            self._expects += 1
-        match chr(kind):
-            case "P":
-                self._parse(body)
-            case "B":
-                portal, at = text(body)
-                _keep(self._portals, portal, self._prepared.get(text(body, at)[0], UNKNOWN))
-            case "E":
-                self._executed.append(self._portals.get(text(body)[0], UNKNOWN))
-                if len(self._executed) > MAXIMUM_STATEMENTS:
-                    raise BadBytesError(f"more than {MAXIMUM_STATEMENTS} statements without a Sync")
-            case "S":
-                return self._sync()
-            case "Q":
-                return self._unit(QUERY, [self._resolved(text(body)[0])])
-            case "H":
-                return self._unit(FLUSH, self._executed) if self._executed else self._only_flush()
-            case "d":
-                return self._copy_data()
-            case "c" | "f":
-                return self._copy_end("done" if kind == ord("c") else "given up")
-            case "F":
-                return Exchange("FUNCTION CALL", "function call", kind=CALL)
-            case "X" | "p":
-                return PASS
-        return None
+    def _bind(self, body: bytes | bytearray) -> None:
+        portal, at = text(body)
+        _keep(self._portals, portal, self._prepared.get(text(body, at)[0], UNKNOWN))
+
+    def _execute(self, body: bytes | bytearray) -> None:
+        self._executed.append(self._portals.get(text(body)[0], UNKNOWN))
+        if len(self._executed) > MAXIMUM_STATEMENTS:
+            raise BadBytesError(f"more than {MAXIMUM_STATEMENTS} statements without a Sync")
+
+    def _query(self, body: bytes | bytearray) -> Exchange:
+        return self._unit(QUERY, [self._resolved(text(body)[0])])
+
+    def _flush(self, _body: bytes | bytearray) -> Exchange:
+        return self._unit(FLUSH, self._executed) if self._executed else self._only_flush()
+
+    def _call(self, _body: bytes | bytearray) -> Exchange:
+        return Exchange("FUNCTION CALL", "function call", kind=CALL)
+
+    def _pass(self, _body: bytes | bytearray) -> Exchange:
+        return PASS
 
     def _only_flush(self) -> Exchange:
         self._expects = 0
@@ -125,7 +121,7 @@ class Requests(Frames):
         if len(self._parsed) < MAXIMUM_STATEMENTS:
             self._parsed.append(parsed)
 
-    def _sync(self) -> Exchange | None:
+    def _sync(self, _body: bytes | bytearray) -> Exchange | None:
         if self._copy is not None and self._copy.kind == SYNC:
             return None  # the server reads over it while it takes rows; the one behind CopyDone counts
         if self._executed:
@@ -145,11 +141,17 @@ class Requests(Frames):
         self._executed, self._parsed, self._expects = [], [], 0
         return made
 
-    def _copy_data(self) -> Exchange:
+    def _copy_data(self, _body: bytes | bytearray) -> Exchange:
         if self._copy is None or self._copy_begun:
             return PASS
         self._copy_begun = True
         return Exchange(f"{self._copy.fingerprint} rows", f"{self._copy.label} rows", answers=False, kind=DATA)
+
+    def _copy_done(self, _body: bytes | bytearray) -> Exchange | None:
+        return self._copy_end("done")
+
+    def _copy_failed(self, _body: bytes | bytearray) -> Exchange | None:
+        return self._copy_end("given up")
 
     def _copy_end(self, how: str) -> Exchange | None:
         copied, self._copy = self._copy, None
@@ -163,13 +165,31 @@ class Requests(Frames):
 
     def _resolved(self, sql: bytes) -> Statement:
         """The statement; EXECUTE by name as what PREPARE gave that name."""
-        if sql[:64].lstrip()[:8].upper() == b"EXECUTE " and (executed := _EXECUTE.match(sql)):
+        word = sql[:64].lstrip()[:8].upper()
+        if word == b"EXECUTE " and (executed := _EXECUTE.match(sql)):
             return self._named.get(executed[1], UNKNOWN)
-        if sql[:64].lstrip()[:8].upper() == b"PREPARE " and (prepared := _PREPARE.match(sql)):
+        if word == b"PREPARE " and (prepared := _PREPARE.match(sql)):
             meant = statement(prepared[2])
             _keep(self._named, prepared[1], meant)
             return Statement(f"PREPARE {meant.fingerprint}", f"PREPARE {meant.label}")
         return statement(sql)
+
+
+# What each message of a client means (documentation, "Message Formats"); Describe and Close mean nothing here.
+TABLE: dict[int, Callable[[Requests, bytes | bytearray], Exchange | None]] = {
+    ord("P"): Requests._parse,
+    ord("B"): Requests._bind,
+    ord("E"): Requests._execute,
+    ord("S"): Requests._sync,
+    ord("Q"): Requests._query,
+    ord("H"): Requests._flush,
+    ord("d"): Requests._copy_data,
+    ord("c"): Requests._copy_done,
+    ord("f"): Requests._copy_failed,
+    ord("F"): Requests._call,
+    ord("X"): Requests._pass,
+    ord("p"): Requests._pass,
+}
 
 
 def _keep(names: dict[bytes, Statement], name: bytes, meant: Statement) -> None:

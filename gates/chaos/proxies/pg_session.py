@@ -47,7 +47,7 @@ class LedgerSession(Session):
     # The way of requests.
 
     def from_client(self, data: bytes) -> None:
-        if self.waits(Direction.REQUEST):
+        if self.request_stops or self._pieces:
             self._inbox.append(data)
             return
         if self.board.armed or self._unit:
@@ -61,9 +61,10 @@ class LedgerSession(Session):
                 self.outstanding.expect(exchange)
         self._send(data)
 
-    def waits(self, way: Direction) -> bool:
-        """Whether what comes that way has to be kept."""
-        return bool(self._stops[way] or self._pieces) if way is Direction.REQUEST else self.stands(way)
+    @property
+    def requests_wait(self) -> bool:
+        """Whether what comes from the client has to be kept."""
+        return bool(self.request_stops or self._pieces)
 
     def keep_request(self, data: bytes) -> None:
         self._inbox.append(data)
@@ -81,7 +82,7 @@ class LedgerSession(Session):
         self._pump_requests()
 
     def _pump_requests(self) -> None:
-        while self._pieces and not self._stops[Direction.REQUEST]:
+        while self._pieces and not self.request_stops:
             piece, exchange = self._pieces.popleft()
             self._unit += piece
             if exchange is not None and exchange is not PASS:
@@ -122,7 +123,7 @@ class LedgerSession(Session):
     # The way of answers.
 
     def from_server(self, data: bytes) -> None:
-        if self.stands(Direction.ANSWER):
+        if self.answers_stand:
             self._outbox.append(data)
             return
         said = self.answers.feed(data)
@@ -147,7 +148,7 @@ class LedgerSession(Session):
         self._pump_answers()
 
     def _pump_answers(self) -> None:
-        while self._answered_pieces and not self.stands(Direction.ANSWER):
+        while self._answered_pieces and not self.answers_stand:
             piece, exchange, complete = self._answered_pieces.popleft()
             if exchange is None or not exchange.hold_answer:
                 self.client.write(piece)
@@ -190,11 +191,11 @@ class LedgerSession(Session):
     def pump(self, way: Direction) -> None:
         if way is Direction.REQUEST:
             self._pump_requests()
-            while self._inbox and not self.waits(way):
+            while self._inbox and not self.requests_wait:
                 self.client.on_bytes(self._inbox.pop(0))
             return
         self._pump_answers()
-        while self.server and self._outbox and not self.stands(way) and not self._answered_pieces:
+        while self.server and self._outbox and not self.answers_stand and not self._answered_pieces:
             self.server.on_bytes(self._outbox.pop(0))
         self._end_client_after_server()
 
@@ -237,7 +238,7 @@ class LedgerSession(Session):
 
     def _end_client_after_server(self) -> None:
         kept = self._outbox or self._answered_pieces
-        if self.server_over and not self.client_gone and not kept and not self.stands(Direction.ANSWER):
+        if self.server_over and not self.client_gone and not kept and not self.answers_stand:
             for exchange in self.outstanding.queue:
                 self.pass_answer(exchange)
             self.drop_client(reset=self.server is not None and self.server.was_reset, reason="the server hung up")

@@ -31,7 +31,8 @@ class Session(abc.ABC):
         self.standings = 0
         self.backend_pid: int | None = None
         self.sqlstate = ""
-        self._stops = {Direction.REQUEST: 0, Direction.ANSWER: 0}
+        self.request_stops = 0
+        self.answer_stops = 0
         self._kept = False
         self._closing: asyncio.Task[bool] | None = None
         board.sessions[self.number] = self
@@ -92,38 +93,42 @@ class Session(abc.ABC):
     # What all do alike.
 
     def stop(self) -> None:
-        for way in self._stops:
+        for way in Direction:
             self.stop_way(way)
 
     def go_on(self) -> None:
-        for way in self._stops:
+        for way in Direction:
             self.go_on_way(way)
         self.close_when_over()
 
     def stop_way(self, way: Direction) -> None:
-        self._stops[way] += 1
         if way is Direction.REQUEST:
+            self.request_stops += 1
             self.client.pause(STOPPED)
-        elif not self.client_gone:
-            self.pause_server(paused=True)
+        else:
+            self.answer_stops += 1
+            if not self.client_gone:
+                self.pause_server(paused=True)
 
     def go_on_way(self, way: Direction) -> None:
-        self._stops[way] -= 1
-        if self._stops[way]:
-            return
         if way is Direction.REQUEST:
-            self.client.resume(STOPPED)
+            self.request_stops -= 1
+            if not self.request_stops:
+                self.client.resume(STOPPED)
+                self.guard(self.pump, way)
         else:
-            self.pause_server(paused=False)
-        self.guard(self.pump, way)
+            self.answer_stops -= 1
+            if not self.answer_stops:
+                self.pause_server(paused=False)
 
-    def stands(self, way: Direction) -> bool:
-        """Whether that way stands still. Answers nobody will read any more are always taken in."""
-        return bool(self._stops[way]) and not (way is Direction.ANSWER and self.client_gone)
+    @property
+    def answers_stand(self) -> bool:
+        """Whether the way of answers stands still. Answers nobody will read any more are always taken in."""
+        return bool(self.answer_stops) and not self.client_gone
 
     def strike(self, exchange: Exchange, direction: Direction) -> bool:
         """Let the fault that is armed for this message strike; False where none is."""
-        armed = self.board.match(exchange, direction)
+        armed = self.board.match(exchange, direction) if self.board.armed else None
         if armed is None:
             return False
         Standing(self, exchange, direction, armed.fault)
@@ -170,7 +175,7 @@ class Session(abc.ABC):
 
     def close_when_over(self) -> None:
         """Close the server's side once nobody is before it and nothing stands here."""
-        if self.client_gone and not self._kept and not self.standings and not self._stops[Direction.REQUEST]:
+        if self.client_gone and not self._kept and not self.standings and not self.request_stops:
             self.close_soon()
 
     def close_soon(self) -> None:
