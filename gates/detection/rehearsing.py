@@ -46,6 +46,18 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found, and in words what could not be judged: a check that says nothing is no clean bill."""
+
+    findings: tuple[Finding, ...] = ()
+    silent: tuple[str, ...] = ()
+
+    def and_also(self, other: "Judged") -> "Judged":
+        """Both."""
+        return Judged((*self.findings, *other.findings), (*self.silent, *other.silent))
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsed:
     """One defect rehearsed: by which rules it was found, and whether they are its own; at gate 2, by which strike."""
 
@@ -68,25 +80,28 @@ def rehearse_by_hand(ground: Ground, defect: Planted) -> Rehearsed:
     """Carry out the defect's steps; judge health and books. What could not be carried out is not shown."""
     began = time.monotonic()
     try:
-        findings = judged_after(ground, (defect.name,), defect.steps, trading=defect.trades)
+        seen = judged_after(ground, (defect.name,), defect.steps, trading=defect.trades)
     except UNCARRIED as error:
         took_s = round(time.monotonic() - began, 1)
         return Rehearsed(defect, Outcome.NOT_SHOWN, (), took_s, reason=f"{type(error).__name__}: {error}")
     took_s = round(time.monotonic() - began, 1)
     where = "while it traded" if defect.trades else "in its books"
-    return Rehearsed(defect, judge_rules(defect.by_hand, findings), findings, took_s, where=where)
+    outcome = judge_rules(defect.by_hand, seen.findings)
+    return Rehearsed(defect, outcome, seen.findings, took_s, where, "; ".join(seen.silent))
 
 
-def clean_findings(ground: Ground, defects: Iterable[Planted]) -> tuple[Finding, ...]:
-    """What is found on the clean desk after the steps of all these defects: nothing, or the war test is wrong.
+def rehearse_clean(ground: Ground, defects: Iterable[Planted]) -> Judged:
+    """The clean desk through the steps of all these defects: nothing is found, or the war test is wrong.
 
-    Raises GroundError, psycopg.Error.
+    Raises one of UNCARRIED.
     """
     defects = tuple(defects)
-    quiet = [step for defect in defects if not defect.trades for step in (*defect.steps, HEAL)]
-    found = judged_after(ground, (), quiet, trading=False)
-    watching = [step for defect in defects if defect.trades for step in (*defect.steps, HEAL)]
-    return (*found, *(judged_after(ground, (), watching, trading=True) if watching else ()))
+    seen = Judged()
+    for trading in (False, True):
+        steps = [step for defect in defects if defect.trades == trading for step in (*defect.steps, HEAL)]
+        if steps:
+            seen = seen.and_also(judged_after(ground, (), steps, trading=trading))
+    return seen
 
 
 def judge_rules(expected: Iterable[str], findings: Iterable[Finding]) -> Outcome:
@@ -97,20 +112,18 @@ def judge_rules(expected: Iterable[str], findings: Iterable[Finding]) -> Outcome
     return Outcome.CAUGHT if found >= set(expected) else Outcome.OTHER_REASON
 
 
-def judged_after(
-    ground: Ground, defects: tuple[str, ...], steps: Iterable[Step], *, trading: bool
-) -> tuple[Finding, ...]:
-    """Run a desk through the steps and judge its health and its books; what was found."""
+def judged_after(ground: Ground, defects: tuple[str, ...], steps: Iterable[Step], *, trading: bool) -> Judged:
+    """Run a desk through the steps and judge it; what was seen while it traded decides, if anything was."""
     with ground.desk(defects, trading=trading) as desk:
         watched = provoke(desk, steps)
-        return watched or judged(desk)
+        return Judged(watched) if watched else judged(desk)
 
 
-def judged(desk: Desk) -> tuple[Finding, ...]:
+def judged(desk: Desk) -> Judged:
     """What the health check and every check of the audit find, once the desk has come to rest."""
     seen = _settled(desk)
     baseline = {name: seen[name] for name in IDENTITY if name in seen}
-    return (*health.judge(seen, baseline).findings, *_audited(desk))
+    return Judged(health.judge(seen, baseline).findings).and_also(_audited(desk))
 
 
 def _settled(desk: Desk) -> dict[str, Any]:
@@ -129,7 +142,7 @@ def _in_doubt(desk: Desk) -> bool:
     return row is None or row[0] > 0
 
 
-def _audited(desk: Desk) -> tuple[Finding, ...]:
+def _audited(desk: Desk) -> Judged:
     access = desk.access
     with (
         tempfile.TemporaryDirectory(prefix="wartest-defect-") as folder,
@@ -138,4 +151,7 @@ def _audited(desk: Desk) -> tuple[Finding, ...]:
         books = PostgresLedger(access.ledger_url, access.ledger_schema)
         snapshot = take_snapshot(books, broker, Path(folder) / "snapshot", tie_limit_s=TIE_LIMIT_S)
         results = judge(snapshot.directory, CHECKS).results
-    return tuple(found for result in results if result.verdict == Verdict.FAILED for found in result.findings)
+    return Judged(
+        tuple(found for result in results for found in result.findings),
+        tuple(f"{result.name}: {result.reason}" for result in results if result.verdict == Verdict.INCONCLUSIVE),
+    )

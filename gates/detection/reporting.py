@@ -5,21 +5,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from audits.findings import Finding
-from gates.detection.rehearsing import Rehearsed
+from gates.detection.rehearsing import Judged, Rehearsed
 
 SCHEMA = "wartest.rehearsed-defects/1"
 KEPT = 20  # findings shown of each defect
 
 
-def report(results: Iterable[Rehearsed], accused: Iterable[Finding], *, started_at: datetime) -> dict[str, Any]:
+def report(results: Iterable[Rehearsed], clean: Judged, *, started_at: datetime) -> dict[str, Any]:
     """Each defect with what caught it and why; `clean_desk` holds what was found without any: nothing, when right."""
     return {
         "schema": SCHEMA,
         "started_at": started_at.isoformat(),
         "ended_at": datetime.now(UTC).isoformat(),
         "defects": [_shown(result) for result in results],
-        "clean_desk": {"findings": [asdict(finding) for finding in accused]},
+        "clean_desk": {"findings": [asdict(finding) for finding in clean.findings], "silent": list(clean.silent)},
     }
 
 

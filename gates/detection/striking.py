@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from audits.findings import Finding
+from audits.verdicts import Verdict
 from gates.chaos.cells.brokers import Simulator, SimulatorError
 from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
@@ -25,7 +26,7 @@ from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.striking import Unwritten
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
-from gates.detection.rehearsing import Outcome, Rehearsed, judge_rules
+from gates.detection.rehearsing import Judged, Outcome, Rehearsed, judge_rules
 from gates.targets.programs import Program, read_program
 from gates.targets.rehearsal import cell_broker, cell_program
 
@@ -52,16 +53,16 @@ def strike_until_caught(ledger_url: str, defect: Planted) -> Rehearsed:
     return asyncio.run(_strike(ledger_url, defect))
 
 
-def strike_clean(ledger_url: str, trials: Iterable[Trial]) -> tuple[Finding, ...]:
-    """What the same strikes find on the clean desk: nothing, or the war test is wrong.
+def strike_clean(ledger_url: str, trials: Iterable[Trial]) -> Judged:
+    """The same strikes on the clean desk: nothing is found, or the war test is wrong.
 
     A message that only the defective desk sends cannot be struck, and accuses nobody. Raises one of UNCARRIED.
     """
     return asyncio.run(_strike_clean(ledger_url, tuple(trials)))
 
 
-async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> tuple[Finding, ...]:
-    found: list[Finding] = []
+async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> Judged:
+    seen = Judged()
     cleans: dict[str, CleanRun] = {}
     with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
         async with _cell(ledger_url, (), Path(folder)) as cell:
@@ -69,8 +70,11 @@ async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> tuple[Fin
                 if trial.operation not in cleans:
                     cleans[trial.operation] = await record_clean(cell, trial.operation)
                 if trial.point in {each.point for each in cleans[trial.operation].baseline.points}:
-                    found += (await _try(cell, trial, cleans[trial.operation])).findings
-    return tuple(found)
+                    result = await _try(cell, trial, cleans[trial.operation])
+                    unsure = (f"{trial.fault} at {trial.point}: {result.reason}",)
+                    silent = () if result.verdict != Verdict.INCONCLUSIVE or not result.applies else unsure
+                    seen = seen.and_also(Judged(tuple(result.findings), silent))
+    return seen
 
 
 async def _try(cell: Cell, trial: Trial, clean_run: CleanRun) -> Result:

@@ -6,7 +6,7 @@ from audits.findings import Finding, Level
 from audits.sources.oanda import OandaReader
 from gates.detection.catalogue import catalogue, named
 from gates.detection.provoking import provoke
-from gates.detection.rehearsing import Outcome, clean_findings, judge_rules, judged
+from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
 
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
 
@@ -18,7 +18,7 @@ def test_the_books_give_it_away_for_its_own_reason(by_hand, name):
 
 
 def test_the_clean_desk_raises_nothing_after_the_steps_of_every_defect(grounds):
-    assert clean_findings(grounds[0], catalogue()) == ()
+    assert rehearse_clean(grounds[0], catalogue()) == Judged()
 
 
 def found(*rules):

@@ -12,10 +12,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from audits.findings import Finding
 from gates.detection.catalogue import Planted, UnknownDefectError, catalogue, named
 from gates.detection.ground import Ground, GroundError
-from gates.detection.rehearsing import Outcome, Rehearsed, clean_findings, rehearse_by_hand
+from gates.detection.rehearsing import Judged, Outcome, Rehearsed, rehearse_by_hand, rehearse_clean
 from gates.detection.reporting import report
 from gates.detection.striking import UNCARRIED, strike_clean, strike_until_caught
 from gates.detection.sweeping import sweep
@@ -66,15 +65,18 @@ class Command(BaseCommand):
             with _grounds(server, min(at_once, len(defects))) as grounds:
                 for result in sweep(grounds, by_hand, rehearse_by_hand):
                     results.append(self._said(result))
-                accused = clean_findings(grounds[0], by_hand)
+                clean = rehearse_clean(grounds[0], by_hand)
             for defect in struck:
                 results.append(self._said(strike_until_caught(server.url(), defect)))
-            accused += strike_clean(server.url(), [result.trial for result in results if result.trial])
-        for finding in accused:
+            trials = [result.trial for result in results if result.trial]
+            clean = clean.and_also(strike_clean(server.url(), trials) if trials else Judged())
+        for finding in clean.findings:
             self.stdout.write(f"THE CLEAN DESK IS ACCUSED  by {finding.rule!r}: {finding.sentence}")
-        self.stdout.write(summary(results, accused))
-        self.stdout.write(str(_write(report(results, accused, started_at=started_at), reports)))
-        return exit_code(results, accused)
+        for words in clean.silent:
+            self.stdout.write(f"NOTHING IS KNOWN OF THE CLEAN DESK  in {words}")
+        self.stdout.write(summary(results, clean))
+        self.stdout.write(str(_write(report(results, clean, started_at=started_at), reports)))
+        return exit_code(results, clean)
 
     def _said(self, result: Rehearsed) -> Rehearsed:
         self.stdout.write(line(result))
@@ -90,26 +92,26 @@ def line(result: Rehearsed) -> str:
         return f"{words}  {result.reason}"
     expected = ", ".join(defect.rules)
     if not result.findings:
-        return f"{words}  nothing was found, expected: {expected}"
+        return f"{words}  nothing was found, expected: {expected}. {result.reason}".rstrip()
     first = next((found for found in result.findings if found.rule in defect.rules), result.findings[0])
     also = "" if result.outcome == Outcome.CAUGHT else f" (expected: {expected})"
     return f"{words}  {result.where}: {first.rule}{also}. {first.sentence}"
 
 
-def summary(results: Iterable[Rehearsed], accused: Iterable[Finding]) -> str:
+def summary(results: Iterable[Rehearsed], clean: Judged) -> str:
     """How many of each, and the clean desk."""
     outcomes = [result.outcome for result in results]
     counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in Outcome if outcome in outcomes)
-    clean = "accused" if tuple(accused) else "clean"
-    return f"{len(outcomes)} defects: {counts}; the clean desk is {clean}."
+    word = "accused" if clean.findings else "not judged everywhere" if clean.silent else "clean"
+    return f"{len(outcomes)} defects: {counts}; the clean desk is {word}."
 
 
-def exit_code(results: Iterable[Rehearsed], accused: Iterable[Finding]) -> int:
-    """Passed only when each was caught for its own reason and the clean desk raises nothing."""
+def exit_code(results: Iterable[Rehearsed], clean: Judged) -> int:
+    """Passed only when each was caught for its own reason and nothing is said, nor left open, of the clean desk."""
     outcomes = {result.outcome for result in results}
-    if outcomes & {Outcome.MISSED, Outcome.OTHER_REASON} or tuple(accused):
+    if outcomes & {Outcome.MISSED, Outcome.OTHER_REASON} or clean.findings:
         return FAILED
-    return PASSED if outcomes == {Outcome.CAUGHT} else INCONCLUSIVE
+    return PASSED if outcomes == {Outcome.CAUGHT} and not clean.silent else INCONCLUSIVE
 
 
 @contextmanager

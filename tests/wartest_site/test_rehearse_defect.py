@@ -1,0 +1,66 @@
+"""`rehearse_defect` says caught, for another reason, missed or not shown, and passes only for the first."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audits.findings import Finding, Level
+from gates.detection.catalogue import Planted
+from gates.detection.rehearsing import Judged, Outcome, Rehearsed
+from wartest_site.management.commands.rehearse_defect import exit_code, line, summary
+
+ROOT = Path(__file__).parents[2]
+FOUND = Finding("broker balance", Level.CRITICAL, "The books and the broker differ.")
+
+
+def planted(name="sand", gate=3):
+    return Planted(
+        name, "Sand in the works", "", gate, ("broker balance",), (), ("broker balance",), (), ("clerk.book",)
+    )
+
+
+def rehearsed(outcome, *findings, reason=""):
+    return Rehearsed(planted(), outcome, findings, 1.5, "in its books", reason)
+
+
+CAUGHT = rehearsed(Outcome.CAUGHT, FOUND)
+MISSED = rehearsed(Outcome.MISSED, reason="stops: nothing was seen")
+OTHER = rehearsed(Outcome.OTHER_REASON, Finding("order stuck", Level.HIGH, "An order is stuck."))
+NOT_SHOWN = rehearsed(Outcome.NOT_SHOWN, reason="the desk did not start")
+
+
+@pytest.mark.parametrize(
+    ("results", "clean", "code"),
+    [
+        ([CAUGHT], Judged(), 0),
+        ([CAUGHT, NOT_SHOWN], Judged(), 3),
+        ([], Judged(), 3),
+        ([CAUGHT], Judged((), ("stops: nothing was seen",)), 3),
+        ([CAUGHT, OTHER, NOT_SHOWN], Judged(), 1),
+        ([CAUGHT, MISSED], Judged(), 1),
+        ([CAUGHT], Judged((FOUND,)), 1),
+    ],
+)
+def test_it_passes_only_when_all_are_caught_for_their_own_reason_and_the_clean_desk_is_clean(results, clean, code):
+    assert exit_code(results, clean) == code
+
+
+def test_each_line_says_what_was_found_and_what_should_have_been():
+    assert line(CAUGHT).endswith("in its books: broker balance. The books and the broker differ.")
+    assert line(OTHER).endswith("order stuck (expected: broker balance). An order is stuck.")
+    assert line(MISSED).endswith("nothing was found, expected: broker balance. stops: nothing was seen")
+    assert line(NOT_SHOWN).endswith("the desk did not start")
+
+
+def test_the_summary_counts_each_outcome():
+    words = summary([CAUGHT, CAUGHT, MISSED], Judged((FOUND,)))
+    assert words == "3 defects: 2 caught, 1 missed; the clean desk is accused."
+
+
+def test_an_unknown_defect_is_refused_with_the_names_there_are():
+    command = (sys.executable, "manage.py", "rehearse_defect", "sand")
+    ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "There is no defect 'sand': choose one of dies-on-cancel" in ended.stderr
