@@ -33,6 +33,8 @@ QUIET_PAUSE_S = 0.03
 QUIET_LIMIT_S = 10.0
 FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ports that the kernel hands out for outgoing connections
 FLAT, HOLDING = "flat", "holding"
+# Flat is not empty: books in which nothing was ever traded prove nothing, and no audit passes them.
+BEGINNINGS = {FLAT: ("open", "close"), HOLDING: ("open",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Cell:
         self._kept: str | None = None
 
     async def prepare(self, state: str) -> None:
-        """Start from nothing, open a position where the state is HOLDING, stop, and keep that state.
+        """Start from nothing, do what leads to the state, stop, and keep that state.
 
         Raises TargetNotReadyError when the target does not start or cannot open.
         """
@@ -76,11 +78,11 @@ class Cell:
         await simulator.open_account(self.account)
         self.database = await ledgers.create("kept", template=self.premises.template)
         await self.start()
-        if state == HOLDING:
-            answer = await self.target.ask("open")
+        for operation in BEGINNINGS[state]:
+            answer = await self.target.ask(operation)
             if not answer.success:
-                raise TargetNotReadyError(f"The target could not open a position to begin with: {dict(answer.body)}")
-            await self.quiet()
+                raise TargetNotReadyError(f"The target could not {operation} to begin with: {dict(answer.body)}")
+        await self.quiet()
         await self.target.end()
         for proxy in self.wires.values():
             await proxy.control.reset()
