@@ -35,6 +35,8 @@ class Asked:
     scenarios: Sequence[str] = ()
     point: str = ""
     strike: str = ""
+    then: str = ""
+    depth: int | None = None
     cells: int = CELLS
 
 
@@ -70,6 +72,8 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
             not_counted_because=why_not,
             mode=plan.mode,
             sampled=plan.sampled or None,
+            depth=_depth(asked, plan),
+            only_then=asked.then,
             only_point=asked.point,
             only_strike=asked.strike,
             cells=asked.cells,
@@ -85,12 +89,19 @@ def _names(asked: Asked) -> tuple[str, ...]:
         raise CannotStrikeError(f"There is no scenario {unknown[0]!r}: choose of {', '.join(known)}.")
     if not 1 <= asked.cells <= MOST_CELLS:
         raise CannotStrikeError(f"{asked.cells} cells cannot be run: give a number from 1 to {MOST_CELLS}.")
-    if asked.point:
+    for point in (asked.point, asked.then):
         try:
-            Point.parse(asked.point)
+            Point.parse(point or "ledger:request:1:COMMIT")
         except ValueError as error:
             raise CannotStrikeError(f"{error}.") from error
     return tuple(name for name in known if not asked.scenarios or name in asked.scenarios)
+
+
+def _depth(asked: Asked, plan: ChaosPlan) -> int:
+    """2 strikes the recovery too. One point alone is struck once, unless a point of its recovery is named."""
+    if asked.then:
+        return 2
+    return asked.depth or (1 if asked.point else plan.depth)
 
 
 def _demand_free(target: Target, now: datetime) -> None:
@@ -105,7 +116,7 @@ def _demand_free(target: Target, now: datetime) -> None:
 
 def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 2 this run is, or None and why it does not count."""
-    if asked.scenarios or asked.point or asked.strike:
+    if asked.scenarios or asked.point or asked.strike or asked.then:
         return None, "It makes a part of the strikes only."
     campaign = Campaign.objects.filter(target=asked.target, profile=asked.profile, ended_at=None, runs__gate=1).first()
     if campaign is None:

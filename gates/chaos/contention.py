@@ -157,8 +157,8 @@ async def _lock_one(injector: Injector, table: Table, *, nowait: bool = False) -
 
 async def _waiting(cell: Cell, blocker: int) -> int | None:
     """A backend that waits for a lock of `blocker`."""
-    async with await psycopg.AsyncConnection.connect(cell.ledger_url, connect_timeout=5) as connection:
-        row = await (await connection.execute(_WAITING, (blocker,))).fetchone()
+    connection = await cell.direct()
+    row = await (await connection.execute(_WAITING, (blocker,))).fetchone()
     return int(row[0]) if row else None
 
 

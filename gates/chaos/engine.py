@@ -12,6 +12,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,21 @@ from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates.chaos import sampling, work
+from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.states import State
+from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Judged, Result, try_once
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import SCENARIOS
-from gates.chaos.trials import Trial
+from gates.chaos.scenarios.scenario import KILLS
+from gates.chaos.second import record_recovery
+from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, ScenarioRun
 from gates.targets.access import access
 from gates.targets.programs import program_of
@@ -94,6 +99,7 @@ class Engine:
         self.worker = worker
         self.premises = premises
         self._cleans: dict[tuple[int, str], Clean] = {}
+        self._deepened: set[tuple[int, str, str]] = set()
         self._judged: dict[tuple[int, str], dict[str, Judged]] = {}
 
     async def work(self) -> None:
@@ -141,11 +147,11 @@ class Engine:
             return False
         try:
             result = await self._strike(cell, point)
+            seconds = await self._seconds(cell, point, result)
         except BaseException:
             await asyncio.shield(sync_to_async(work.give_back)(point))
             raise
-        if result is not None:
-            await sync_to_async(work.record)(point, result, now=timezone.now())
+        await sync_to_async(work.record)(point, result, seconds, now=timezone.now())
         return True
 
     async def _plan(self, cell: Cell, row: ScenarioRun) -> None:
@@ -166,7 +172,7 @@ class Engine:
             reason = "No crash point is left to strike: none of this name was recorded."
             await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
 
-    async def _strike(self, cell: Cell, point: CrashPoint) -> Result | None:
+    async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
         """Make the row's strike, again where its moment did not come, at most TRIES times."""
         trial = work.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
@@ -174,7 +180,7 @@ class Engine:
             return Result().concluded(Verdict.INCONCLUSIVE, f"{work.ATTEMPTS} attempts broke: see the engine's log.")
         cell.operation = point.operation
         await prepare(cell, point.operation)
-        judged = self._judged.setdefault((point.scenario_id, point.operation), {})
+        judged = self._judged.setdefault((point.scenario_id, f"{point.operation} {bool(point.then_point)}"), {})
         result = Result()
         for _ in range(TRIES):
             journal = Rows(point, self.worker)
@@ -184,6 +190,24 @@ class Engine:
         if result.after_kill and result.same_as is None:
             judged.setdefault(result.after_kill, Judged(point.pk, result.verdict, result.reason))
         return result
+
+    async def _seconds(self, cell: Cell, point: CrashPoint, result: Result) -> list[tuple[Place, Trial]]:
+        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it."""
+        state = (point.scenario_id, point.operation, result.after_kill)
+        wanted = self.chaos.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
+        if not wanted or point.then_point or point.half_open or state in self._deepened:
+            return []
+        self._deepened.add(state)
+        trial = work.trial_of(point)
+        try:
+            found = await record_recovery(cell, trial)
+        except (NotSteadyError, TargetNotReadyError, ValueError) as error:
+            self._deepened.discard(state)
+            log.warning("the recovery from %s could not be recorded: %s", point, error)
+            raise
+        pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.points)]
+        seconds = [(place, replace(trial, then=Then(second.point, second.strike))) for place, second in pairs]
+        return sampling.chosen(seconds, self.chaos)
 
     def _known(self, point: CrashPoint, judged: dict[str, Judged]) -> dict[str, Judged] | None:
         quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open

@@ -9,19 +9,21 @@ from gates.plans import UnknownProfileError
 class ChaosPlan:
     """One profile: how long a run may take, which mode, and how many trials of each fault and operation.
 
-    `sampled` 0 makes every trial; only that, of all twelve scenarios, is enough evidence for the production profile.
+    Depth 2 kills a second time, at each message of the recovery. `sampled` 0 makes every trial; only that, of all
+    twelve scenarios, is enough evidence for the production profile.
     """
 
     profile: str
     limit_s: int
     mode: str
     sampled: int
+    depth: int
 
 
 CHAOS_PLANS = (
-    ChaosPlan("production", limit_s=12 * 3600, mode="full", sampled=0),
-    ChaosPlan("rehearsal", limit_s=2 * 3600, mode="quick", sampled=6),
-    ChaosPlan("smoke", limit_s=1800, mode="quick", sampled=1),
+    ChaosPlan("production", limit_s=12 * 3600, mode="full", sampled=0, depth=2),
+    ChaosPlan("rehearsal", limit_s=2 * 3600, mode="quick", sampled=6, depth=1),
+    ChaosPlan("smoke", limit_s=1800, mode="quick", sampled=1, depth=1),
 )
 
 

@@ -1,14 +1,9 @@
 """After a strike: does the target come back by itself, with its books right, and does it still trade?"""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import psycopg
-from psycopg import sql
-from psycopg.rows import dict_row
 
 from audits.findings import Finding, Level
 from audits.verdicts import Verdict
@@ -16,15 +11,15 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
 from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.contention import CONTENTION
-from gates.chaos.invariants import UNFINISHED, Aftermath, Clean, broken
-from gates.chaos.messages import Channel, Direction, Strike
+from gates.chaos.invariants import Aftermath, Clean, broken
+from gates.chaos.messages import Channel, Direction, Receipt, Strike
+from gates.chaos.second import strike_recovery
+from gates.chaos.settling import RECOVERY_LIMIT_S, settled, wall
 from gates.chaos.staleness import STALENESS
 from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
 from gates.chaos.trials import Trial
 
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
-RECOVERY_LIMIT_S = 60.0
-SETTLE_PAUSE_S = 0.1
 LOG_CHARACTERS = 1500
 AROUND = 4
 READS = ("GET", "HEAD", "OPTIONS")
@@ -87,8 +82,13 @@ async def try_once(
         if hit.receipt is None:
             result.applies = hit.seen.applies
             return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
-        result.receipt = receipt_shape(hit)
+        result.receipt = receipt_shape(hit, hit.receipt)
         await journal.reached("struck")
+        if trial.then is not None:
+            second = await strike_recovery(cell, trial.then)
+            if second.receipt is None:
+                return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
+            result.receipt["then"] = proof_shape(second.receipt)
         if trial.kills:
             result.after_kill = (await cell.state()).digest()
         known = (judged or {}).get(result.after_kill)
@@ -124,7 +124,7 @@ async def _follow(cell: Cell, course: Course, result: Result) -> None:
         if trial.kills:
             recovered_from = time.monotonic()
             await cell.start()
-        await _settled(cell, recovered_from + RECOVERY_LIMIT_S, since=_wall(recovered_from) if trial.kills else 0.0)
+        await settled(cell, recovered_from + RECOVERY_LIMIT_S, since=wall(recovered_from) if trial.kills else 0.0)
     except TargetNotReadyError as error:
         result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", str(error)))
         await _judge(cell, course, result)
@@ -158,7 +158,7 @@ async def _second_restart(cell: Cell, before: State, result: Result) -> None:
         await proxy.control.reset()
     try:
         await cell.start()
-        await _settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:
         result.findings.append(_critical("second restart", "ready again", str(error)))
         result.concluded(Verdict.FAILED, result.findings[-1].sentence)
@@ -188,7 +188,10 @@ async def _life(cell: Cell, result: Result) -> None:
             result.findings.append(_critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
             _conclude(result)
             return
-    await _settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+    try:
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+    except TargetNotReadyError as error:
+        result.findings.append(_critical("proof of life", "at rest after one more open and close", str(error)))
     await _audit(cell, result, "after one more open and close")
 
 
@@ -207,39 +210,6 @@ def _conclude(result: Result) -> None:
         result.concluded(Verdict.PASSED, "")
 
 
-async def _settled(cell: Cell, deadline: float, *, since: float = 0.0) -> None:
-    """Wait until the target says that it is well, no order is in doubt and no transaction of its is open.
-
-    Sessions from before `since` (seconds since 1970) are a dead process's, not the target's.
-
-    Raises TargetNotReadyError at the deadline, with what was still missing.
-    """
-    missing = ""
-    while time.monotonic() < deadline:
-        missing = await _unsettled(cell, since) or await cell.target.unwell()
-        if not missing and not await _unsettled(cell, since):
-            return
-        await asyncio.sleep(SETTLE_PAUSE_S)
-    raise TargetNotReadyError(f"The target was not settled in time: {missing or 'its work never rested'}")
-
-
-async def _unsettled(cell: Cell, since: float) -> str:
-    """What is still unfinished, in words; empty when nothing is."""
-    orders = sql.SQL("SELECT count(*) AS n FROM {} WHERE status = ANY(%s)").format(
-        sql.Identifier(cell.premises.schema, "orders")
-    )
-    working = """SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
-                 AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'
-                 AND backend_start >= to_timestamp(%s)"""
-    connecting = psycopg.AsyncConnection.connect(cell.ledger_url, connect_timeout=5, row_factory=dict_row)
-    async with await connecting as connection:
-        doubtful = await (await connection.execute(orders, (list(UNFINISHED),))).fetchone()
-        busy = await (await connection.execute(working, (since,))).fetchone()
-    if doubtful and doubtful["n"]:
-        return f"{doubtful['n']} orders in doubt"
-    return f"{busy['n']} transactions open" if busy and busy["n"] else ""
-
-
 async def _around(cell: Cell, hit: Hit) -> list[str]:
     """The labels of the messages around the strike, the struck one marked."""
     messages = await cell.messages()
@@ -250,18 +220,18 @@ async def _around(cell: Cell, hit: Hit) -> list[str]:
     return [f"{'→ ' if struck and message.at_s == at_s else ''}{message.label}" for message in near]
 
 
-def receipt_shape(hit: Hit) -> dict[str, Any] | None:
+def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:
     """The receipt as JSON, with what the target answered."""
-    if hit.receipt is None:
-        return None
-    message = hit.receipt.message
+    return proof_shape(receipt) | {"target_answered": hit.answer.status, "target_said": _words(hit.answer)}
+
+
+def proof_shape(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as JSON."""
     return {
-        "strike": str(hit.receipt.strike),
-        "message": message.label if message else None,
-        "at_s": hit.receipt.at_s,
-        "proof": dict(hit.receipt.proof),
-        "target_answered": hit.answer.status,
-        "target_said": _words(hit.answer),
+        "strike": str(receipt.strike),
+        "message": receipt.message.label if receipt.message else None,
+        "at_s": receipt.at_s,
+        "proof": dict(receipt.proof),
     }
 
 
@@ -277,11 +247,6 @@ def _is_write(channel: Channel, message: Any) -> bool:
         return False
     words = message.label.removeprefix("broker: ").split()
     return not words or words[0] not in READS
-
-
-def _wall(monotonic_s: float) -> float:
-    """A moment of the monotonic clock in seconds since 1970, a little early."""
-    return time.time() - (time.monotonic() - monotonic_s) - 0.05
 
 
 def _words(answer: Answer) -> str:

@@ -1,7 +1,9 @@
 """What the report of gate 2 says beyond every report's fields: each scenario with each of its crash points."""
 
+import shlex
 from typing import Any
 
+from gates.chaos import work
 from gates.chaos.messages import Point
 from gates.chaos.standing import durable_states, recovery_times, why_partial
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
@@ -16,6 +18,7 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
         "chaos": {
             "mode": chaos.mode,
             "sampled": chaos.sampled,
+            "depth": chaos.depth,
             "partial": why_partial(chaos) or None,
             "counted": chaos.counted,
             "not_counted_because": chaos.not_counted_because or None,
@@ -25,13 +28,10 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
 
 def repeat_command(point: CrashPoint) -> str:
     """The command that makes exactly this strike again."""
-    words = (point.scenario.name, point.point, point.fault)
-    scenario, place, fault = (f"'{word}'" if set(word) & set(" ()?*$;&<>'\"") else word for word in map(_plain, words))
-    return f"uv run manage.py run_chaos_scenarios --scenario {scenario} --point {place} --strike {fault}"
-
-
-def _plain(word: str) -> str:
-    return word.replace("'", "'\\''")
+    words = ["--scenario", point.scenario.name, "--point", point.point, "--strike", work.trial_of(point).first_fault]
+    if point.then_point:
+        words += ["--then", point.then_point]
+    return f"uv run manage.py run_chaos_scenarios {shlex.join(words)}"
 
 
 def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def _point(point: CrashPoint) -> dict[str, Any]:
         "operation": point.operation,
         "side": _side(point),
         "fault": point.fault,
+        "depth": point.depth,
+        "then": {"point": point.then_point, "label": point.then_label} if point.then_point else None,
         "receipt": point.receipt,
         "verdict": point.verdict or "inconclusive",
         "reason": point.reason,

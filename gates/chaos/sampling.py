@@ -5,16 +5,22 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gates.chaos.baseline import CrashPoint
+from gates.chaos.messages import Strike
 from gates.chaos.trials import Trial
 
 Pair = tuple[CrashPoint, Trial]
+# Where these apply is known only when they are made: a sample takes more of them, or it would often show nothing.
+MAY_NOT_APPLY = frozenset({Strike.DEADLOCK, Strike.LOCK_HELD, Strike.STALE_LOOKUP})
+MORE = 5
 
 
 class Asked(Protocol):
-    """What narrows the trials: a point and a strike by name (empty: all), `sampled` of each kind (None: all)."""
+    """What narrows the trials: a point, a strike and a point of the recovery by name (empty: all), and `sampled` of
+    each kind (None: all)."""
 
     only_point: str
     only_strike: str
+    only_then: str
     sampled: int | None
 
 
@@ -26,14 +32,19 @@ def chosen(trials: Sequence[Pair], asked: Asked) -> list[Pair]:
     kinds: defaultdict[str, list[int]] = defaultdict(list)
     for place, (_, trial) in enumerate(kept):
         kinds[trial.fault].append(place)
-    places = {place for each in kinds.values() for place in _spread(each, asked.sampled)}
+    places: set[int] = set()
+    for each in kinds.values():
+        more = MORE if kept[each[0]][1].strike in MAY_NOT_APPLY else 1
+        places.update(_spread(each, asked.sampled * more))
     return [pair for place, pair in enumerate(kept) if place in places]
 
 
 def _is_asked(trial: Trial, asked: Asked) -> bool:
     if asked.only_point and str(trial.point) != asked.only_point:
         return False
-    return not asked.only_strike or asked.only_strike in (trial.fault, trial.strike)
+    if asked.only_then and trial.then is not None and str(trial.then.point) != asked.only_then:
+        return False
+    return not asked.only_strike or asked.only_strike in (trial.fault, trial.first_fault, trial.strike)
 
 
 def _spread(places: list[int], count: int) -> list[int]:

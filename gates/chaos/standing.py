@@ -21,11 +21,13 @@ def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
 
 def why_partial(chaos: ChaosRun) -> str:
     """Why a run is a part of the gate only; empty for the whole gate."""
-    if chaos.only_point or chaos.only_strike:
+    if chaos.only_point or chaos.only_strike or chaos.only_then:
         return "It makes chosen strikes only: run the gate without narrowing it."
     missing = len(SCENARIOS) - chaos.run.scenarios.count()
     if missing > 0:
         return f"It leaves out {missing} of the {len(SCENARIOS)} scenarios: run the gate without narrowing it."
+    if chaos.depth < 2 and chaos.run.campaign.profile == "production":
+        return "It strikes no recovery: production strikes twice."
     if chaos.sampled and chaos.run.campaign.profile == "production":
         return f"It is sampled, {chaos.sampled} strikes of each kind: production strikes everywhere."
     return ""

@@ -76,6 +76,10 @@ class Unwritten:
         """Nothing is written."""
 
 
+STRIKERS_OF_NOTHING: dict[Strike, Striker] = {}
+"""For kills, which a proxy holds for us."""
+
+
 async def make_strike(cell: Cell, trial: Trial, journal: Journal, strikers: dict[Strike, Striker]) -> Hit:
     """Ask for the operation and strike it, in a cell that was reset and whose target is ready.
 

@@ -8,6 +8,14 @@ from gates.chaos.messages import KILLS, Point, Strike
 
 
 @dataclass(frozen=True, slots=True)
+class Then:
+    """A second strike: a kill at a message of the recovery, counted from the restart."""
+
+    point: Point
+    strike: Strike
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """What is to be struck where. `half_open` leaves a killed target's server connections open until the end."""
 
@@ -16,6 +24,7 @@ class Trial:
     strike: Strike
     parameters: Mapping[str, Any] = field(default_factory=dict)
     half_open: bool = False
+    then: Then | None = None
 
     @property
     def kills(self) -> bool:
@@ -28,7 +37,12 @@ class Trial:
         return sum(value for name, value in self.parameters.items() if name.endswith("_ms")) / 1000
 
     @property
-    def fault(self) -> str:
-        """The fault in words, by which `--strike` names it too: `delay (delay_ms 4000)`."""
+    def first_fault(self) -> str:
+        """The first fault in words, by which `--strike` names it too: `delay (delay_ms 4000)`."""
         details = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
         return f"{self.strike}{f' ({details})' if details else ''}{', left half open' * self.half_open}"
+
+    @property
+    def fault(self) -> str:
+        """All of it in words."""
+        return self.first_fault if self.then is None else f"{self.first_fault}, then {self.then.strike} in the recovery"

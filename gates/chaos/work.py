@@ -15,7 +15,7 @@ from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.messages import Point, Strike
 from gates.chaos.recording import CleanRun
 from gates.chaos.recovery import Result
-from gates.chaos.trials import Trial
+from gates.chaos.trials import Then, Trial
 from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
@@ -126,8 +126,11 @@ def note_healed(heal_id: int, *, by: str, now: datetime) -> bool:
 
 
 @transaction.atomic
-def record(point: CrashPoint, result: Result, *, now: datetime) -> bool:
-    """Close the crash point with its result, unless another attempt has taken it. Returns whether it was closed."""
+def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Trial]] = (), *, now: datetime) -> bool:
+    """Close the crash point with its result, unless another attempt has taken it. Returns whether it was closed.
+
+    Its second strikes are cut in the same transaction, so that its scenario never looks over in between.
+    """
     closed = (
         CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt)
         .exclude(phase=Phase.DONE)
@@ -151,8 +154,23 @@ def record(point: CrashPoint, result: Result, *, now: datetime) -> bool:
         )
     )
     if closed:
+        _cut_seconds(point, seconds)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
+
+
+def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]]) -> None:
+    """Cut a row for each second strike, behind all that the scenario has."""
+    if not seconds:
+        return
+    scenario = ScenarioRun.objects.select_for_update().get(pk=first.scenario_id)
+    last = scenario.crash_points.aggregate(last=Max("number"))["last"] or 0
+    rows = []
+    for number, (place, trial) in enumerate(seconds, start=last + 1):
+        row = _row(scenario, number, Place(trial.point, first.label, first.position), trial)
+        row.first, row.then_label = first, place.label
+        rows.append(row)
+    CrashPoint.objects.bulk_create(rows, batch_size=500)
 
 
 def close_scenarios(run_id: int, *, worker: str, now: datetime) -> None:
@@ -175,7 +193,12 @@ def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason:
 def trial_of(point: CrashPoint) -> Trial:
     """What the row asks for."""
     return Trial(
-        point.operation, Point.parse(point.point), Strike(point.strike), dict(point.parameters), point.half_open
+        point.operation,
+        Point.parse(point.point),
+        Strike(point.strike),
+        dict(point.parameters),
+        point.half_open,
+        Then(Point.parse(point.then_point), Strike(point.then_strike)) if point.then_point else None,
     )
 
 
@@ -187,7 +210,7 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
     worst = struck.filter(verdict=verdict).exclude(reason="").first()
     if not reason and not verdicts:
         first = points.first()
-        reason = f"Not applicable: {first.reason if first else 'there was nothing to strike'}"
+        reason = first.reason if first else "Not applicable: there was nothing to strike."
     elif not reason and worst is not None and verdict != Verdict.PASSED:
         reason = f"{worst.fault} at {worst.label} ({worst.operation}): {worst.reason}"
     times = struck.aggregate(recovery_min_ms=Min("recovery_ms"), recovery_max_ms=Max("recovery_ms"))
@@ -254,6 +277,8 @@ def _row(scenario: ScenarioRun, number: int, place: Place, trial: Trial) -> Cras
         strike=trial.strike,
         parameters=dict(trial.parameters),
         half_open=trial.half_open,
+        then_point=str(trial.then.point) if trial.then else "",
+        then_strike=trial.then.strike if trial.then else "",
         fault=trial.fault,
     )
 

@@ -39,8 +39,10 @@ class ChaosRun(models.Model):
     not_counted_because = models.TextField(blank=True)
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.FULL)
     sampled = models.PositiveSmallIntegerField(null=True)
+    depth = models.PositiveSmallIntegerField(default=1)
     only_point = models.TextField(blank=True)
     only_strike = models.CharField(max_length=120, blank=True)
+    only_then = models.TextField(blank=True)
     cells = models.PositiveSmallIntegerField(default=4)
     lease_until = models.DateTimeField(null=True)
     attempt = models.PositiveIntegerField(default=0)
@@ -59,7 +61,17 @@ class ChaosRun(models.Model):
             pgtrigger.Protect(name="chaos_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
                 name="chaos_asked_stays",
-                fields=["run", "started_by", "counted", "mode", "sampled", "only_point", "only_strike"],
+                fields=[
+                    "run",
+                    "started_by",
+                    "counted",
+                    "mode",
+                    "sampled",
+                    "depth",
+                    "only_point",
+                    "only_strike",
+                    "only_then",
+                ],
             ),
         ]
 
@@ -120,6 +132,8 @@ class CrashPoint(models.Model):
 
     `verdict` is null at one that is done and does not apply; `reason` then says why. `state_after_kill` names the
     durable state that a kill left, `same_as` the crash point whose recovery from that state stands for this one.
+    At depth 2 `first` is the crash point whose kill comes first, and the `then_…` fields name the second kill, at a
+    message of the recovery.
     """
 
     scenario = models.ForeignKey(ScenarioRun, on_delete=models.PROTECT, related_name="crash_points")
@@ -131,6 +145,10 @@ class CrashPoint(models.Model):
     strike = models.CharField(max_length=30)
     parameters = models.JSONField(default=dict)
     half_open = models.BooleanField(default=False)
+    first = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="seconds")
+    then_point = models.TextField(blank=True)
+    then_label = models.TextField(blank=True)
+    then_strike = models.CharField(max_length=30, blank=True)
     fault = models.CharField(max_length=120)
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.BASELINE)
     lease_until = models.DateTimeField(null=True)
@@ -172,6 +190,11 @@ class CrashPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.fault} at {self.label} in {self.operation}"
+
+    @property
+    def depth(self) -> int:
+        """1, or 2 where a second kill strikes the recovery."""
+        return 2 if self.then_point else 1
 
 
 class Heal(models.Model):

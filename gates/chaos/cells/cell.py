@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from gates.chaos.auditing import Audited, Books, audit
 from gates.chaos.baseline import Kind, kind_of
 from gates.chaos.cells.brokers import Simulator
@@ -64,6 +67,7 @@ class Cell:
         self.operation = ""
         self._port = port
         self._kept: str | None = None
+        self._direct: psycopg.AsyncConnection[TupleRow] | None = None
 
     async def prepare(self, state: str) -> None:
         """Start from nothing, do what leads to the state, stop, and keep that state.
@@ -87,6 +91,7 @@ class Cell:
         for proxy in self.wires.values():
             await proxy.control.reset()
         await simulator.keep(self.account)
+        await self._let_go()
         self._kept, self.database, self.prepared = self.database, None, state
 
     async def reset(self) -> None:
@@ -94,11 +99,27 @@ class Cell:
         if self._kept is None:
             raise TargetNotReadyError("The cell was never prepared.")
         await self._clear()
+        self.target.forget()
         await self.premises.simulator.go_back(self.account)
         self.database = await self.premises.ledgers.create("run", template=self._kept)
 
     async def start(self) -> float:
-        """Start the target on the cell's database and account; the milliseconds until it was ready."""
+        """Start the target and wait until it is ready; the milliseconds that took. Raises TargetNotReadyError."""
+        self.launch()
+        return await self.target.wait_ready(READY_LIMIT_S)
+
+    async def spoken(self) -> None:
+        """Wait until the target has sent a first message, without asking it anything. Raises TargetNotReadyError."""
+        deadline = time.monotonic() + READY_LIMIT_S
+        while time.monotonic() < deadline:
+            if any([(await proxy.control.status()).recorded for proxy in self.wires.values()]):
+                await self.quiet()
+                return
+            await asyncio.sleep(QUIET_PAUSE_S)
+        raise TargetNotReadyError(f"The target sent nothing within {READY_LIMIT_S:.0f} s of its start.")
+
+    def launch(self) -> None:
+        """Start the target's process on the cell's database and account."""
         ledger = self.wires[Channel.LEDGER].port
         self.target.program = self.premises.program.filled(
             {
@@ -110,7 +131,6 @@ class Cell:
             }
         )
         self.target.start()
-        return await self.target.wait_ready(READY_LIMIT_S)
 
     async def ask(self, operation: str) -> Answer:
         """Ask the target for an operation."""
@@ -134,9 +154,15 @@ class Cell:
             await asyncio.sleep(QUIET_PAUSE_S)
         return Counter(kind_of(message) for message in await self.messages())
 
+    async def direct(self) -> psycopg.AsyncConnection[TupleRow]:
+        """A session of ours on the cell's database, past the proxy, in autocommit. Raises psycopg.Error."""
+        if self._direct is None or self._direct.closed:
+            self._direct = await psycopg.AsyncConnection.connect(self.ledger_url, autocommit=True, connect_timeout=5)
+        return self._direct
+
     async def state(self) -> State:
         """The durable state, read past the proxies."""
-        ledger = await read_ledger(self.ledger_url, self.premises.schema)
+        ledger = await read_ledger(await self.direct(), self.premises.schema)
         return State(ledger, tuple(await self.premises.simulator.transactions(self.account)))
 
     async def audited(self) -> Audited:
@@ -169,9 +195,16 @@ class Cell:
             await proxy.control.reset()
         while not self.events.empty():
             self.events.get_nowait()
+        await self._let_go()
         if self.database is not None:
             await self.premises.ledgers.drop(self.database)
             self.database = None
+
+    async def _let_go(self) -> None:
+        """End our own session: a database that is copied or dropped must have none."""
+        connection, self._direct = self._direct, None
+        if connection is not None:
+            await connection.close()
 
     async def _drop_kept(self) -> None:
         self.prepared = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import TupleRow, dict_row
 
 from audits.contract import RELATIONS
 
@@ -74,17 +74,17 @@ class State:
         return told
 
 
-async def read_ledger(url: str, schema: str) -> dict[str, Rows]:
+async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str) -> dict[str, Rows]:
     """Every relation of the contract at one moment, values as text. Raises psycopg.Error."""
     found: dict[str, Rows] = {}
-    async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, row_factory=dict_row) as connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         for relation in RELATIONS:
             columns = sql.SQL(", ").join(
                 sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in relation.columns
             )
             query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(schema, relation.name))
-            rows = await (await connection.execute(query)).fetchall()
+            rows = await (await cursor.execute(query)).fetchall()
             found[relation.name] = {str(row[relation.key]): row for row in rows}
     return found
 

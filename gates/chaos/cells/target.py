@@ -13,7 +13,7 @@ import httpx
 from gates.chaos.cells.processes import Death, OwnedProcess
 from gates.targets.programs import Program
 
-READY_PAUSE_S = 0.03
+READY_PAUSE_S = 0.06
 PROBE_TIMEOUT_S = 5.0
 ASK_LIMIT_S = 40.0
 END_LIMIT_S = 5.0
@@ -110,6 +110,10 @@ class TargetProcess:
         process.close()
         self.process = None
         return death
+
+    def forget(self) -> None:
+        """Begin the log anew."""
+        self.log.write_bytes(b"")
 
     def last_words(self, characters: int = 400) -> str:
         """The end of its log."""

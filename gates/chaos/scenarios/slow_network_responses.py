@@ -14,6 +14,6 @@ SLOW_NETWORK_RESPONSES = Scenario(
         Aim(Strike.DELAY, on(Channel.BROKER, answers), {"delay_ms": BELOW_MS}),
         Aim(Strike.DELAY, on(Channel.BROKER, answers), {"delay_ms": BEYOND_MS}),
         Aim(Strike.STALL, on(Channel.BROKER, requests), {"stall_ms": STALL_MS}),
-        Aim(Strike.HALF_OPEN, on(Channel.BROKER, answers), {"keep_ms": STALL_MS}),
+        Aim(Strike.HALF_OPEN, on(Channel.BROKER, requests), {"keep_ms": STALL_MS}),
     ),
 )

@@ -36,6 +36,8 @@ class Command(BaseCommand):
         parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="only this one; repeatable")
         parser.add_argument("--point", default="", help="only this crash point, as a report names it")
         parser.add_argument("--strike", default="", help="only this strike, as a report names it")
+        parser.add_argument("--then", default="", metavar="POINT", help="only this point of the recovery, at depth 2")
+        parser.add_argument("--depth", type=int, choices=(1, 2), help="2 strikes the recoveries too (the profile's)")
         parser.add_argument("--cells", type=int, default=CELLS, help=f"cells at once (default: {CELLS})")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,14 +55,8 @@ class Command(BaseCommand):
         if target is None:
             known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
             raise CannotStrikeError(f"There is no target {options['target']!r}; known targets: {known}.")
-        asked = Asked(
-            target,
-            options["profile"],
-            tuple(options["scenario"]),
-            options["point"],
-            options["strike"],
-            options["cells"],
-        )
+        chosen = {name: options[name] for name in ("point", "strike", "then", "depth", "cells")}
+        asked = Asked(target, options["profile"], tuple(options["scenario"]), **chosen)
         report = self._follow(start_chaos(asked, started_by=None, now=timezone.now()))
         path = reports.write_file(report, Path(options["reports_dir"]))
         self._show(report.content)

@@ -1,0 +1,91 @@
+"""Depth 2: a second strike, at each message of the recovery from a first one.
+
+A recovery that marks its work done before it has done it shows only here. The second strike is always a kill: it is
+made at the messages that two recoveries from the same durable state both sent.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from gates.chaos.baseline import Baseline, Recording, baseline
+from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.faults import KillAfter, KillBefore
+from gates.chaos.messages import Strike
+from gates.chaos.proxies.events import Decision, Held, Missed, Struck
+from gates.chaos.recording import TIMES, NotSteadyError
+from gates.chaos.settling import RECOVERY_LIMIT_S, settled
+from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, make_strike
+from gates.chaos.trials import Then, Trial
+
+LATE_S = 3.0  # a background message may come a little after the recovery is over
+
+
+async def record_recovery(cell: Cell, trial: Trial) -> Baseline:
+    """Make a kill and record the recovery from it, twice; the messages that both hold. Raises NotSteadyError."""
+    recordings = []
+    for _ in range(TIMES):
+        await cell.reset()
+        await cell.start()
+        hit = await make_strike(cell, trial, Unwritten(), STRIKERS_OF_NOTHING)
+        if hit.receipt is None:
+            raise NotSteadyError(f"The first strike did not come again: {hit.seen.missed}")
+        await _begin(cell)
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
+        await cell.quiet()
+        recordings.append(Recording.since((), await cell.messages()))
+    return baseline(recordings)
+
+
+async def strike_recovery(cell: Cell, then: Then) -> Seen:
+    """Start the killed target again, and kill it at a message of its recovery."""
+    for proxy in cell.wires.values():
+        await proxy.control.reset()
+    fault = KillBefore() if then.strike is Strike.KILL_BEFORE else KillAfter()
+    wire = cell.wires[then.point.channel].control
+    await wire.arm(then.point, fault)
+    try:
+        cell.launch()
+        return await _awaited(cell)
+    finally:
+        await wire.disarm()
+
+
+async def _begin(cell: Cell) -> None:
+    for proxy in cell.wires.values():
+        await proxy.control.reset()
+    cell.launch()
+    await cell.spoken()
+
+
+async def _awaited(cell: Cell) -> Seen:
+    """Wait for the second strike, as long as a recovery may take, and a little longer once it is over."""
+    over = asyncio.create_task(_over(cell))
+    try:
+        while True:
+            coming = asyncio.create_task(cell.events.get())
+            await asyncio.wait((coming, over), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+                return Seen(None, time.monotonic(), "No receipt: the moment never came.")
+            channel, event = coming.result()
+            if isinstance(event, Held):
+                death = await cell.target.kill()
+                await cell.wires[channel].control.decide(event.held_id, Decision.DISCARD, **death.shape())
+                for proxy in cell.wires.values():
+                    await proxy.control.close_upstream()
+            elif isinstance(event, Struck):
+                return Seen(event.receipt, time.monotonic())
+            elif isinstance(event, Missed):
+                return Seen(None, time.monotonic(), f"No receipt: {event.reason}.", event.applicable)
+    finally:
+        over.cancel()
+
+
+async def _over(cell: Cell) -> None:
+    """Until the recovery is over, and a little longer."""
+    await cell.spoken()
+    with suppress(TargetNotReadyError):
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
+    await asyncio.sleep(LATE_S)

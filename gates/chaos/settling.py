@@ -1,0 +1,51 @@
+"""When a recovery is over: the target is well, no order is in doubt, and no transaction of its is open."""
+
+import asyncio
+import time
+
+from psycopg import sql
+
+from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.invariants import UNFINISHED
+
+RECOVERY_LIMIT_S = 60.0
+SETTLE_PAUSE_S = 0.1
+
+
+async def settled(cell: Cell, deadline: float, *, since: float = 0.0, ask_health: bool = True) -> None:
+    """Wait until the target says that it is well, no order is in doubt and no transaction of its is open.
+
+    Sessions from before `since` (seconds since 1970) are a dead process's, not the target's. Without `ask_health` no
+    request is sent to the target, so that all its messages are its own.
+
+    Raises TargetNotReadyError at the deadline, with what was still missing.
+    """
+    missing = ""
+    while time.monotonic() < deadline:
+        missing = await unsettled(cell, since) or (await cell.target.unwell() if ask_health else "")
+        if not missing and not await unsettled(cell, since):
+            return
+        await asyncio.sleep(SETTLE_PAUSE_S)
+    raise TargetNotReadyError(f"The target was not settled in time: {missing or 'its work never rested'}")
+
+
+async def unsettled(cell: Cell, since: float) -> str:
+    """What is still unfinished, in words; empty when nothing is."""
+    orders = sql.SQL("SELECT count(*) FROM {} WHERE status = ANY(%s)").format(
+        sql.Identifier(cell.premises.schema, "orders")
+    )
+    working = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'
+                 AND backend_start >= to_timestamp(%s)"""
+    connection = await cell.direct()
+    doubtful = await (await connection.execute(orders, (list(UNFINISHED),))).fetchone()
+    busy = await (await connection.execute(working, (since,))).fetchone()
+    if doubtful and doubtful[0]:
+        return f"{doubtful[0]} orders in doubt"
+    return f"{busy[0]} transactions open" if busy and busy[0] else ""
+
+
+def wall(monotonic_s: float) -> float:
+    """A moment of the monotonic clock in seconds since 1970, a little early."""
+    return time.time() - (time.monotonic() - monotonic_s) - 0.05

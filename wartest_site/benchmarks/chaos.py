@@ -1,0 +1,157 @@
+"""How many crash points a minute this machine strikes and judges, and how much of that time is the target's own.
+
+`--scale` counts the strikes, spread evenly over every kill of a trade open, in CELLS cells at once. Each has its
+receipt, the recovery, the full audit twice, a restart that must change nothing, and one more open and close.
+
+`wall_over_floor` compares that with the floor: as many desks at once doing what is theirs alone, without proxies,
+recordings, receipts and audits: start, open, die of a SIGKILL, start again until well, restart, open and close.
+Databases of the floor are made before it begins. Not measured: the portal's rows and pages.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from audits.verdicts import Verdict
+from gates.chaos.cells.cell import FLAT, Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.target import TargetProcess
+from gates.chaos.engine import running_premises
+from gates.chaos.recording import CleanRun, prepare, record_clean
+from gates.chaos.recovery import Result, try_once
+from gates.chaos.scenarios.scenario import KILLS
+from gates.chaos.striking import Unwritten
+from gates.chaos.trials import Trial
+from gates.targets.rehearsal import cell_program
+from wartest_site.benchmarks import Figures, Say
+from wartest_site.embedded.children import CannotStartError
+from wartest_site.embedded.postgres import running_postgres
+
+SCALE = 60
+CELLS = 6
+OPERATION = "open"
+READY_LIMIT_S = 60.0
+
+
+def measure(scale: int, say: Say) -> Figures:
+    """Return `points_per_minute`, `wall_over_floor` and what they come from."""
+    with (
+        tempfile.TemporaryDirectory(prefix="wartest-bench-") as folder,
+        running_postgres(Path(folder) / "postgres") as server,
+    ):
+        return asyncio.run(_measure(_spec(server.create_database("desk")), Path(folder), scale, say))
+
+
+def _spec(ledger_url: str) -> dict[str, Any]:
+    return cell_program() | {
+        "ledger": {"url": ledger_url, "schema": "wartest"},
+        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
+    }
+
+
+async def _measure(spec: dict[str, Any], folder: Path, scale: int, say: Say) -> Figures:
+    spec["process"] = spec["process"] | {"health": "http://127.0.0.1:9/health"}
+    async with running_premises(spec, folder) as premises:
+        say(f"the floor: {scale} starts, opens, deaths and recoveries, {CELLS} at once")
+        floor_s = await _floor(premises, scale)
+        say(f"the floor took {floor_s:.1f} s; the same with every strike held, proven and judged")
+        async with _cells(premises) as cells:
+            clean_run = await record_clean(cells[0], OPERATION)
+            await asyncio.gather(*(prepare(cell, OPERATION) for cell in cells))
+            began = time.monotonic()
+            results = await _struck(cells, clean_run, scale)
+            wall_s = time.monotonic() - began
+    wrong = [result.reason for result in results if result.verdict != Verdict.PASSED]
+    if wrong:
+        raise CannotStartError(f"{len(wrong)} of {scale} strikes did not pass, so there is nothing to time: {wrong[0]}")
+    return {
+        "points_per_minute": round(scale / wall_s * 60, 1),
+        "wall_over_floor": round(wall_s / floor_s, 2),
+        "wall_s": round(wall_s, 2),
+        "floor_s": round(floor_s, 2),
+        "recovery_p50_ms": median(result.recovery_ms or 0.0 for result in results),
+    }
+
+
+@asynccontextmanager
+async def _cells(premises: Premises) -> AsyncIterator[list[Cell]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(running_cell(premises, number)) for number in range(1, CELLS + 1)]
+
+
+async def _struck(cells: list[Cell], clean_run: CleanRun, scale: int) -> list[Result]:
+    """Strike `scale` times, spread over the kills; each cell takes the next one as soon as it is free."""
+    every = [trial for aim in KILLS for _, trial in aim.trials(OPERATION, clean_run.baseline.points)]
+    chosen = [every[number * len(every) // scale % len(every)] for number in range(scale)]
+    waiting: asyncio.Queue[Trial] = asyncio.Queue()
+    for trial in chosen:
+        waiting.put_nowait(trial)
+    results: list[Result] = []
+
+    async def take(cell: Cell) -> None:
+        while not waiting.empty():
+            results.append(await try_once(cell, waiting.get_nowait(), clean_run.clean, Unwritten()))
+
+    await asyncio.gather(*(take(cell) for cell in cells))
+    return results
+
+
+async def _floor(premises: Premises, scale: int) -> float:
+    """The seconds that `scale` desks need for what is theirs alone, CELLS at once."""
+    rounds = -(-scale // CELLS)
+    async with AsyncExitStack() as stack:
+        slots = [await stack.enter_async_context(_slot(premises, number, rounds)) for number in range(CELLS)]
+        began = time.monotonic()
+        await asyncio.gather(*(_alone(premises, *slot) for slot in slots))
+        return (time.monotonic() - began) * scale / (rounds * CELLS)
+
+
+Slot = tuple[TargetProcess, str, list[dict[str, str]]]
+
+
+@asynccontextmanager
+async def _slot(premises: Premises, number: int, rounds: int) -> AsyncIterator[Slot]:
+    """An account, a program, and for each round the places of a database that a desk has set up before."""
+    account = f"101-001-{number + 9_000:07}-001"
+    await premises.simulator.open_account(account)
+    with reserved_port(number) as port:
+        common = {"broker_url": premises.simulator.url, "account": account, "token": premises.simulator.token}
+        common["port"] = str(port)
+    target = TargetProcess(premises.program, premises.folder / f"floor-{number}.log")
+    kept = await premises.ledgers.create("kept")
+    target.program = premises.program.filled(common | {"ledger_url": premises.ledgers.url_of(kept)})
+    target.start()
+    await target.wait_ready(READY_LIMIT_S)
+    await target.end()
+    await premises.simulator.keep(account)
+    names = [await premises.ledgers.create(FLAT, template=kept) for _ in range(rounds)]
+    try:
+        yield target, account, [common | {"ledger_url": premises.ledgers.url_of(name)} for name in names]
+    finally:
+        await target.close()
+        for name in (kept, *names):
+            await premises.ledgers.drop(name)
+
+
+async def _alone(premises: Premises, target: TargetProcess, account: str, rounds: list[dict[str, str]]) -> None:
+    for places in rounds:
+        await premises.simulator.go_back(account)
+        target.program = premises.program.filled(places)
+        await _ready(target)
+        await target.ask(OPERATION)
+        await target.kill()
+        await _ready(target)
+        await target.end()
+        await _ready(target)
+        for operation in ("open", "close"):
+            await target.ask(operation)
+        await target.kill()
+
+
+async def _ready(target: TargetProcess) -> None:
+    target.start()
+    await target.wait_ready(READY_LIMIT_S)
