@@ -72,7 +72,8 @@ class Booked:
 
     @classmethod
     def at(cls, moment: LedgerMoment, relations: Sequence[Relation], broker_account_id: str) -> "Booked":
-        """Read it from one moment of the ledger; relations that are not asked for count as empty.
+        """Read it from one moment of the ledger. Where executions are not asked for, a fill that moved no money cannot
+        be told from one that was not booked, and is not waited for.
 
         A ledger of several accounts is looked at for the broker's account only, if it has one of that id.
         """
@@ -86,7 +87,7 @@ class Booked:
         }
         booked = [number for number in last.values() if number is not None]
         fills_named = last.get(EXECUTIONS.name) is not None
-        no_fills = EXECUTIONS not in relations or not moment.count(EXECUTIONS)
+        no_fills = EXECUTIONS in relations and not moment.count(EXECUTIONS)
         return cls(max(booked, default=None), tuple(opening), fills_named or no_fills)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -222,12 +223,25 @@ class PostgresMoment:
 
     def rows(self, relation: Relation) -> Iterator[pa.Table]:
         """Yield the rows in batches, every value as the server's text."""
+        return self._texts(relation, sql.SQL(""))
+
+    def rows_from(self, relation: Relation, firsts: Mapping[str, int]) -> Iterator[pa.Table]:
+        """Yield, as `rows` does, those of the accounts named whose `sequence` is at least the account's first."""
+        some = sql.SQL(
+            " JOIN unnest(%(accounts)s::text[], %(firsts)s::bigint[]) AS mark(account, first)"
+            " ON account_id = account AND sequence >= first"
+        )
+        return self._texts(relation, some, {"accounts": list(firsts), "firsts": list(firsts.values())})
+
+    def _texts(
+        self, relation: Relation, some: sql.SQL, values: Mapping[str, list[Any]] | None = None
+    ) -> Iterator[pa.Table]:
         names = [column.name for column in relation.columns]
         columns = sql.SQL(", ").join(sql.Identifier(name) + sql.SQL("::text") for name in names)
-        query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(self._opened.schema, relation.name))
+        query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(self._opened.schema, relation.name)) + some
         try:
             with self._connection.cursor(name=f"read_{relation.name}") as cursor:
-                cursor.execute(query)
+                cursor.execute(query, values)
                 while batch := cursor.fetchmany(BATCH_ROWS):
                     self._left_s()
                     texts = zip(*batch, strict=True)

@@ -33,11 +33,8 @@ class Standin:
             return 401, {}, b'{"code":"PGRST301","message":"JWT invalid"}'
         if not name:
             properties = {column: {"format": kind} for column, kind in self.types.items()}
-            return (
-                200,
-                {},
-                json.dumps({"definitions": {each.name: {"properties": properties} for each in RELATIONS}}).encode(),
-            )
+            definitions = {each.name: {"properties": properties} for each in RELATIONS}
+            return 200, {}, json.dumps({"definitions": definitions if self.describes else None}).encode()
         if headers.get("Accept-Profile") != "wartest":
             return 406, {}, b'{"code":"PGRST106","message":"The schema must be one of the following: wartest"}'
         if name not in self.books.ledger:
