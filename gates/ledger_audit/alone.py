@@ -19,7 +19,7 @@ from audits.sources import Broker, Ledger
 from audits.sources.folder import FolderLedger
 from audits.sources.postgres import PostgresLedger
 from audits.sources.statement import read_statement
-from audits.verdicts import Verdict, merge
+from gates.criteria import verdict_of
 from gates.ledger_audit.commands import CannotAuditError
 from gates.ledger_audit.criteria import audit_criteria
 from gates.ledger_audit.lines import Line, named_line, report_fields, seen_of, snapshot_facts
@@ -137,14 +137,12 @@ def report_alone(snapshot: Snapshot, lines: list[Line], part: Part, span: Span, 
     Without a profile the books are judged by themselves: a pass needs one row for each criterion, not a number of them.
     """
     plan = audit_plan_for(profile, part.only) if profile else _without_minimum(part)
-    table = audit_criteria(plan, [seen_of(line["name"], line["verdict"], line) for line in lines], partial=part.partial)
-    verdicts = [line.verdict for line in table]
-    if not snapshot.broker:  # a ledger that was compared with no broker opens no gate
-        verdicts.append(Verdict.INCONCLUSIVE)
+    seen = [seen_of(line["name"], line["verdict"], line) for line in lines]
+    table = audit_criteria(plan, seen, broker=bool(snapshot.broker), partial=part.partial)
     verdicts_seen = [line["verdict"] for line in lines]
     return {
         "schema": "wartest.report/1",
-        "verdict": merge(verdicts).value,
+        "verdict": verdict_of(table).value,
         "profile": profile,
         "target": {"name": snapshot.ledger, "build": "unknown", "environment": "own"},
         "campaign": None,

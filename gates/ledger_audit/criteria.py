@@ -24,8 +24,13 @@ COVERAGE = ("event_coverage", "sequences")
 PNL = ("pnl",)
 
 
-def audit_criteria(plan: AuditPlan, checks: Iterable[CheckSeen], *, partial: bool = False) -> tuple[Criterion, ...]:
-    """Judge an audit from its checks; the criteria's verdicts, merged, are the run's. A partial audit never passes."""
+def audit_criteria(
+    plan: AuditPlan, checks: Iterable[CheckSeen], *, broker: bool = True, partial: bool = False
+) -> tuple[Criterion, ...]:
+    """Judge an audit from its checks; the criteria's verdicts, merged, are the run's.
+
+    Books that were compared with no broker's may be right in themselves, but never pass; nor does a part of an audit.
+    """
     seen = {check.name: check for check in checks}
     table = (
         _of_checks(
@@ -35,7 +40,7 @@ def audit_criteria(plan: AuditPlan, checks: Iterable[CheckSeen], *, partial: boo
         _discrepancies(plan, seen),
         _of_checks("PnL", "every one recomputed and equal", _named(seen, PNL), plan.min_executions),
     )
-    return (*table, _PARTIAL) if partial else table
+    return (*table, *((_PARTIAL,) if partial else ()), *(() if broker else (_NO_BROKER,)))
 
 
 _PARTIAL = Criterion(
@@ -44,6 +49,15 @@ _PARTIAL = Criterion(
     "a part",
     Verdict.INCONCLUSIVE,
     "An audit of a part never counts as gate 3: run it without narrowing it.",
+)
+
+
+_NO_BROKER = Criterion(
+    "compared with the broker",
+    "the broker's books of the same moment",
+    "no broker's books",
+    Verdict.INCONCLUSIVE,
+    "The broker is the truth: give its transactions too.",
 )
 
 

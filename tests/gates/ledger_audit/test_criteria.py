@@ -71,6 +71,12 @@ def test_a_partial_audit_never_passes_but_can_fail():
     assert judged(CheckSeen("pnl", Verdict.FAILED, 100, 1), partial=True)[0] == Verdict.FAILED
 
 
+def test_books_that_were_compared_with_no_broker_never_pass():
+    table = audit_criteria(PLAN, CLEAN.values(), broker=False)
+    assert merge(line.verdict for line in table) == Verdict.INCONCLUSIVE
+    assert table[-1].name == "compared with the broker"
+
+
 def test_an_unknown_check_is_named_together_with_those_that_there_are():
     with pytest.raises(UnknownCheckError, match=r"'luck'.*balance_row"):
         audit_plan_for("smoke", ["luck"])
@@ -86,4 +92,4 @@ def test_production_demands_more_than_a_rehearsal():
 def test_every_check_that_decides_a_criterion_is_one_of_the_eighteen():
     names = audit_plan_for("production").checks
     assert len(names) == 18
-    assert set((*BALANCE, *COVERAGE, *PNL)) <= set(names)
+    assert {*BALANCE, *COVERAGE, *PNL} <= set(names)
