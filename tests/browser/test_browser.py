@@ -1,7 +1,10 @@
 """What a person meets in a browser: pages without complaint, readable by all, live, and driven by the keyboard."""
 
+from typing import Any
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from gates.models import Alert, Run
@@ -36,11 +39,51 @@ def test_each_page_draws_without_complaint_and_fits(page: Page, portal: Portal, 
             expect(page.locator("#plot-balance .main-svg").first).to_be_visible()
         shot(page, f"{name}-{size}-{theme}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
-        found = [
-            (breach["id"], [node["target"] for node in breach["nodes"]][:3])
-            for breach in Axe().run(page).response["violations"]
-        ]
-        assert found == [], name
+        assert breaches(page) == [], name
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+def breaches(page: Page) -> list[Any]:
+    found = Axe().run(page).response["violations"]
+    return [(breach["id"], [node["target"] for node in breach["nodes"]][:3]) for breach in found]
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "phone")])
+def test_sign_in_and_errors_are_pages_too(page: Page, portal: Portal, theme: str, size: str) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    for name, address in (
+        ("missing", "/no/such/page"),
+        ("forbidden", "/admin/"),
+        ("sign-out", "/account/logout/"),
+        ("password", "/account/password/change/"),
+    ):
+        page.goto(portal.url + address)
+        shot(page, f"{name}-{size}-{theme}")
+        assert breaches(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
+    page.context.clear_cookies()
+    page.goto(portal.url)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_label("Username").fill("engineer")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="correct")).to_be_visible()
+    shot(page, f"sign-in-refused-{size}-{theme}")
+    assert breaches(page) == []
+    unasked = [line for line in page.complaints if "404" not in line and "403" not in line]  # type: ignore[attr-defined]
+    assert unasked == []
+
+
+def test_an_engineer_starts_a_run_and_is_told_why_it_cannot_be(page: Page, portal: Portal) -> None:
+    User.objects.filter(username="engineer").update(is_superuser=True)
+    page.goto(f"{portal.url}/runs/")
+    page.get_by_label("Profile").select_option("smoke")
+    page.get_by_role("button", name="Start gate 1").click()
+    expect(page.get_by_role("status")).to_contain_text("lacks [process] health: add it.")
+    shot(page, "start-refused")
+    assert breaches(page) == []
     assert page.complaints == []  # type: ignore[attr-defined]
 
 

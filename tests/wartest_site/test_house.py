@@ -1,6 +1,7 @@
 """Rules of the house that no tool of ours checks."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,9 @@ def test_the_readme_names_every_command():
     ours = {name for name, app in get_commands().items() if app in OURS} - inside
     assert "up" in ours
     assert not [name for name in sorted(ours) if f"manage.py {name}" not in README]
+
+
+def test_the_pictures_of_the_readme_are_there_and_small():
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / picture).stat().st_size <= 200_000 for picture in pictures)
