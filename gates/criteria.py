@@ -13,7 +13,8 @@ class Judged:
     """`count` slots of one check that ended alike, as the criteria see them: `state` is due, done or hole.
 
     `measured` is what they saw together: the sums of `touches` and `executed` (of slots that missed a stop and slots
-    that did not, each on their own), the largest `reconciliations` and `reconciliation_mismatches`.
+    that did not, each on their own), the largest `reconciliations`, `reconciliation_mismatches`, `latency_max_ms` and
+    `slippage_worst_pips`.
     """
 
     check_name: str
@@ -32,6 +33,9 @@ class Criterion:
     measured: str
     verdict: Verdict
     reason: str = ""
+
+
+CRITERIA_OF = ("health", "positions", "integrity", "stops")
 
 
 def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
@@ -71,7 +75,7 @@ def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
     touched = sum(int(row.measured.get("touches", 0)) for row in mine)
     executed = sum(int(row.measured.get("executed", 0)) for row in mine)
     required = f"100 % of at least {plan.min_touches} touched"
-    measured = f"{executed} of {touched} executed"
+    measured = f"{executed} of {touched} executed{_how_well(mine)}"
     verdict = _verdict_of_check(rows, "stops")
     # A touch whose time limit was not over when it was looked at makes its slot inconclusive, not missed.
     if any(row.verdict == Verdict.PASSED and _missed(row) for row in mine):
@@ -83,6 +87,18 @@ def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
     else:
         reason = "" if verdict == Verdict.PASSED else "Not every window of the run was judged clean."
     return Criterion("stops executed", required, measured, verdict, reason)
+
+
+def _how_well(rows: list[Judged]) -> str:
+    """Say the slowest execution and the worst slippage, where there was any."""
+    latencies = [float(value) for value in _values(rows, "latency_max_ms")]
+    slippages = [float(value) for value in _values(rows, "slippage_worst_pips")]
+    words = f", slowest in {max(latencies):.0f} ms" if latencies else ""
+    return words + (f", worst slippage {max(slippages):g} pips" if slippages else "")
+
+
+def _values(rows: list[Judged], name: str) -> list[Any]:
+    return [row.measured[name] for row in rows if row.measured.get(name) is not None]
 
 
 def _missed(row: Judged) -> bool:
@@ -128,6 +144,10 @@ def _slots_filled(rows: tuple[Judged, ...]) -> Criterion:
         reason = f"{holes} slots were not filled: nothing is known of those times."
     else:
         reason = "" if verdict == Verdict.PASSED else f"{planned - done} slots are not judged yet."
+    others = [row for row in rows if row.check_name not in CRITERIA_OF and row.verdict != Verdict.PASSED]
+    if others:  # what no criterion looks at must not be lost either
+        verdict = merge([verdict, *(Verdict(row.verdict or Verdict.INCONCLUSIVE) for row in others)])
+        reason = f"Slots of other checks did not pass: {', '.join(sorted({row.check_name for row in others}))}."
     return Criterion("slots filled", "all, 0 holes", f"{done} of {planned}, {holes} holes", verdict, reason)
 
 

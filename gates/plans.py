@@ -113,10 +113,10 @@ PLANS = (
         min_reconciliations=1,
         stop_limit_s=2,
         cadences=(
-            Cadence("health", every_s=2, delay_s=0, grace_s=15),
-            Cadence("positions", every_s=5, delay_s=0, grace_s=15),
-            Cadence("integrity", every_s=10, delay_s=0, grace_s=15),
-            Cadence("stops", every_s=5, delay_s=4, grace_s=15),
+            Cadence("health", every_s=2, delay_s=0, grace_s=30),
+            Cadence("positions", every_s=5, delay_s=0, grace_s=30),
+            Cadence("integrity", every_s=10, delay_s=0, grace_s=30),
+            Cadence("stops", every_s=5, delay_s=4, grace_s=60),
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, FloatField, IntegerField, Max, Q, QuerySet, Sum, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, JSONObject
 from django.db.models.lookups import GreaterThan
@@ -52,6 +52,10 @@ def judged_slots(run: Run) -> list[Judged]:
         key: Coalesce(Cast(KeyTextTransform(key, "result__measured"), IntegerField()), 0)
         for key in ("touches", "executed", "reconciliations", "reconciliation_mismatches")
     }
+    worst = {
+        key: Max(Cast(KeyTextTransform(key, "result__measured"), FloatField()))
+        for key in ("latency_max_ms", "slippage_worst_pips")
+    }
     missed = Case(When(GreaterThan(number["touches"], number["executed"]), then=True), default=False)
     slots = run.slots.order_by()
     seen = slots.filter(check_name__in=SEEN).values("check_name", "state", "verdict", missed=missed)
@@ -60,6 +64,7 @@ def judged_slots(run: Run) -> list[Judged]:
         executed=Sum(number["executed"]),
         reconciliations=Max(number["reconciliations"]),
         reconciliation_mismatches=Max(number["reconciliation_mismatches"]),
+        **worst,
     )
     alike = ("check_name", "state", "verdict")
     rows = seen.annotate(count=Count("pk"), seen=together).values_list(*alike, "seen", "count")

@@ -181,12 +181,18 @@ def write_json(content: dict[str, Any], path: Path) -> Path:
     if path.exists() and not _holds(path, content):
         path = path.with_stem(f"{path.stem}-{content['seal']['sha256'][:8]}")
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, suffix=".part") as draft:
-        json.dump(content, draft, indent=2, ensure_ascii=False)
+        json.dump(_in_order(content), draft, indent=2, ensure_ascii=False)
         draft.flush()
         os.fsync(draft.fileno())
     Path(draft.name).chmod(0o644)
     Path(draft.name).replace(path)
     return path
+
+
+def _in_order(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields in the order of the schema, verdict first; the database keeps none."""
+    named = [key for key in json.loads(SCHEMA_FILE.read_text("utf-8"))["properties"] if key in content]
+    return {key: content[key] for key in (*named, *(key for key in content if key not in named))}
 
 
 def _holds(path: Path, content: dict[str, Any]) -> bool:

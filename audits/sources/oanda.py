@@ -94,6 +94,10 @@ class OandaReader:
         answer = self._get(self._path("/pricing"), instruments=",".join(instruments))
         return self._part(answer, "prices", list)
 
+    def time(self, instruments: Iterable[str]) -> datetime:
+        """Return the broker's own clock, as it tells it with prices."""
+        return self._moment(self._get(self._path("/pricing"), instruments=",".join(instruments)).get("time"))
+
     def transactions(self, since_id: int = 0) -> list[Answer]:
         """Return all transactions after `since_id` in order; raises BrokerAnswerUnreadable where one is missing.
 

@@ -7,6 +7,7 @@ from typing import Any
 from audits.sources.oanda import OandaReader
 from audits.stop_records import Candle, candles_from, fills_from, orders_from
 from audits.stop_windows import StopsJudgement, judge_stops, needed_from
+from audits.transactions import number_of
 from audits.verdicts import Verdict
 from gates.checks.outcome import Outcome
 from gates.targets.access import Access
@@ -15,8 +16,7 @@ from gates.targets.access import Access
 def judge_window(access: Access, *, start: datetime, end: datetime, limit_s: int) -> Outcome:
     """Judge the touches whose candle starts within [start, end): each executed within `limit_s`, or a finding."""
     with OandaReader(access.broker_url, access.broker_account, access.broker_token) as broker:
-        seen_until = datetime.now(UTC)
-        transactions = broker.transactions()
+        transactions, seen_until = _records(broker, start)
         orders = orders_from(transactions)
         candles: dict[str, tuple[Candle, ...]] = {
             instrument: candles_from(broker.candles(instrument, since - timedelta(seconds=10), end))
@@ -29,6 +29,21 @@ def judge_window(access: Access, *, start: datetime, end: datetime, limit_s: int
     if judgement.verdict == Verdict.FAILED and judgement.findings:
         reason = judgement.findings[0].sentence
     return Outcome(judgement.verdict, reason, _measured(judgement), judgement.findings)
+
+
+def _records(broker: OandaReader, start: datetime) -> tuple[list[dict[str, Any]], datetime]:
+    """Return the transactions, and until when they are whole, by the slower of the broker's clock and ours.
+
+    Touches and fills are dated by the broker: by our clock alone, one that runs fast would call a stop missed that is
+    still in its time. The clocks are read before the last transactions, so that whatever came until then is among them.
+    """
+    records = broker.transactions()
+    instruments = needed_from(orders_from(records), start)
+    seen_until = datetime.now(UTC)
+    if instruments:
+        seen_until = min(seen_until, broker.time(instruments))
+        records += broker.transactions(number_of(records[-1]))
+    return records, seen_until
 
 
 def _measured(judgement: StopsJudgement) -> dict[str, Any]:

@@ -109,3 +109,15 @@ def test_a_critical_finding_of_no_slot_fails_the_run():
 def test_no_set_of_clean_slots_passes_unless_every_check_is_there(slots):
     whole = {slot.check_name for slot in slots} == set(CHECKS)
     assert (judged(slots) == Verdict.PASSED) == whole
+
+
+def test_slots_of_a_check_that_no_criterion_looks_at_are_not_lost():
+    for verdict in ("failed", "inconclusive", None):
+        other = Judged("a new check", "done" if verdict else "due", verdict, {})
+        assert judged([*CLEAN, other]) == (verdict or Verdict.INCONCLUSIVE)
+    assert judged([*CLEAN, Judged("a new check", "done", "passed", {})]) == Verdict.PASSED
+
+
+def test_the_slowest_execution_and_the_worst_slippage_are_said():
+    slots = [*with_stops(touches=3, executed=3, latency_max_ms=12.4, slippage_worst_pips="-0.3"), *CLEAN]
+    assert line("stops executed", slots).measured == "6 of 6 executed, slowest in 12 ms, worst slippage -0.3 pips"

@@ -172,3 +172,14 @@ def test_the_oldest_slot_is_taken_first_and_one_whose_time_is_over_is_left_to_be
     over, oldest = run.slots.order_by("due_at", "pk")[:2]
     run.slots.filter(pk=over.pk).update(grace_until=now)
     assert engine.claim_next(worker="a", now=now) == oldest
+
+
+@pytest.mark.django_db
+def test_the_criteria_say_the_slowest_execution_and_the_worst_slippage_of_all_slots():
+    run = a_run()
+    for number, slot in enumerate(run.slots.filter(check_name="stops")):
+        mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
+        seen = {"touches": 1, "executed": 1, "latency_max_ms": 10.0 + number, "slippage_worst_pips": f"-0.{number}"}
+        engine.record(mine, Outcome(Verdict.PASSED, measured=seen), started_at=slot.due_at, now=slot.due_at)
+    stops = commands.criteria_of(run)[1]
+    assert stops.measured == "4 of 4 executed, slowest in 13 ms, worst slippage 0 pips"
