@@ -8,30 +8,24 @@ BALANCE_CHAIN = Check(
     title="Each balance starts where the last one ended",
     needs=("accounts", "balance_events"),
     rows_sql="SELECT count(*) FROM balance_events",
+    uses=("links",),
     findings_sql="""
-        WITH chain AS (
-            SELECT account_id, sequence, event_id, balance_before,
-                   lag(event_id) OVER by_sequence AS before_event_id,
-                   lag(balance_after) OVER by_sequence AS before_balance
-            FROM balance_events
-            WINDOW by_sequence AS (PARTITION BY account_id ORDER BY sequence, event_id)
-        ), expected AS (
-            SELECT chain.*, CASE WHEN before_event_id IS NULL THEN opening_balance ELSE before_balance END AS expected,
-                   CASE WHEN before_event_id IS NULL THEN 'balance chain start' ELSE 'balance chain' END AS rule
-            FROM chain LEFT JOIN accounts USING (account_id)
-            WHERE before_event_id IS NOT NULL OR accounts.account_id IS NOT NULL
+        WITH expected AS (
+            SELECT l.*, CASE WHEN is_first THEN 'balance chain start' ELSE 'balance chain' END AS rule,
+                   CASE WHEN is_first THEN opening_balance ELSE before_balance END AS expected
+            FROM links l LEFT JOIN accounts a USING (account_id) WHERE NOT is_first OR a.account_id IS NOT NULL
         )
-        SELECT rule, expected, balance_before AS measured, balance_before - expected AS difference, account_id,
-               sequence, event_id, before_event_id
-        FROM expected
-        WHERE balance_before IS DISTINCT FROM expected
+        SELECT rule, expected, e.balance_before AS measured, e.balance_before - expected AS difference, account_id,
+               sequence, event_id, before_sequence
+        FROM expected e JOIN balance_events b USING (account_id, sequence)
+        WHERE e.balance_before IS DISTINCT FROM expected AND b.balance_before IS NOT DISTINCT FROM e.balance_before
         ORDER BY account_id, sequence, event_id
     """,
     rules={
         "balance chain": Rule(
             Level.CRITICAL,
-            "Balance event {event_id} starts at {measured}, but the event before it, {before_event_id}, ended at "
-            "{expected}.",
+            "Balance event {event_id} starts at {measured}, but event number {before_sequence} before it ended "
+            "at {expected}.",
         ),
         "balance chain start": Rule(
             Level.CRITICAL,

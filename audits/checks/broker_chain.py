@@ -19,7 +19,8 @@ BROKER_CHAIN = Check(
     rows_sql="SELECT count(*) FROM changes",
     findings_sql=f"""
         WITH unknown AS (
-            SELECT field FROM (SELECT DISTINCT unnest(json_keys(raw)) AS field FROM broker_transactions)
+            SELECT field FROM (SELECT DISTINCT unnest(json_keys(raw)) AS field FROM broker_transactions
+                               WHERE account_balance IS NOT NULL)
             ANTI JOIN (VALUES {_FIELDS}) known(name) ON field = name
             WHERE NOT regexp_matches(field, 'I[Dd]$')
         ), found AS (
@@ -40,7 +41,7 @@ BROKER_CHAIN = Check(
             UNION ALL
             SELECT 'unknown money field', 'a known field', field || ' ' || (raw ->> field), money(raw ->> field),
                    account_id, id, type
-            FROM broker_transactions, unknown WHERE money(raw ->> field) <> 0
+            FROM broker_transactions, unknown WHERE account_balance IS NOT NULL AND money(raw ->> field) <> 0
         )
         FROM found ORDER BY rule, account_id, number(id), id
     """,

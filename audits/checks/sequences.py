@@ -3,25 +3,31 @@
 from audits.checks.check import Check, Rule
 from audits.findings import Level
 
-
-def _numbered_sql(relation: str, owner: str) -> str:
-    """Each event with the number before it; only those that do not follow by one are kept."""
-    return f"""
-        SELECT '{relation}' AS relation, {owner} AS owner, event_id, sequence, before
-        FROM (SELECT {owner}, event_id, sequence, coalesce(lag(sequence) OVER (
-                  PARTITION BY {owner} ORDER BY sequence), 0) AS before FROM {relation})
-        WHERE sequence IS DISTINCT FROM before + 1
-    """
-
+# A position's events are looked at one by one only where they are not as many different numbers, from 1 to their count.
+_POSITION_EVENTS = """
+    SELECT 'position_events' AS relation, position_id AS owner, event_id, sequence, before
+    FROM (SELECT position_id, event_id, sequence,
+                 coalesce(lag(sequence) OVER (PARTITION BY position_id ORDER BY sequence), 0) AS before
+          FROM position_events SEMI JOIN (
+              SELECT position_id FROM stories
+              WHERE NOT (first_sequence = 1 AND last_sequence = events AND numbers = events AND events < 64)
+          ) uneven USING (position_id))
+    WHERE sequence IS DISTINCT FROM before + 1
+"""
 
 SEQUENCES = Check(
     name="sequences",
     title="Events are numbered without a hole",
     needs=("position_events", "balance_events"),
+    uses=("links", "stories"),
     rows_sql="SELECT (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)",
     findings_sql=f"""
         WITH broken AS (
-            {_numbered_sql("position_events", "position_id")} UNION ALL {_numbered_sql("balance_events", "account_id")}
+            {_POSITION_EVENTS}
+            UNION ALL
+            SELECT 'balance_events', account_id, min(event_id), sequence, any_value(coalesce(before_sequence, 0))
+            FROM links l JOIN balance_events b USING (account_id, sequence)
+            WHERE sequence IS DISTINCT FROM coalesce(before_sequence, 0) + 1 GROUP BY account_id, sequence
         )
         SELECT CASE WHEN sequence = before THEN 'number twice'
                     WHEN sequence < 1 OR sequence IS NULL THEN 'number below 1'

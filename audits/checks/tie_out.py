@@ -16,37 +16,44 @@ TIE_OUT = Check(
              + (SELECT count(*) FROM balance_events SEMI JOIN starts USING (account_id))
     """,
     findings_sql="""
-        WITH booked AS (
-            SELECT account_id, broker_transaction_id AS id, sum(amount) AS amount, count(*) AS events,
-                   min(event_id) AS event_id
-            FROM balance_events SEMI JOIN starts USING (account_id)
-            WHERE broker_transaction_id IS NOT NULL GROUP BY ALL
-        ), moved AS (
-            SELECT s.account_id, c.id, any_value(c.type) AS type, any_value(c.change) AS change,
-                   any_value(c.number > coalesce(s.opened_after, -1)) AS is_due
-            FROM changes c JOIN starts s ON c.account_id = s.broker_account_id GROUP BY s.account_id, c.id
-        ), both_sides AS (
-            SELECT account_id, id, m.type, m.change, m.is_due, m.id AS broker_id, b.amount, b.events, b.event_id
-            FROM moved m FULL OUTER JOIN booked b USING (account_id, id)
+        WITH halves AS (
+            SELECT s.account_id, id, change AS moved, NULL AS booked, 1 AS is_moved
+            FROM changes c JOIN starts s ON c.account_id = s.broker_account_id WHERE change <> 0
+            UNION ALL
+            SELECT account_id, broker_transaction_id, NULL, amount, 0
+            FROM balance_events SEMI JOIN starts USING (account_id) WHERE broker_transaction_id IS NOT NULL
+        ), sums AS (
+            SELECT account_id, id, coalesce(max(moved), 0) AS moved, sum(booked) AS booked
+            FROM halves GROUP BY account_id, id
+            HAVING max(is_moved) = 0 OR sum(booked) IS DISTINCT FROM max(moved)
+        ), named AS (
+            SELECT account_id, broker_transaction_id AS id, min(event_id) AS event_id
+            FROM balance_events b SEMI JOIN sums s ON b.account_id = s.account_id AND b.broker_transaction_id = s.id
+            GROUP BY ALL
+        ), unequal AS (
+            SELECT u.*, event_id, s.first_number, t.id AS broker_id,
+                   t.type, number(u.id) > coalesce(opened_after, -1) AS is_due
+            FROM sums u JOIN starts s USING (account_id) LEFT JOIN named USING (account_id, id)
+            LEFT JOIN broker_transactions t ON t.account_id = s.broker_account_id AND t.id = u.id
         ), found AS (
-            SELECT 'transaction not booked' AS rule, plain(change) AS expected, 'nothing' AS measured,
-                   -change AS difference, account_id, id AS transaction_id, type, NULL AS event_id
-            FROM both_sides WHERE events IS NULL AND change <> 0 AND is_due
+            SELECT 'transaction not booked' AS rule, plain(moved) AS expected, 'nothing' AS measured,
+                   -moved AS difference, account_id, id AS transaction_id, type, NULL AS event_id
+            FROM unequal WHERE booked IS NULL AND is_due
             UNION ALL
-            SELECT 'transaction booked with another sum', plain(change), plain(amount), amount - change, account_id, id,
+            SELECT 'transaction booked with another sum', plain(moved), plain(booked), booked - moved, account_id, id,
                    type, event_id
-            FROM both_sides WHERE events IS NOT NULL AND broker_id IS NOT NULL AND amount IS DISTINCT FROM change
+            FROM unequal WHERE booked IS NOT NULL AND broker_id IS NOT NULL AND booked <> moved
             UNION ALL
-            SELECT 'booked, unknown to the broker', 'a transaction ' || id, 'none', amount, b.account_id, id, NULL,
+            SELECT 'booked, unknown to the broker', 'a transaction ' || id, 'none', booked, account_id, id, NULL,
                    event_id
-            FROM both_sides b JOIN starts s USING (account_id)
-            WHERE broker_id IS NULL AND NOT coalesce(number(id) < s.first_number, false)
+            FROM unequal WHERE broker_id IS NULL AND NOT coalesce(number(id) < first_number, false)
             UNION ALL
             SELECT 'booked without transaction', 'a broker transaction', 'none named', amount, account_id, NULL,
                    event_type, event_id
             FROM balance_events SEMI JOIN starts USING (account_id)
             WHERE broker_transaction_id IS NULL AND amount <> 0
-              AND account_id IN (SELECT account_id FROM booked)
+              AND account_id NOT IN (SELECT account_id FROM balance_events GROUP BY ALL
+                                     HAVING count(broker_transaction_id) = 0)
         )
         FROM found ORDER BY rule, account_id, number(transaction_id), event_id
     """,
