@@ -57,7 +57,7 @@ def rows_around(snapshot: Snapshot, where: Mapping[str, str]) -> tuple[Surroundi
 
     Raises SnapshotUnreadable when a file is not what was sealed.
     """
-    keys = _keys(where)
+    keys = keys_of(where)
     with opened(snapshot) as database:
         look = _Look(database, frozenset(snapshot.relations))
         named = {kind: list(values) for kind, values in keys.items()}
@@ -79,7 +79,7 @@ def rows_around(snapshot: Snapshot, where: Mapping[str, str]) -> tuple[Surroundi
         return _named(_once(found), where)
 
 
-def _keys(where: Mapping[str, str]) -> dict[str, list[str]]:
+def keys_of(where: Mapping[str, str]) -> dict[str, list[str]]:
     """Sort the finding's keys by kind; a text that lists several names each of them."""
     keys: dict[str, list[str]] = {kind: [] for kind in _KINDS.values()}
     for column, text in where.items():

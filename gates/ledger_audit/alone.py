@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audits.checks import CHECKS
-from audits.judge import CheckResult, judging, sealed_snapshot
+from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
+from audits.since import judging_since
 from audits.snapshot import Snapshot, take_snapshot
 from audits.sources import Broker, Ledger
 from audits.sources.folder import FolderLedger
@@ -117,7 +118,7 @@ def judge_snapshot(folder: Path, part: Part, judged: Judged) -> tuple[Snapshot, 
     checks = tuple(check for check in CHECKS if not names or check.name in names)
     snapshot = sealed_snapshot(folder, None)
     lines = []
-    for number, result in enumerate(judging(snapshot, checks), start=1):
+    for number, result in enumerate(judging_since(snapshot, checks, part.since), start=1):
         judged(number, len(checks), result)
         lines.append(named_line(result))
     return snapshot, lines

@@ -13,8 +13,9 @@ from django.db import connection
 from django.utils import timezone
 
 from audits.checks import CHECKS
-from audits.judge import CheckResult, judging, sealed_snapshot
+from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
+from audits.since import judging_since
 from audits.snapshot import Snapshot, sealed_file, take_snapshot
 from audits.sources import BrokerError, LedgerUnreadable
 from audits.sources.oanda import OandaReader
@@ -161,8 +162,9 @@ def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:
     due = {slot.check_name: slot.pk for slot in audit.run.slots.filter(state=Slot.State.DUE)}
     checks = tuple(check for check in CHECKS if check.name in due)
     planned = audit.run.slots.count()
+    results = judging_since(snapshot, checks, audit.since)
     began = timezone.now()
-    for number, result in enumerate(judging(snapshot, checks), start=planned - len(checks) + 1):
+    for number, result in enumerate(results, start=planned - len(checks) + 1):
         part = 0.5 + 0.5 * number / planned
         held.say(LedgerAudit.Phase.JUDGING, f"judged {number} of {planned} checks", part=part)
         slot = engine.claim(due[result.name], worker=audit.worker, now=timezone.now())

@@ -1,0 +1,91 @@
+"""Findings since a moment: what was found at older rows is set aside, counted and said; nothing is judged less for it.
+
+Checks always look at the whole books, since a chain or a total has no meaning in a part of them. A finding is dated by
+the newest of the rows that it names; one that names none with a time, such as the balance at the broker, stays.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from audits.around import keys_of
+from audits.checks import Check
+from audits.findings import Finding, grouped
+from audits.judge import CheckResult, judging
+from audits.snapshot import Snapshot
+from audits.tables import opened
+from audits.verdicts import Verdict
+
+# The most telling rows first: (kind of key, [(relation, column of the key, its time)]).
+_TIMES = (
+    ("event", [("balance_events", "event_id", "recorded_at"), ("position_events", "event_id", "recorded_at")]),
+    ("execution", [("executions", "execution_id", "executed_at")]),
+    ("transaction", [("broker_transactions", "id", "time")]),
+    ("order", [("orders", "order_id", "updated_at")]),
+    ("reconciliation", [("reconciliations", "reconciliation_id", "started_at")]),
+    ("trade", [("broker_trades", "trade_id", "opened_at")]),
+    ("position", [("position_events", "position_id", "recorded_at"), ("executions", "position_id", "executed_at")]),
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judging_since(snapshot: Snapshot, checks: Sequence[Check], since: datetime | None) -> Iterator[CheckResult]:
+    """Yield the result of each check, as `judging` does, without what was found before `since` (None: with all)."""
+    for result in judging(snapshot, checks):
+        yield result if since is None else set_aside(result, snapshot, since)
+
+
+def set_aside(result: CheckResult, snapshot: Snapshot, since: datetime) -> CheckResult:
+    """Return the result without its older findings; a check that then has none is inconclusive, never passed.
+
+    Of a rule of which more was found than is kept, nothing is set aside, for the rest cannot be dated.
+    """
+    kept = {group.rule: sum(found.rule == group.rule for found in result.findings) for group in result.groups}
+    whole = {group.rule for group in result.groups if kept[group.rule] == group.count}
+    dated = _moments(snapshot, [found for found in result.findings if found.rule in whole])
+    older = [found for found, moment in dated if moment is not None and moment < since]
+    if not older:
+        return result
+    left = tuple(found for found in result.findings if not any(found is one for one in older))
+    groups = [group for group in result.groups if group.rule not in whole]
+    groups += grouped(found for found in left if found.rule in whole)
+    words = f"{len(older)} findings at rows from before {since.isoformat()} were set aside"
+    if groups:
+        ordered = tuple(sorted(groups, key=lambda group: group.rule))
+        return replace(result, findings=left, groups=ordered, notes=(*result.notes, words))
+    return replace(result, verdict=Verdict.INCONCLUSIVE, findings=(), groups=(), reason=words)
+
+
+def _moments(snapshot: Snapshot, findings: Sequence[Finding]) -> list[tuple[Finding, datetime | None]]:
+    """Return each finding with the newest moment of the rows that it names."""
+    keys = [keys_of(found.where) for found in findings]
+    with opened(snapshot) as database:
+        times = {
+            kind: _newest(database, snapshot, places, {key for each in keys for key in each[kind]})
+            for kind, places in _TIMES
+        }
+    return [(found, _newest_of(each, times)) for found, each in zip(findings, keys, strict=True)]
+
+
+def _newest_of(keys: dict[str, list[str]], times: dict[str, dict[str, datetime]]) -> datetime | None:
+    for kind, _ in _TIMES:
+        found = [times[kind][key] for key in keys[kind] if key in times[kind]]
+        if found:
+            return max(found)
+    return None
+
+
+def _newest(
+    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, places: Iterable[tuple[str, str, str]], keys: set[str]
+) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for relation, column, moment in places if keys else ():
+        if relation not in snapshot.relations:
+            continue
+        query = f'SELECT "{column}", max(epoch_us("{moment}")) FROM "{relation}" WHERE "{column}" IN (SELECT unnest(?)) GROUP BY 1'  # noqa: S608, E501
+        for key, micros in database.execute(query, [sorted(keys)]).fetchall():
+            if micros is not None:
+                found[key] = max(found.get(key, _EPOCH), _EPOCH + timedelta(microseconds=micros))
+    return found
