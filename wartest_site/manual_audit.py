@@ -42,7 +42,7 @@ def audit_snapshot(place: Path, wish: Wish, out: Console) -> str:
 
 def audit_ledger(source: dict[str, Any], wish: Wish, out: Console) -> str:
     """Read a ledger, and the broker's statement if there is one, into a snapshot that stays beside the report."""
-    ledger = alone.ledger_at(source["ledger"], source["schema"])
+    ledger = alone.ledger_of(source["ledger"], source["schema"])
     brokers = alone.brokers_in([Path(name) for name in source["transactions"]])
     began = datetime.now(UTC)
     folder = wish.reports_dir / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.snapshot"

@@ -18,6 +18,10 @@ class LedgerUnreadable(Exception):  # noqa: N818  reads as what is wrong
     """The ledger cannot be read; one sentence names what is missing and what to do."""
 
 
+class LedgerUnreachable(LedgerUnreadable):
+    """Nothing answers at the ledger's address, or it lets nobody in: nothing was read, so nothing is inconclusive."""
+
+
 class BrokerError(Exception):
     """The broker could not be read; one sentence says why and what to do."""
 

@@ -19,7 +19,7 @@ from psycopg import IsolationLevel, sql
 
 from audits.contract import Column, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, table_from_columns
-from audits.sources import LedgerUnreadable
+from audits.sources import LedgerUnreachable, LedgerUnreadable
 from audits.sources.postgres_bulk import BulkFailed, BulkRead, write_in_bulk
 
 BATCH_ROWS = 20_000
@@ -111,7 +111,7 @@ class PostgresLedger:
             connection = psycopg.connect(self._url, connect_timeout=5)
         except (psycopg.Error, ValueError, UnicodeError) as error:
             why = " ".join(str(error).split())
-            raise LedgerUnreadable(f"The ledger at {self.describe()} cannot be reached: {why}.") from error
+            raise LedgerUnreachable(f"The ledger at {self.describe()} cannot be reached: {why}.") from error
         try:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True

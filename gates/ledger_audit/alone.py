@@ -16,9 +16,8 @@ from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
 from audits.since import judging_since
 from audits.snapshot import Snapshot, take_snapshot
-from audits.sources import Broker, Ledger
-from audits.sources.folder import FolderLedger
-from audits.sources.postgres import PostgresLedger
+from audits.sources import Broker, Ledger, LedgerUnreadable
+from audits.sources.opening import ledger_at
 from audits.sources.statement import read_statement
 from gates.criteria import verdict_of
 from gates.ledger_audit.commands import CannotAuditError
@@ -48,23 +47,22 @@ class Part:
         return bool(self.only or self.since)
 
 
-def ledger_at(place: str, schema: str) -> Ledger:
+def ledger_of(place: str, schema: str) -> Ledger:
     """Return the ledger at an address or in a folder; `env:NAME` names the variable that holds an address.
 
-    Raises CannotAuditError.
+    A hosted ledger (https://…) is read with the key in SUPABASE_KEY. Raises CannotAuditError.
     """
     if place.startswith("env:"):
         name = place.removeprefix("env:")
         place = os.environ.get(name, "")
         if not place:
             raise CannotAuditError(f"--ledger names the variable {name}, which is not set.")
-    if place.startswith(("postgresql://", "postgres://")):
-        return PostgresLedger(place, schema)
-    if "://" not in place and Path(place).is_dir():
-        return FolderLedger(Path(place))
-    raise CannotAuditError(
-        "--ledger must be an address that starts with postgresql://, or a folder of Parquet or CSV files."
-    )
+    if "://" not in place and not Path(place).is_dir():
+        raise CannotAuditError("--ledger must be an address (postgresql://…, https://…) or a folder of ledger files.")
+    try:
+        return ledger_at(place, schema=schema, key=os.environ.get("SUPABASE_KEY", ""))
+    except LedgerUnreadable as error:
+        raise CannotAuditError(str(error)) from error
 
 
 def brokers_in(files: list[Path]) -> tuple[Broker, ...]:

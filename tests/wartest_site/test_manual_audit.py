@@ -142,7 +142,8 @@ def test_a_zip_that_names_files_outside_of_itself_is_refused(audit, tmp_path):
         (("--snapshot", "/nowhere/at-all"), "holds no snapshot"),
         (("--snapshot", "x", "--ledger", "y"), "one of --target, --ledger and --snapshot"),
         (("--snapshot", "x", "--transactions", "y"), "--transactions belongs to --ledger"),
-        (("--ledger", "mysql://host/db"), "postgresql://"),
+        (("--ledger", "mysql://host/db"), "mysql:// cannot be read"),
+        (("--ledger", "https://project.example/rest/v1"), "needs an API key"),
         (("--ledger", "env:NO_SUCH_VARIABLE"), "names the variable NO_SUCH_VARIABLE"),
         (("--snapshot", "x", "--only", "luck"), "There is no check 'luck'"),
         (("--snapshot", "x", "--profile", "easy"), "There is no profile 'easy'"),
@@ -206,6 +207,14 @@ def test_a_missing_relation_is_named_and_nothing_is_left(audit, ledger_url, tmp_
     code, _, error = audit("--ledger", ledger_url)
     assert code == INCONCLUSIVE
     assert f"wartest.{relation}" in error
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
+def test_a_ledger_that_nobody_answers_for_is_no_start(audit, tmp_path):
+    code, _, error = audit("--ledger", "postgresql://someone:secret@127.0.0.1:1/books")
+    assert code == NO_START
+    assert "127.0.0.1:1" in error
+    assert "secret" not in error
     assert list((tmp_path / "reports").iterdir()) == []
 
 

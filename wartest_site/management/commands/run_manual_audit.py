@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
 
 from audits.relation_files import SnapshotUnreadable
-from audits.sources import BrokerError, LedgerUnreadable
+from audits.sources import BrokerError, LedgerUnreachable, LedgerUnreadable
 from audits.sources.statement import StatementUnreadable
 from gates.ledger_audit import terminal
 from gates.ledger_audit.alone import Part
@@ -32,7 +32,7 @@ class WrongOptionError(Exception):
 
 BAD_START = (
     *(WrongOptionError, CannotAuditError, CannotStartError, TargetUnreachableError, StatementUnreadable),
-    *(UnknownCheckError, UnknownProfileError),
+    *(UnknownCheckError, UnknownProfileError, LedgerUnreachable),
 )
 UNREADABLE = (LedgerUnreadable, BrokerError, SnapshotUnreadable)
 
