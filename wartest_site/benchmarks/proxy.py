@@ -1,6 +1,6 @@
 """What a proxy of ours adds to a round trip, beside HAProxy and mitmproxy where they are installed.
 
-Each way is measured in turns of 100 round trips, so that a busy machine is busy for all of them: on the ledger's wire
+Each way is measured in turns of 20 round trips, so that a busy machine is busy for all of them: on the ledger's wire
 `SELECT 1` against a real PostgreSQL, over HTTP a small request against a server that answers at once. HAProxy relays
 TCP, without understanding it; mitmproxy's `mitmdump` is a reverse proxy for HTTP. Ours records every message and has
 nothing armed; `armed` is the same while a fault waits for another message. `--scale` counts round trips per way.
@@ -33,7 +33,7 @@ from wartest_site.embedded.children import CannotStartError, free_port
 from wartest_site.embedded.postgres import running_postgres
 
 SCALE = 3_000
-TURN = 100
+TURN = 20
 WARM_UP = 200
 CONNECTIONS = 1_000
 START_LIMIT_S = 30

@@ -1,7 +1,7 @@
 """One round trip at a proxy: the request as it stands or went, and the answer as it comes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gates.chaos.messages import Channel, Direction, Message
 
@@ -31,11 +31,19 @@ class Exchange:
     outcome: str = ""
     standing: "Standing | None" = None
 
-    def message(self, channel: Channel, direction: Direction, at_s: float, connection: int) -> Message:
-        """The boundary message of one of its two ways."""
-        label = f"{channel}: {self.label}{answer_words(self.outcome) if direction is Direction.ANSWER else ''}"
+    def noted(
+        self, direction: Direction, at_s: float, connection: int
+    ) -> tuple[Direction, str, int, str, float, int, str]:
+        """One of its two ways as the recording keeps it; `said` makes a message of it."""
         outcome = self.outcome if direction is Direction.ANSWER else ""
-        return Message(channel, direction, self.fingerprint, self.occurrence, label, at_s, connection, outcome)
+        return direction, self.fingerprint, self.occurrence, self.label, at_s, connection, outcome
+
+
+def said(channel: Channel, direction: Direction, fingerprint: str, occurrence: int, label: str, *rest: Any) -> Message:
+    """The boundary message of what was noted."""
+    at_s, connection, outcome = rest
+    words = f"{channel}: {label}{answer_words(outcome) if direction is Direction.ANSWER else ''}"
+    return Message(channel, direction, fingerprint, occurrence, words, at_s, connection, outcome)
 
 
 def answer_words(outcome: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -86,6 +87,7 @@ async def _run(options: argparse.Namespace, channel: Channel, new_session: NewSe
     host, port = board.door.address
     sys.stdout.write(f"ready {host}:{port}\n")
     sys.stdout.flush()
+    gc.freeze()  # what has been made so far stays: collections need not look at it again
     waiting = asyncio.get_running_loop().call_later(OWNER_LIMIT_S, house.end_unowned, commanding)
     await commanding.over.wait()
     waiting.cancel()

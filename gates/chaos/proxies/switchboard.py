@@ -13,7 +13,7 @@ from gates.chaos.faults import Fault
 from gates.chaos.messages import Channel, Direction, Message, Point, Proof, Receipt
 from gates.chaos.moments import NotApplicableError
 from gates.chaos.proxies.events import Decision, Event, Held, Missed, Struck
-from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.proxies.exchanges import Exchange, said
 
 if TYPE_CHECKING:
     from gates.chaos.proxies.doors import Door
@@ -50,7 +50,7 @@ class Switchboard:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.unrecorded = 0
         self.frozen = 0
-        self._recording: list[tuple[Exchange, Direction, float, int]] = []
+        self._recording: list[tuple[Direction, str, int, str, float, int, str]] = []
         self._counts: dict[str, int] = defaultdict(int)
         self._held: dict[int, asyncio.Future[tuple[Decision, Proof]]] = {}
         self._numbers = count(1)
@@ -83,13 +83,10 @@ class Switchboard:
 
     def recording(self) -> list[list[Any]]:
         """The messages since the last reset, as JSON carries them."""
-        return [
-            exchange.message(self.channel, direction, at_s, connection).shape()
-            for exchange, direction, at_s, connection in self._recording
-        ]
+        return [said(self.channel, *noted).shape() for noted in self._recording]
 
     def message(self, exchange: Exchange, direction: Direction, connection: int) -> Message:
-        return exchange.message(self.channel, direction, time.monotonic(), connection)
+        return said(self.channel, *exchange.noted(direction, time.monotonic(), connection))
 
     def match(self, exchange: Exchange, direction: Direction) -> Armed | None:
         """The fault armed for that message, one strike of it used up."""
@@ -217,7 +214,8 @@ class Switchboard:
 
     def _note(self, exchange: Exchange, direction: Direction, connection: int) -> None:
         if len(self._recording) < MAXIMUM_RECORDED:
-            self._recording.append((exchange, direction, time.monotonic(), connection))
+            # Plain values only: the garbage collector soon stops looking at such tuples.
+            self._recording.append(exchange.noted(direction, time.monotonic(), connection))
         else:
             self.unrecorded += 1
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gates.chaos.faults import CleanClose, Fault, LoseAnswer, LoseRequest, Reset
 from gates.chaos.messages import Channel, Direction
-from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.proxies.exchanges import Exchange, said
 from gates.chaos.proxies.http_answers import AnswerReader
 from gates.chaos.proxies.http_requests import RequestReader
 from gates.chaos.proxies.lines import BadBytesError
@@ -191,4 +191,5 @@ def test_a_proxy_ends_with_its_owner(tmp_path: Path):
 
 def test_an_outcome_is_said_in_words():
     exchange = Exchange("COMMIT", "COMMIT", occurrence=1, outcome="ERROR 40001 I")
-    assert exchange.message(Channel.LEDGER, Direction.ANSWER, 0, 1).label == "ledger: COMMIT refused with 40001"
+    told = said(Channel.LEDGER, *exchange.noted(Direction.ANSWER, 0, 1))
+    assert told.label == "ledger: COMMIT refused with 40001"
