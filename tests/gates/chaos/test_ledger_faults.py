@@ -120,6 +120,49 @@ def test_a_kill_before_or_after_commit_is_never_a_coin_toss(ledger: Ledger, zygo
     assert ledger.executions() == committed
 
 
+SLOW_COMMIT = """
+    CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON executions DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION slowly();
+"""
+
+
+def test_a_kill_after_commit_waits_until_the_server_has_said_so(ledger: Ledger, zygote: Zygote):
+    with psycopg.connect(ledger.direct) as connection:
+        connection.execute(SLOW_COMMIT)
+    ledger.owner.arm(COMMIT, KillAfter())
+    pidfd = zygote.trade("slow")
+    held = ledger.owner.next(Held)
+    assert ledger.executions() == ["slow"]
+    zygote.kill(pidfd)
+    ledger.owner.decide(held, Decision.DISCARD)
+    assert ledger.owner.receipt().proof["answer"] == "COMMIT I"
+
+
+@pytest.mark.parametrize("end", ["by itself", "by reset"])
+def test_what_had_passed_before_the_target_died_is_carried_out(ledger: Ledger, end: str):
+    """A COMMIT that still waits in the server's socket behind a slow statement: RST would take it back."""
+    connection = psycopg.connect(ledger.url, autocommit=True)
+    connection.pgconn.enter_pipeline_mode()
+    for statement in (b"BEGIN", b"INSERT INTO executions (name) VALUES ('a')", b"SELECT pg_sleep(0.4)", b"COMMIT"):
+        connection.pgconn.send_query_params(statement, None)
+        connection.pgconn.pipeline_sync()
+    while connection.pgconn.flush():
+        time.sleep(0.01)
+    while "ledger: COMMIT" not in ledger.owner.labels(Direction.REQUEST):
+        time.sleep(0.01)
+    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    if end == "by reset":
+        ledger.owner.reset()
+    until = time.monotonic() + 5
+    while ledger.owner.do(ledger.owner.proxy.control.status()).servers:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    connection.close()
+    assert ledger.executions() == ["a"]
+
+
 @pytest.mark.parametrize("fault", [KillBefore(), KillAfter()], ids=["before", "after"])
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("fingerprint", ["CONNECT", "BEGIN", INSERT, UPDATE, "COMMIT"])
@@ -136,17 +179,23 @@ def test_every_message_of_a_trade_can_be_killed_at(
 def test_nothing_passes_on_the_channel_while_a_message_is_held(
     ledger: Ledger, zygote: Zygote, background: ThreadPoolExecutor
 ):
+    other = psycopg.connect(ledger.url, autocommit=True)
     ledger.owner.arm(COMMIT, KillBefore())
     pidfd = zygote.trade("held")
     held = ledger.owner.next(Held)
-    other = background.submit(insert, ledger.url, "other")
-    time.sleep(0.3)
+    recorded = len(ledger.owner.recording())
+    waiting = [
+        background.submit(other.execute, "INSERT INTO executions (name) VALUES ('other')"),
+        background.submit(insert, ledger.url, "newcomer"),
+    ]
+    time.sleep(0.5)
+    assert len(ledger.owner.recording()) == recorded
     assert ledger.executions() == []
-    assert not other.done()
     zygote.kill(pidfd)
     ledger.owner.decide(held, Decision.DISCARD)
-    with pytest.raises(psycopg.OperationalError):  # it stood in the queue of a target that is dead
-        other.result(20)
+    for one in waiting:  # they stood on their way from a target that is dead
+        with pytest.raises(psycopg.OperationalError):
+            one.result(20)
     assert ledger.executions() == []
 
 
