@@ -4,26 +4,50 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from audits.verdicts import Verdict
 from gates import engine
 from gates.checks import health, ledger, stops
+from gates.checks.growth import RESOURCES, judge_growth
 from gates.checks.ledger import Reconciling
-from gates.checks.outcome import Outcome, inconclusive
+from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.reconciliations import MISMATCH, SLOW
-from gates.models import Finding, RunEvent, Slot
+from gates.models import Finding, RunEvent, Slot, SlotResult
 from gates.plans import Plan
 from gates.targets.access import Access, access
 
 log = logging.getLogger(__name__)
 
+LOOKS_BACK = 24  # times in a run that growth is judged, over all that was seen so far
 RECORD_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 
 
 def _health(slot: Slot, reach: Access) -> Outcome:
-    return health.judge(health.observe(reach), slot.run.baseline)
+    outcome = health.judge(health.observe(reach), slot.run.baseline)
+    if outcome.verdict == Verdict.PASSED and _looks_back(slot):
+        return judged(judge_growth((*_figures_before(slot), outcome.measured)), outcome.measured)
+    return outcome
+
+
+def _looks_back(slot: Slot) -> bool:
+    """Whether this is one of the few health slots of the run that look at all figures before it."""
+    planned = slot.run.slots.filter(check_name=slot.check_name).count()
+    number = (slot.window_start - slot.run.planned_start) // (slot.window_end - slot.window_start)
+    return number % max(1, planned // LOOKS_BACK) == 0
+
+
+def _figures_before(slot: Slot) -> list[dict[str, Any]]:
+    """The figures that growth is judged by, of the health slots before this one, oldest first."""
+    names = [resource.name for resource in RESOURCES]
+    before = SlotResult.objects.filter(
+        slot__run=slot.run, slot__check_name=slot.check_name, slot__due_at__lt=slot.due_at
+    )
+    figures = before.order_by("slot__due_at").values_list(*(f"measured__{name}" for name in names))
+    return [dict(zip(names, row, strict=True)) for row in figures]
 
 
 def _stops(slot: Slot, reach: Access) -> Outcome:

@@ -4,18 +4,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 
 from audits.findings import Finding
 from gates.checks import health, ledger
+from gates.checks.growth import judge_growth
 from gates.checks.ledger import Reconciling
 from gates.detection.catalogue import Step
 from gates.detection.ground import Desk
 
 KILL_AFTER_S = 0.7
 KILL_STARTED_AFTER_S = 1.0
-WATCH_PAUSE_S = 0.5
+HEALTH_EVERY_S = 0.3
+POSITIONS_EVERY_S = 4.0
 RECONCILIATION_LIMIT_MS = 1000
 IDENTITY: tuple[str, ...] = ("pid", "created_at", "build")
 
@@ -89,13 +92,19 @@ def watched(desk: Desk, for_s: float) -> tuple[Finding, ...]:
     seen = health.observe(desk.access)
     baseline = {name: seen[name] for name in IDENTITY if name in seen}
     reconciling = Reconciling(since=datetime.now(UTC), limit_ms=RECONCILIATION_LIMIT_MS, known=())
+    samples: list[dict[str, Any]] = []
     ends = time.monotonic() + for_s
+    compared_at = time.monotonic()
     while time.monotonic() < ends:
-        found = health.judge(health.observe(desk.access), baseline).findings
-        found = found or ledger.positions(desk.access, reconciling).findings
+        seen = health.observe(desk.access)
+        samples.append(seen)
+        found = health.judge(seen, baseline).findings or judge_growth(samples)
+        if not found and time.monotonic() > compared_at + POSITIONS_EVERY_S:
+            found = ledger.positions(desk.access, reconciling).findings
+            compared_at = time.monotonic()
         if found:
             return found
-        time.sleep(WATCH_PAUSE_S)
+        time.sleep(HEALTH_EVERY_S)
     return ()
 
 

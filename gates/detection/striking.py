@@ -14,6 +14,7 @@ import psycopg
 
 from audits.findings import Finding
 from audits.verdicts import Verdict
+from gates.chaos import recovery
 from gates.chaos.cells.brokers import Simulator, SimulatorError
 from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
@@ -21,7 +22,7 @@ from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.proxies.control import ProxyGoneError
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Result, try_once
+from gates.chaos.recovery import Result
 from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.striking import Unwritten
 from gates.chaos.trials import Trial
@@ -31,6 +32,7 @@ from gates.targets.programs import Program, read_program
 from gates.targets.rehearsal import cell_broker, cell_program
 
 LIMIT_S = 600.0  # for one defect
+Known = dict[str, recovery.Judged] | None
 UNCARRIED = (TimeoutError, SimulatorError, TargetNotReadyError, NotSteadyError, ProxyGoneError, psycopg.Error, OSError)
 
 
@@ -77,10 +79,10 @@ async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> Judged:
     return seen
 
 
-async def _try(cell: Cell, trial: Trial, clean_run: CleanRun) -> Result:
+async def _try(cell: Cell, trial: Trial, clean_run: CleanRun, known: Known = None) -> Result:
     cell.operation = trial.operation
     await prepare(cell, trial.operation)
-    return await try_once(cell, trial, clean_run.clean, Unwritten())
+    return await recovery.try_once(cell, trial, clean_run.clean, Unwritten(), known)
 
 
 async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:
@@ -96,14 +98,21 @@ async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:
     outcome = judge_rules(defect.rules, search.found)
     if outcome == Outcome.MISSED and not search.struck:
         outcome = Outcome.NOT_SHOWN
-    reason = "; ".join(dict.fromkeys(search.reasons)) or f"none of {search.struck} strikes showed it"
+    count = "by strike" if outcome == Outcome.CAUGHT else "strikes made:"
+    reason = "; ".join(dict.fromkeys((*search.reasons, f"{count} {search.struck}")))
     return Rehearsed(defect, outcome, tuple(search.found), took_s, search.where, reason, search.trial)
 
 
 async def _search(cell: Cell, defect: Planted, search: Search) -> None:
-    """Strike by strike; ends with the first that finds it for its own reason."""
+    """Strike by strike; ends with the first that finds it for its own reason. A kill that leaves a state which was
+    followed before is not followed again.
+    """
+    judged: dict[str, dict[str, recovery.Judged]] = {}
     async for scenario, clean_run, trial, label in _trials(cell, defect, search):
-        result = await _try(cell, trial, clean_run)
+        known = judged.setdefault(trial.operation, {})
+        result = await _try(cell, trial, clean_run, None if trial.half_open else known)
+        if result.after_kill and result.same_as is None:
+            known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
         search.struck += result.receipt is not None
         if _better(defect, result, search):
             search.found = list(result.findings)

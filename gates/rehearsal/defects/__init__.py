@@ -40,6 +40,7 @@ from gates.rehearsal.defects import (
     replay_in_pieces,
     rounded_to_cents,
     sequence_gap,
+    slow_leak,
     slow_statement_skipped,
     state_without_event,
     stop_after_close,
@@ -52,6 +53,7 @@ from gates.rehearsal.defects.defect import Defect
 DEFECTS: tuple[Defect, ...] = (
     dies_on_cancel.DEFECT,
     half_dead.DEFECT,
+    slow_leak.DEFECT,
     order_before_intent.DEFECT,
     timeout_is_reject.DEFECT,
     blind_retry.DEFECT,
