@@ -25,6 +25,7 @@ class Environment(BaseSettings):
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     reports_dir: Path = BASE_DIR / "reports"
     tick_s: float = Field(default=1.0, ge=0.2, le=30)
+    snapshot_limit_s: float = Field(default=600.0, ge=10, le=86400)
 
     @field_validator("database_url")
     @classmethod

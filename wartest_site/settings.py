@@ -115,6 +115,7 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATIC_ROOT = ENVIRONMENT.wartest_home / "static"
+SNAPSHOT_LIMIT_S = ENVIRONMENT.snapshot_limit_s
 STATICFILES_DIRS = [BASE_DIR / "wartest_site" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -28,6 +28,8 @@ PAGE_TRANSACTIONS = 1000  # the most that one idrange request returns
 PAGE_CANDLES = 5000  # the most that one candles request returns
 MAX_PAGES = 2000  # two million transactions: beyond that an account is not read in one go
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+REQUEST_PAUSE_S = 0.01  # the broker asks for at most 100 requests a second on one connection
+RETRY_PAUSE_S = 0.5  # and for at most two new connections a second
 GRANULARITY_S = {"S5": 5, "S10": 10, "S15": 15, "S30": 30, "M1": 60, "M5": 300, "M15": 900, "H1": 3600}
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
@@ -47,7 +49,8 @@ class BrokerAnswerUnreadable(BrokerError):  # noqa: N818  reads as what is wrong
 class OandaReader:
     """Reads one account. `url` is the host without /v3; answers keep numbers as the strings the broker sent.
 
-    `timeout_s` bounds one request, `attempts` how often it is tried; between two tries it waits 0.2 s, 0.4 s, ….
+    `timeout_s` bounds one request, `attempts` how often it is tried; between two tries it waits 0.5 s, 1 s, …. It
+    keeps to the broker's recommended rates by itself.
     Safe on a live account: nothing but GET can be sent.
     """
 
@@ -55,6 +58,7 @@ class OandaReader:
         self._url = url.rstrip("/").removesuffix("/v3")
         self._account_id = account_id
         self._attempts = max(1, attempts)
+        self._next_at = 0.0
         headers = {"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"}
         # trust_env=False: a proxy in the environment must not see the token of a loopback or broker request.
         self._client = httpx.Client(
@@ -146,7 +150,8 @@ class OandaReader:
         why = ""
         for attempt in range(self._attempts):
             if attempt:
-                time.sleep(0.2 * 2 ** (attempt - 1))
+                time.sleep(RETRY_PAUSE_S * 2 ** (attempt - 1))
+            self._keep_pace()
             try:
                 response = self._client.get(self._url + path, params=params)
             except httpx.TransportError as error:
@@ -160,6 +165,12 @@ class OandaReader:
         raise BrokerUnreachable(
             f"The broker at {self._url} gave no usable answer to GET {path} in {self._attempts} tries: {why}."
         )
+
+    def _keep_pace(self) -> None:
+        now = time.monotonic()
+        if now < self._next_at:
+            time.sleep(self._next_at - now)
+        self._next_at = max(now, self._next_at) + REQUEST_PAUSE_S
 
     def _read(self, path: str, response: httpx.Response) -> Answer:
         status = response.status_code

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from django.conf import settings
 
 from audits.contract import RELATIONS, Relation
 from audits.snapshot import Snapshot, sealed_file, take_snapshot
@@ -22,7 +23,7 @@ Row = dict[str, Any]
 @contextmanager
 def snapshot_of(access: Access, broker: OandaReader, relations: Sequence[Relation] = RELATIONS) -> Iterator[Snapshot]:
     """Hold a snapshot of the ledger's `relations` and of the broker's books for the length of the block."""
-    ledger = PostgresLedger(access.ledger_url, access.ledger_schema)
+    ledger = PostgresLedger(access.ledger_url, access.ledger_schema, max_age_s=settings.SNAPSHOT_LIMIT_S)
     with tempfile.TemporaryDirectory(prefix="wartest-slot-") as folder:
         yield take_snapshot(ledger, broker, Path(folder) / "snapshot", relations=relations)
 

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from django.conf import settings
+
 from audits.checks import CHECKS
 from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
@@ -60,7 +62,9 @@ def ledger_of(place: str, schema: str) -> Ledger:
     if "://" not in place and not Path(place).is_dir():
         raise CannotAuditError("--ledger must be an address (postgresql://…, https://…) or a folder of ledger files.")
     try:
-        return ledger_at(place, schema=schema, key=os.environ.get("SUPABASE_KEY", ""))
+        return ledger_at(
+            place, schema=schema, key=os.environ.get("SUPABASE_KEY", ""), max_age_s=settings.SNAPSHOT_LIMIT_S
+        )
     except LedgerUnreadable as error:
         raise CannotAuditError(str(error)) from error
 

@@ -154,7 +154,9 @@ def _taken(audit: LedgerAudit, folder: Path, held: _Held) -> Snapshot:
     held.say(LedgerAudit.Phase.READING, "reading the books", part=0)
     reach = access(audit.run.campaign.target.spec)
     with OandaReader(reach.broker_url, reach.broker_account, reach.broker_token) as broker, held.watching(folder):
-        return take_snapshot(ledger_at(reach.ledger_url, schema=reach.ledger_schema), broker, folder)
+        return take_snapshot(
+            ledger_at(reach.ledger_url, schema=reach.ledger_schema, max_age_s=settings.SNAPSHOT_LIMIT_S), broker, folder
+        )
 
 
 def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:

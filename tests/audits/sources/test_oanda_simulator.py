@@ -48,6 +48,25 @@ def test_more_transactions_than_a_page_holds_are_read_whole(broker: Broker) -> N
         assert books.pricing(["EUR_USD"])[0]["instrument"] == "EUR_USD"
 
 
+def test_a_reading_that_stopped_goes_on_where_it_was(broker: Broker) -> None:
+    account_id = broker.fresh_account()
+    broker.tick("EUR_USD", "1.10000", "1.10010")
+    for _ in range(3):
+        order(broker, account_id)
+    with reader(broker, account_id) as books:
+        found = books.transactions()
+        for _ in range(3):
+            order(broker, account_id, units="-1000")
+        rest = books.transactions(int(found[-1]["id"]))
+        assert [*found, *rest] == books.transactions()
+        assert books.transactions(int(rest[-1]["id"])) == []
+
+
+def test_an_id_that_the_broker_never_gave_is_named(broker: Broker) -> None:
+    with reader(broker, broker.fresh_account()) as books, pytest.raises(BrokerAnswerUnreadable, match="416"):
+        books.transactions(1_000_000)
+
+
 def test_faults_of_the_broker_end_in_their_own_exceptions(broker: Broker) -> None:
     account_id = broker.fresh_account()
     with pytest.raises(BrokerRefused):
