@@ -36,7 +36,7 @@ from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
 from gates.chaos.trials import Then, Trial
-from gates.models import ChaosRun, CrashPoint, OperationBaseline, ScenarioRun
+from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import access
 from gates.targets.programs import program_of
 from gates.targets.rehearsal import cell_broker
@@ -222,7 +222,7 @@ class Engine:
         return self._cleans[key]
 
     async def _is_open(self) -> bool:
-        going = ScenarioRun.objects.filter(run_id=self.chaos.run_id).exclude(phase="done")
+        going = ScenarioRun.objects.filter(run_id=self.chaos.run_id, run__state=Run.State.RUNNING).exclude(phase="done")
         return await sync_to_async(going.exists)()
 
 

@@ -20,8 +20,8 @@ from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
 
-LEASE = timedelta(seconds=15)
-RENEW_S = 3.0
+LEASE = timedelta(seconds=60)  # a dead engine of this machine is seen at once; the lease is for those of others
+RENEW_S = 5.0
 ATTEMPTS = 3
 KEPT_FINDINGS = 100
 HEAL_WITHIN = timedelta(seconds=180)  # the longest strike and recovery; a dead engine's is healed at once
