@@ -51,6 +51,17 @@ class Authority:
 
     def context(self, protocols: list[str]) -> ssl.SSLContext:
         """A server's TLS context with a new certificate for loopback, offering `protocols` by ALPN."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.TemporaryDirectory() as folder:  # a context loads from files only
+            together = Path(folder) / "leaf.pem"
+            together.touch(mode=0o600)
+            together.write_bytes(self.issue())
+            context.load_cert_chain(together)
+        context.set_alpn_protocols(protocols)
+        return context
+
+    def issue(self) -> bytes:
+        """A new key and its certificate for loopback, with the authority's own behind it, as PEM."""
         now = datetime.now(UTC)
         ca_key = load_pem_private_key(self.key.read_bytes(), None)
         if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
@@ -65,14 +76,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as folder:  # a context loads from files only
-            together = Path(folder) / "leaf.pem"
-            together.touch(mode=0o600)
-            together.write_bytes(_pem(key) + leaf.public_bytes(Encoding.PEM) + self.certificate.read_bytes())
-            context.load_cert_chain(together)
-        context.set_alpn_protocols(protocols)
-        return context
+        return _pem(key) + leaf.public_bytes(Encoding.PEM) + self.certificate.read_bytes()
 
     def _make(self, now: datetime) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

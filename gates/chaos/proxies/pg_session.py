@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
@@ -184,7 +185,7 @@ class LedgerSession(Session):
     def refused(self, sqlstate: str) -> None:
         """The server answered with an error."""
         self.sqlstate = sqlstate
-        self.board.tell(Refused(sqlstate, self.number, asyncio.get_running_loop().time()))
+        self.board.tell(Refused(sqlstate, self.number, time.monotonic()))
 
     # Stopping, going on, ending.
 

@@ -4,8 +4,9 @@ import ipaddress
 import socket
 from collections.abc import Collection
 
-# OANDA's live hosts: never, whatever any setting says.
-LIVE_DOMAINS = ("fxtrade.oanda.com",)
+# Hosts of live brokers: never, whatever any setting says. OANDA's are api-fxtrade and stream-fxtrade.
+LIVE_ENDING = "fxtrade.oanda.com"
+LIVE_HOSTS = ("api.oanda.com", "api.alpaca.markets", "api.ibkr.com", "api.binance.com")
 
 
 class UnsafeError(ValueError):
@@ -15,7 +16,8 @@ class UnsafeError(ValueError):
 def is_live(host: str) -> bool:
     """Whether real money is behind that name (a name, or a Host header with its port)."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and "]" not in host else host
-    return name.strip().rstrip(".").lower().endswith(LIVE_DOMAINS)
+    name = name.strip().rstrip(".").lower()
+    return name.endswith(LIVE_ENDING) or any(name == live or name.endswith(f".{live}") for live in LIVE_HOSTS)
 
 
 def is_loopback(address: str) -> bool:

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,9 +21,11 @@ from gates.chaos.faults import (
     TerminateBackend,
 )
 from gates.chaos.messages import Direction
+from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.events import Decision, Held, Missed
-from tests.gates.chaos.conftest import Web
+from tests.gates.chaos.conftest import Web, running_origin
 from tests.gates.chaos.owners import broker as at
+from tests.gates.chaos.owners import owned_proxy
 
 ORDERS = "/v3/accounts/101-001-1-001/orders"
 POST = "POST /v3/accounts/*/orders"
@@ -237,3 +240,29 @@ def test_what_is_not_http_ends_its_connection_and_nothing_else(web: Web, sent: b
         assert b"200 OK" not in read_answer(raw, b"never")
     assert web.client.get("/echo").status_code == 200
     assert web.owner.do(web.owner.proxy.control.status()).clients == 1
+
+
+def test_a_ledger_that_speaks_http_is_named_as_a_ledger(origin_port: int):
+    with owned_proxy("http", f"127.0.0.1:{origin_port}", "--channel", "ledger") as owner:
+        assert (
+            httpx.post(f"http://127.0.0.1:{owner.port}/rest/v1/executions?select=*", trust_env=False).status_code == 404
+        )
+        assert owner.labels(Direction.ANSWER) == ["ledger: POST executions answered 404"]
+
+
+def test_a_server_behind_tls_is_reached_and_its_certificate_checked(tmp_path: Path):
+    authority = Authority.in_folder(tmp_path / "authority")
+    (tmp_path / "server.pem").write_bytes(authority.issue())
+    with running_origin(str(tmp_path / "server.pem")) as port:
+        for trusted, answered in (
+            (authority.certificate, True),
+            (Authority.in_folder(tmp_path / "other").certificate, False),
+        ):
+            options = ("--upstream-tls", "--upstream-ca", str(trusted))
+            with owned_proxy("http", f"127.0.0.1:{port}", *options) as owner:
+                url = f"http://127.0.0.1:{owner.port}/echo"
+                if answered:
+                    assert httpx.get(url, trust_env=False).json()["method"] == "GET"
+                else:
+                    with pytest.raises(LOST):
+                        httpx.get(url, trust_env=False)

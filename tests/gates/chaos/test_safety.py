@@ -20,7 +20,13 @@ from gates.chaos.proxies.safety import UnsafeError, is_live, refuse_listening, s
 
 @pytest.mark.parametrize(
     "host",
-    ["api-fxtrade.oanda.com", "stream-fxtrade.oanda.com", "API-FXTRADE.OANDA.COM.", "api-fxtrade.oanda.com:443"],
+    [
+        "api-fxtrade.oanda.com",
+        "stream-fxtrade.oanda.com",
+        "API-FXTRADE.OANDA.COM.",
+        "api-fxtrade.oanda.com:443",
+        "api.alpaca.markets",
+    ],
 )
 def test_a_live_broker_is_refused_whatever_the_settings_say(host: str):
     assert is_live(host)
@@ -28,7 +34,9 @@ def test_a_live_broker_is_refused_whatever_the_settings_say(host: str):
         safe_address(host, 443, {host, host.lower(), "*"})
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:80", "api-fxpractice.oanda.com", "::1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8000", "localhost", "[::1]:80", "api-fxpractice.oanda.com", "::1", "paper-api.alpaca.markets"]
+)
 def test_other_hosts_are_not_taken_for_a_live_broker(host: str):
     assert not is_live(host)
 
