@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 
-from gates.chaos.fingerprints import request_fingerprint, request_label
-from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.fingerprints import request_fingerprint, request_label, stream_line_kind
+from gates.chaos.proxies.exchanges import LINE, Exchange
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +22,14 @@ def named(method: str, target: str) -> tuple[str, str]:
     """The fingerprint and the label of a request."""
     fingerprint = request_fingerprint(method, target)
     return fingerprint, request_label(fingerprint)
+
+
+def stream_line(stream: WebExchange, line: bytes) -> Exchange:
+    """A line of a stream as a message of its own, in a chunk of its own."""
+    kind = stream_line_kind(line)
+    told = Exchange(f"{stream.fingerprint} line {kind}", f"{stream.label} line {kind}", answers=False, outcome=LINE)
+    told.answer = bytearray(b"%x\r\n%b\r\n" % (len(line), line))
+    return told
 
 
 def plain_answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:

@@ -6,13 +6,12 @@ import ssl
 from collections import deque
 from typing import NoReturn
 
-from gates.chaos.fingerprints import stream_line_kind
 from gates.chaos.messages import Direction
 from gates.chaos.moments import NotApplicableError
 from gates.chaos.proxies import http_frames as frames
-from gates.chaos.proxies.exchanges import LINE, Exchange
+from gates.chaos.proxies.exchanges import Exchange
 from gates.chaos.proxies.http_answers import AnswerReader
-from gates.chaos.proxies.http_exchanges import WebExchange, named, plain_answer
+from gates.chaos.proxies.http_exchanges import WebExchange, named, plain_answer, stream_line
 from gates.chaos.proxies.http_pool import Pool, Server
 from gates.chaos.proxies.http_requests import Request, RequestReader
 from gates.chaos.proxies.lines import STOPPED, BadBytesError, within
@@ -194,11 +193,7 @@ class WebSession(Session):
         if exchange is None:
             return
         while self._lines and not self.answers_stand:
-            line = self._lines.popleft()
-            kind = stream_line_kind(line)
-            told = Exchange(f"{exchange.fingerprint} line {kind}", f"{exchange.label} line {kind}", answers=False)
-            told.outcome = LINE
-            told.answer = bytearray(b"%x\r\n%b\r\n" % (len(line), line))
+            told = stream_line(exchange, self._lines.popleft())
             self.board.note_line(told, self.number)
             if not self.strike(told, Direction.ANSWER):
                 self.pass_answer(told)
