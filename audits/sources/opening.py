@@ -23,8 +23,6 @@ def ledger_at(address: str, *, schema: str = "wartest", key: str = "", max_age_s
                 f"A ledger at {scheme}:// needs an API key that may read its relations: set SUPABASE_KEY."
             )
         return PostgrestLedger(address, key, schema)
-    if "://" not in address and Path(address).is_dir():
+    if "://" not in address:
         return FolderLedger(Path(address))
-    raise LedgerUnreadable(
-        "A ledger is an address that starts with postgresql:// or https://, or a folder of Parquet or CSV files."
-    )
+    raise LedgerUnreadable(f"A ledger at {scheme}:// cannot be read: name postgresql://…, https://… or a folder.")
