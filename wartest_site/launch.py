@@ -210,7 +210,7 @@ def web_process(port: int, env: dict[str, str]) -> ProcessSpec:
     """The web server on loopback."""
     argv = (
         *(sys.executable, "-m", "gunicorn", "wartest_site.wsgi", "--worker-class", "gthread"),
-        *("--workers", "2", "--threads", "8", "--bind", f"127.0.0.1:{port}"),
+        *("--preload", "--workers", "2", "--threads", "8", "--bind", f"127.0.0.1:{port}"),
         *("--graceful-timeout", "5", "--no-control-socket"),
     )
     return ProcessSpec("web", argv, env)

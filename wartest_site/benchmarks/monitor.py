@@ -104,7 +104,7 @@ def _baseline(spec: Spec) -> dict[str, Any]:
     while time.monotonic() < ends:
         seen = health.observe(access(spec))
         if seen.get("status") == "ok":
-            return {key: seen[key] for key in ("pid", "created_at", "build")}
+            return {key: seen[key] for key in health.IDENTITY}
         time.sleep(0.2)
     raise CannotStartError("the rehearsal desk was not well in time")
 
