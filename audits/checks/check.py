@@ -30,7 +30,7 @@ class Check:
     a verdict, `inconclusive` where it is not, `not applicable` where the ledger keeps no such thing).
 
     SQL may use every relation in `needs`; those of the broker in `compares`, which are empty where no broker's books
-    were given and must be there where they were; the tables in `uses` (see audits.tables), and the macro
+    were given and must be there where they were; the tables in `uses` (see audits.shared_tables), and the macro
     `plain(number)` for a number without idle zeros. A check with `needs_tie` compares ledger and broker, so it compares
     nothing where the two are of different moments.
     """
