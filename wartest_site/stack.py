@@ -30,7 +30,7 @@ from wartest_site.environment import BASE_DIR, load
 from wartest_site.premises import check_home
 
 SERVICES_FILE = "services.json"
-READY_LIMIT_S = 90.0
+READY_LIMIT_S = 240.0
 STOP_LIMIT_S = 60.0
 
 

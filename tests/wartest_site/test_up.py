@@ -18,7 +18,7 @@ from wartest_site.embedded.children import free_port
 from wartest_site.stack import running_stack
 
 ROOT = Path(__file__).parents[2]
-READY_LIMIT_S = 180
+READY_LIMIT_S = 400
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from .transactions import ACCOUNT
 
 ROOT = Path(__file__).parents[4]
 TOKEN = "rehearsal-token"
-READY_LIMIT_S = 20.0
+READY_LIMIT_S = 60.0
 
 
 def free_port() -> int:
