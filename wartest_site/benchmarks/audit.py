@@ -5,19 +5,23 @@ Measured, one after the other on the same server: the floor (the same rows by `C
 many connections as the snapshot uses), the snapshot, all checks over its files in a process of their own, the peak
 memory of both, and, where installed, `bean-check` and `hledger check` on 100,000 balance events of the same books.
 `events_per_s` counts balance events against the checks, from sealed files to verdicts, as the tools start from a file;
-with the snapshot it is `read_and_checked_events_per_s`. Not measured: a network, and a broker that is asked over HTTP.
+with the snapshot it is `read_and_checked_events_per_s`. Figures in `_cpu_s` are processor time, of server and client
+together: they hold where others use the machine meanwhile. Not measured: a network, and a broker asked over HTTP.
 """
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import psycopg
 
 from audits.contract import BROKER_RELATIONS, RELATIONS
@@ -25,7 +29,7 @@ from wartest_site.benchmarks import Figures, Say
 from wartest_site.benchmarks.audit_books import build_books
 from wartest_site.benchmarks.audit_peers import PEERS, entries_per_s
 from wartest_site.embedded.children import CannotStartError
-from wartest_site.embedded.postgres import BINARIES, running_postgres
+from wartest_site.embedded.postgres import BINARIES, PostgresServer, running_postgres
 
 SCALE = 1_000_000
 CONNECTIONS = 2
@@ -45,8 +49,8 @@ def measure(scale: int, say: Say) -> Figures:
         with psycopg.connect(url) as connection:
             rows, events = build_books(connection, scale)
         figures: Figures = {"rows": rows}
-        rounds = [_round(url, Path(folder) / f"round{number}", say) for number in range(_rounds(scale))]
-        for name in ("floor_s", "snapshot_s", "checks_s"):
+        rounds = [_round(server, url, Path(folder) / f"round{number}", say) for number in range(_rounds(scale))]
+        for name in ("floor_s", "snapshot_s", "checks_s", "floor_cpu_s", "snapshot_cpu_s", "checks_cpu_s"):
             figures[name] = round(median(each[name] for each in rounds), 3)
         figures["snapshot_over_floor"] = round(median(each["snapshot_s"] / each["floor_s"] for each in rounds), 3)
         figures["checks_over_snapshot"] = round(median(each["checks_s"] / each["snapshot_s"] for each in rounds), 3)
@@ -67,17 +71,48 @@ def _rounds(scale: int) -> int:
     return 1 if scale > LARGE else ROUNDS
 
 
-def _round(url: str, directory: Path, say: Say) -> dict[str, float]:
+def _round(server: PostgresServer, url: str, directory: Path, say: Say) -> dict[str, float]:
     say("reading it all and throwing it away")
+    cpu_s = [_server_cpu_s(server) + _children_cpu_s()]
     floor_s = _floor(url)
+    cpu_s.append(_server_cpu_s(server) + _children_cpu_s())
     say(f"floor {floor_s:.2f} s; taking a snapshot")
+    cpu_s.append(_server_cpu_s(server))
     taken = _child("snapshot", url, directory)
+    cpu_s.append(_server_cpu_s(server) + taken.pop("cpu_s"))
     say(f"snapshot {taken['snapshot_s']:.2f} s, {taken['peak_rss_mib']:.0f} MiB; judging it")
     judged = _child("judge", "", directory)
     say(f"checks {judged['checks_s']:.2f} s, {judged['peak_rss_mib']:.0f} MiB")
     for wrong in judged.pop("not_passed"):
         say(f"not passed: {wrong}")
-    return {"floor_s": floor_s, **taken, **judged, "peak_rss_mib": max(taken["peak_rss_mib"], judged["peak_rss_mib"])}
+    spent = {
+        "floor_cpu_s": round(cpu_s[1] - cpu_s[0], 2),
+        "snapshot_cpu_s": round(cpu_s[3] - cpu_s[2], 2),
+        "checks_cpu_s": round(judged.pop("cpu_s"), 2),
+    }
+    return {
+        "floor_s": floor_s,
+        **spent,
+        **taken,
+        **judged,
+        "peak_rss_mib": max(taken["peak_rss_mib"], judged["peak_rss_mib"]),
+    }
+
+
+def _server_cpu_s(server: PostgresServer) -> float:
+    """What the server has spent so far, its ended connections included."""
+    postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
+    spent = sum(postmaster.cpu_times()[:4])
+    for child in postmaster.children():
+        with suppress(psutil.Error):
+            spent += sum(child.cpu_times()[:2])
+    return spent
+
+
+def _children_cpu_s() -> float:
+    """What our own ended children have spent so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _floor(url: str) -> float:
