@@ -5,9 +5,8 @@ Each way is measured in turns of 20 round trips, so that a busy machine is busy 
 TCP, without understanding it; mitmproxy's `mitmdump` is a reverse proxy for HTTP. Ours records every message and has
 nothing armed; `armed` is the same while a fault waits for another message. `--scale` counts round trips per way.
 
-Added latency is the difference of the quantiles to the direct way. Memory is the resident set (USS where the system
-tells) of the process with 1,000 open connections, less what it had before, in KiB for each. Not measured: TLS,
-throughput.
+Added latency is the difference of the quantiles to the direct way. Memory is the resident set of the process with 1,000
+open connections, and how much of it came with them. Not measured: TLS, throughput.
 """
 
 import asyncio
@@ -96,12 +95,11 @@ async def _memory(say: Say) -> Figures:
     for wire, first in firsts.items():
         with _answering(wire) as port:
             async with running_proxy(wire, f"127.0.0.1:{port}") as proxy:
-                grown = await asyncio.to_thread(_grown_kib, proxy.process.pid, proxy.port, first)
-                figures[f"{wire}_kib_per_connection"] = round(grown, 1)
+                figures |= await asyncio.to_thread(_held, f"{wire}_ours", proxy.process.pid, proxy.port, first)
             if HAPROXY:
                 with _haproxy(port) as through:
-                    grown = await asyncio.to_thread(_grown_kib, _listening_pid(through), through, first)
-                    figures[f"{wire}_haproxy_kib_per_connection"] = round(grown, 1)
+                    pid = _listening_pid(through)
+                    figures |= await asyncio.to_thread(_held, f"{wire}_haproxy", pid, through, first)
     return figures
 
 
@@ -154,8 +152,8 @@ def _get(connected: socket.socket) -> RoundTrip:
     return ask
 
 
-def _grown_kib(pid: int, port: int, first: bytes) -> float:
-    """KiB that a process grew by for each connection that has said something and is open."""
+def _held(name: str, pid: int, port: int, first: bytes) -> Figures:
+    """MiB that a process holds with so many connections that have said something, and what it grew by for them."""
     process = psutil.Process(pid)
     with ExitStack() as open_ones:
         open_ones.enter_context(_connected(port))
@@ -164,7 +162,8 @@ def _grown_kib(pid: int, port: int, first: bytes) -> float:
             connected = open_ones.enter_context(_connected(port))
             connected.sendall(first)
             connected.recv(65_536)
-        return (process.memory_info().rss - before) / 1024 / CONNECTIONS
+        held = process.memory_info().rss
+    return {f"{name}_mib": round(held / 2**20, 1), f"{name}_grown_mib": round((held - before) / 2**20, 1)}
 
 
 @asynccontextmanager
