@@ -22,7 +22,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """One defect: `gate` must catch it first, by each of `rules`; at gate 2 in one of its `scenarios`.
+    """One defect: `gate` must catch it first, by each of `rules`; at gate 2 in one of its `scenarios` and `operations`
+    (all of them, where none is named), by `depth` strikes.
 
     `by_hand` are the rules that the books break after its `steps`, empty where only what was dealt gives it away.
     """
@@ -33,6 +34,8 @@ class Planted:
     gate: int
     rules: tuple[str, ...]
     scenarios: tuple[str, ...]
+    operations: tuple[str, ...]
+    depth: int
     by_hand: tuple[str, ...]
     steps: tuple[Step, ...]
     replaces: tuple[str, ...]
@@ -64,6 +67,8 @@ def _planted(entry: dict[str, Any]) -> Planted:
         gate=entry["gate"],
         rules=tuple(entry["rules"]),
         scenarios=tuple(entry["scenarios"]),
+        operations=tuple(entry["operations"]),
+        depth=entry["depth"],
         by_hand=tuple(entry["by_hand"]),
         steps=tuple(Step(**step) for step in entry["steps"]),
         replaces=tuple(entry["replaces"]),

@@ -38,4 +38,5 @@ DEFECT = Defect(
         schema_without(ONE_CASH_EVENT),
     ),
     scenarios=("database_connection_drop",),
+    operations=("close",),
 )

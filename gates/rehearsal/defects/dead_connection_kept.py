@@ -24,7 +24,7 @@ DEFECT = Defect(
     origin="npgsql#2896",
     gate=2,
     by_hand=("target unhealthy",),
-    rules=("target unhealthy",),
+    rules=("recovery",),
     replaces=(
         Replacement(Database, "_connected", _connected),
         Replacement(Database, "_drop_if_unusable", _drop_if_unusable),
@@ -39,4 +39,5 @@ DEFECT = Defect(
         ask("open"),
     ),
     scenarios=("database_connection_drop",),
+    operations=("open",),
 )

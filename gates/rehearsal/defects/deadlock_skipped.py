@@ -20,4 +20,5 @@ DEFECT = Defect(
     replaces=(Replacement(Follower, "_book_one", skipping(DeadlockDetected)), NO_BALANCE_GUARD),
     steps=(fail_once("wartest.executions", "40P01"), ask("open"), let_go("wartest.executions"), ask("open")),
     scenarios=("database_deadlock",),
+    operations=("open",),
 )

@@ -42,9 +42,10 @@ class Defect:
     """One defect, as data.
 
     `gate` is the first gate that must catch it, `rules` the rules that it must be found by: each of them, else it was
-    caught for another reason. A defect of gate 2 names the `scenarios` that must catch it. `steps` make it show by
-    hand, and `by_hand` are the rules that the books alone break then; empty where they are right, and only what was
-    dealt gives it away. `origin` is where it was met in public.
+    caught for another reason. A defect of gate 2 names the `scenarios` that must catch it, the `operations` of them in
+    which it shows (all, where none is named), and how many strikes that takes: `depth` 2 is one more in the recovery.
+    `steps` make it show by hand, and `by_hand` are the rules that the books alone break then; empty where they are
+    right, and only what was dealt gives it away. `origin` is where it was met in public.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Defect:
     origin: str = ""
     steps: tuple[Step, ...] = ()
     scenarios: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    depth: int = 1
     by_hand: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, Any]:
@@ -67,6 +70,8 @@ class Defect:
             "gate": self.gate,
             "rules": list(self.rules),
             "scenarios": list(self.scenarios),
+            "operations": list(self.operations),
+            "depth": self.depth,
             "by_hand": list(self.by_hand) or (list(self.rules) if self.gate != 2 else []),
             "steps": [asdict(step) for step in self.steps],
             "replaces": parts,

@@ -64,5 +64,6 @@ DEFECT = Defect(
         START,
         ask("open"),
     ),
+    depth=2,
     scenarios=("kill_during_trade_open", "kill_during_trade_close"),
 )

@@ -1,4 +1,4 @@
-"""A margin update writes the position in one database transaction and its event in the next.
+"""A margin update first lets the old margin go, then reserves the new, in two database transactions.
 
 Origin: the original system updates a balance before its event.
 Caught by gate 2: a kill between both leaves a state that its events do not explain.
@@ -18,7 +18,7 @@ update_margin = operations._update_margin
 
 async def _update_margin(connection: Connection, position: Row, margin: Decimal, asked_at: datetime) -> None:
     await connection.execute(
-        "UPDATE wartest.positions SET margin_used = %s WHERE position_id = %s", (margin, position["position_id"])
+        "UPDATE wartest.positions SET margin_used = 0 WHERE position_id = %s", (position["position_id"],)
     )
     await commit_here(connection)
     await update_margin(connection, position, margin, asked_at)

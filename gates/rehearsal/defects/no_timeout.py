@@ -13,8 +13,9 @@ DEFECT = Defect(
     origin="tempoxyz/tidx#14",
     gate=2,
     by_hand=("ledger behind the broker",),
-    rules=("ledger behind the broker",),
+    rules=("recovery",),
     replaces=(Replacement(broker, "TIMEOUT_S", None),),
     steps=(fault("late", path="/sinceid", delay_ms=40_000, times=2), ask("open")),
     scenarios=("slow_network_responses",),
+    operations=("open",),
 )

@@ -1,10 +1,8 @@
 """A replay first empties the state, then writes what the events amount to.
 
 Origin: nautilus_trader#5000: state lost when a restart comes before it has been rebuilt.
-Caught by gate 2: a kill between both leaves positions without the PnL of their executions.
+Caught by gate 2: a kill between both leaves positions without their PnL and margin.
 """
-
-from decimal import Decimal
 
 from gates.rehearsal.defects.defect import START, Defect, Replacement, Step, ask
 from gates.rehearsal.defects.holding import hold, let_go
@@ -16,14 +14,16 @@ from gates.rehearsal.desk.replay import Replay, replay
 async def _replay(database: Database, account_id: str, *, replay_id: str | None = None) -> Replay:
     async with database.transaction() as connection:
         found = await connection.execute(
-            """UPDATE wartest.positions AS emptied SET realized_pnl = 0 FROM wartest.positions AS before
+            """UPDATE wartest.positions AS emptied SET realized_pnl = 0, margin_used = 0
+               FROM wartest.positions AS before
                WHERE emptied.position_id = before.position_id AND emptied.account_id = %s
-               RETURNING emptied.position_id, before.realized_pnl""",
+               RETURNING before.realized_pnl, before.margin_used, before.position_id""",
             (account_id,),
         )
-        known: list[tuple[Decimal, str]] = [(row["realized_pnl"], row["position_id"]) for row in await found.fetchall()]
+        known = [tuple(row.values()) for row in await found.fetchall()]
     async with database.transaction() as connection, connection.cursor() as cursor:
-        await cursor.executemany("UPDATE wartest.positions SET realized_pnl = %s WHERE position_id = %s", known)
+        again = "UPDATE wartest.positions SET realized_pnl = %s, margin_used = %s WHERE position_id = %s"
+        await cursor.executemany(again, known)
     return await replay(database, account_id, replay_id=replay_id)
 
 
@@ -33,7 +33,7 @@ DEFECT = Defect(
     origin="nautilus_trader#5000",
     gate=2,
     by_hand=("profit from events",),
-    rules=("profit from events",),
+    rules=("margin from events",),
     replaces=(Replacement(operations, "replay", _replay),),
     steps=(
         ask("open"),

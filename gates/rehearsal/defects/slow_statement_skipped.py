@@ -21,4 +21,5 @@ DEFECT = Defect(
     replaces=(Replacement(Follower, "_book_one", skipping(QueryCanceled)), NO_BALANCE_GUARD),
     steps=(fail_once("wartest.executions", "57014"), ask("open"), let_go("wartest.executions"), ask("open")),
     scenarios=("slow_database_queries",),
+    operations=("open",),
 )

@@ -7,6 +7,7 @@ from audits.sources.oanda import OandaReader
 from gates.detection.catalogue import catalogue, named
 from gates.detection.provoking import provoke
 from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
+from gates.detection.striking import strike_clean, strike_until_caught
 
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
 
@@ -52,3 +53,16 @@ def dealt(ground, defects, steps):
 def test_more_is_dealt_than_was_asked_for(grounds, name):
     defect = named(catalogue(), name)
     assert (dealt(grounds[0], (name,), defect.steps), dealt(grounds[0], (), defect.steps)) == DEALT[name]
+
+
+def test_what_needs_a_second_strike_is_not_shown_rather_than_missed():
+    result = strike_until_caught("postgresql://nowhere", named(catalogue(), "done-before-booked"))
+    assert result.outcome == Outcome.NOT_SHOWN
+    assert "second strike" in result.reason
+
+
+def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_desk(postgres_server):
+    result = strike_until_caught(postgres_server.url(), named(catalogue(), "blind-retry"))
+    assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
+    assert "lose the answer at broker: POST orders answered 201" in result.where
+    assert strike_clean(postgres_server.url(), [result.trial]) == Judged()
