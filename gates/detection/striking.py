@@ -24,24 +24,30 @@ from gates.chaos.proxies.control import ProxyGoneError
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Result
 from gates.chaos.scenarios import SCENARIOS, Scenario
+from gates.chaos.scenarios.scenario import KILLS
+from gates.chaos.second import record_recovery
 from gates.chaos.striking import Unwritten
-from gates.chaos.trials import Trial
+from gates.chaos.trials import Then, Trial
 from gates.detection.catalogue import Planted
 from gates.detection.rehearsing import Judged, Outcome, Rehearsed, judge_rules
 from gates.targets.programs import Program, read_program
 from gates.targets.rehearsal import cell_broker, cell_program
 
-DEPTH = 1
-LIMIT_S = 600.0  # for one defect
+LIMIT_S = 1200.0  # for one defect
 Known = dict[str, recovery.Judged] | None
 UNCARRIED = (TimeoutError, SimulatorError, TargetNotReadyError, NotSteadyError, ProxyGoneError, psycopg.Error, OSError)
 
 
 @dataclass
 class Search:
-    """What the strikes have shown so far."""
+    """What the strikes have shown so far. `judged` are the states that a kill left and that were followed, `deepened`
+    those from which the recovery was struck too; `cut` says that not every strike was made.
+    """
 
     struck: int = 0
+    cut: bool = False
+    judged: dict[tuple[str, bool], dict[str, recovery.Judged]] = field(default_factory=dict)
+    deepened: set[tuple[str, str]] = field(default_factory=set)
     found: list[Finding] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     where: str = ""
@@ -53,9 +59,6 @@ def strike_until_caught(ledger_url: str, defect: Planted) -> Rehearsed:
 
     `ledger_url` is of a server where databases may be made. What could not be carried out is not shown.
     """
-    if defect.depth > DEPTH:
-        reason = "it shows only under a second strike, during the recovery, which no rehearsal makes yet"
-        return Rehearsed(defect, Outcome.NOT_SHOWN, (), 0.0, reason=reason)
     return asyncio.run(_strike(ledger_url, defect))
 
 
@@ -97,10 +100,11 @@ async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:
             async with asyncio.timeout(LIMIT_S), _cell(ledger_url, (defect.name,), Path(folder)) as cell:
                 await _search(cell, defect, search)
         except UNCARRIED as error:
+            search.cut = True
             search.reasons.append(f"{type(error).__name__}: {error}")
     took_s = round(time.monotonic() - began, 1)
     outcome = judge_rules(defect.rules, search.found)
-    if outcome == Outcome.MISSED and not search.struck:
+    if outcome == Outcome.MISSED and (search.cut or not search.struck):
         outcome = Outcome.NOT_SHOWN
     count = "by strike" if outcome == Outcome.CAUGHT else "strikes made:"
     reason = "; ".join(dict.fromkeys((*search.reasons, f"{count} {search.struck}")))
@@ -108,22 +112,53 @@ async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:
 
 
 async def _search(cell: Cell, defect: Planted, search: Search) -> None:
-    """Strike by strike; ends with the first that finds it for its own reason. A kill that leaves a state which was
-    followed before is not followed again.
+    """Strike by strike, and from each state that a kill left its recovery too, where the defect needs that; ends with
+    the first strike that finds it for its own reason.
     """
-    judged: dict[str, dict[str, recovery.Judged]] = {}
     async for scenario, clean_run, trial, label in _trials(cell, defect, search):
-        known = judged.setdefault(trial.operation, {})
-        result = await _try(cell, trial, clean_run, None if trial.half_open else known)
-        if result.after_kill and result.same_as is None:
-            known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
-        search.struck += result.receipt is not None
-        if _better(defect, result, search):
-            search.found = list(result.findings)
-            search.trial = trial
-            search.where = f"{scenario.name}, {trial.operation}, {trial.fault} at {label}"
-        if judge_rules(defect.rules, search.found) == Outcome.CAUGHT:
+        where = f"{scenario.name}, {trial.operation}"
+        result = await _note(cell, defect, search, (clean_run, trial, f"{where}, {trial.fault} at {label}"))
+        if _is_caught(defect, search):
             return
+        for second, place in await _seconds(cell, defect, search, (trial, result)):
+            await _note(cell, defect, search, (clean_run, second, f"{where}, {second.fault} at {label}, at {place}"))
+            if _is_caught(defect, search):
+                return
+
+
+async def _note(cell: Cell, defect: Planted, search: Search, strike: tuple[CleanRun, Trial, str]) -> Result:
+    """Make one strike and keep it, if it shows more. A kill that leaves a state followed before is not followed."""
+    clean_run, trial, where = strike
+    known = search.judged.setdefault((trial.operation, trial.then is not None), {})
+    result = await _try(cell, trial, clean_run, None if trial.half_open else known)
+    if result.after_kill and result.same_as is None:
+        known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
+    search.struck += result.receipt is not None
+    if _better(defect, result, search):
+        search.found, search.trial, search.where = list(result.findings), trial, where
+    return result
+
+
+def _is_caught(defect: Planted, search: Search) -> bool:
+    return judge_rules(defect.rules, search.found) == Outcome.CAUGHT
+
+
+async def _seconds(cell: Cell, defect: Planted, search: Search, first: tuple[Trial, Result]) -> list[tuple[Trial, str]]:
+    """A kill at each message of the recovery from this kill, once for each state that a kill left."""
+    trial, result = first
+    state = (trial.operation, result.after_kill)
+    wanted = defect.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
+    if not wanted or trial.half_open or state in search.deepened:
+        return []
+    search.deepened.add(state)
+    try:
+        found = await record_recovery(cell, trial)
+    except (NotSteadyError, ValueError) as error:
+        search.cut = True
+        search.reasons.append(f"a recovery could not be recorded: {error}")
+        return []
+    pairs = [pair for aim in KILLS for pair in aim.trials(trial.operation, found.points)]
+    return [(replace(trial, then=Then(second.point, second.strike)), place.label) for place, second in pairs]
 
 
 async def _trials(cell: Cell, defect: Planted, search: Search) -> AsyncIterator[tuple[Scenario, CleanRun, Trial, str]]:
@@ -132,6 +167,7 @@ async def _trials(cell: Cell, defect: Planted, search: Search) -> AsyncIterator[
             try:
                 clean_run = await record_clean(cell, operation)
             except NotSteadyError as error:
+                search.cut = True
                 search.reasons.append(f"steady state not met: {error}")
                 continue
             for point, trial in scenario.trials(operation, clean_run.baseline.points):

@@ -15,9 +15,20 @@ ROOT = Path(__file__).parents[2]
 FOUND = Finding("broker balance", Level.CRITICAL, "The books and the broker differ.")
 
 
-def planted(name="sand", gate=3):
+def planted():
+    rules = ("broker balance",)
     return Planted(
-        name, "Sand in the works", "", gate, ("broker balance",), (), ("broker balance",), (), ("clerk.book",)
+        name="sand",
+        title="Sand in the works",
+        origin="",
+        gate=3,
+        rules=rules,
+        scenarios=(),
+        operations=(),
+        depth=1,
+        by_hand=rules,
+        steps=(),
+        replaces=("clerk.book",),
     )
 
 

@@ -65,5 +65,5 @@ DEFECT = Defect(
         ask("open"),
     ),
     depth=2,
-    scenarios=("kill_during_trade_open", "kill_during_trade_close"),
+    scenarios=("kill_during_trade_open",),
 )
