@@ -92,18 +92,21 @@ class WebSession(Session):
         if server is not None:
             self._send(exchange, server)
         else:
+            self.standings += 1  # a client that goes meanwhile does not take its request with it
             self.board.spawn(self._dial_and_send(exchange))
 
     async def _dial_and_send(self, exchange: Exchange) -> None:
         try:
             server = await self._pool.dial()
+            if self.closing:
+                server.line.close()
+            else:
+                self._send(exchange, server)
         except OSError as error:
             self.client_ended(f"the server cannot be reached: {error or 'it is too slow'}")
-            return
-        if self.closing:
-            server.line.close()
-        else:
-            self._send(exchange, server)
+        finally:
+            self.standings -= 1
+            self.close_when_over()
 
     def _send(self, exchange: Exchange, server: Server) -> None:
         self.server = server

@@ -124,6 +124,7 @@ class Opening:
             session.client.on_bytes = session.from_client
         server.write(exchange.request)
         exchange.request = b""
+        session.close_when_over()  # the client may have gone meanwhile
 
     def _pair(self, server: Line) -> None:
         client = self._session.client

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -120,6 +121,10 @@ def be_hostile(owner: Owner) -> None:
             raw.sendall(hostile(chance))
             raw.settimeout(0.002)
             raw.recv(10)
+    until = time.monotonic() + 20
+    while (status := owner.do(owner.proxy.control.status())).clients or status.ghosts or status.tasks:
+        assert time.monotonic() < until, status
+        time.sleep(0.05)
 
 
 def test_a_thousand_hostile_connections_leave_the_ledger_proxy_as_it_was(ledger: Ledger):
