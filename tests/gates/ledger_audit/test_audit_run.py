@@ -84,6 +84,22 @@ def test_an_audit_counts_in_its_campaign_only_after_gates_1_and_2(desk):
     assert run.audit.counted
 
 
+def test_a_passed_audit_in_its_turn_leaves_the_campaign_open_for_sign_off(desk):
+    campaign = through_gates(desk.target, 1, 2)
+    assert work(started(desk)).verdict == Verdict.PASSED
+    campaign.refresh_from_db()
+    assert (campaign.verdict, campaign.ended_at) == (None, None)
+
+
+def test_a_failed_audit_in_its_turn_ends_the_campaign(desk):
+    campaign = through_gates(desk.target, 1, 2)
+    desk.sql("UPDATE wartest.balance_events SET amount = amount + 1 WHERE sequence = 1")
+    assert work(started(desk)).verdict == Verdict.FAILED
+    campaign.refresh_from_db()
+    assert campaign.verdict == Verdict.FAILED
+    assert campaign.ended_at is not None
+
+
 @pytest.mark.parametrize(
     ("gates", "build", "why"),
     [
@@ -104,17 +120,12 @@ def test_an_audit_out_of_turn_says_why_it_does_not_count_and_opens_nothing(desk,
     assert (campaign.verdict, campaign.ended_at) == (None, None)
 
 
-def test_a_passed_audit_out_of_turn_leaves_its_campaign_inconclusive(desk):
-    run = started(desk)
-    for slot in run.slots.all():
-        mine = engine.claim(slot.pk, worker="test", now=timezone.now())
-        outcome = filling.Outcome(Verdict.PASSED, measured={"rows": 10, "findings": 0})
-        engine.record(mine, outcome, started_at=timezone.now(), now=timezone.now())
-    Run.objects.filter(pk=run.pk).update(criteria=[])
-    closed = commands.close_run(run.pk, timezone.now())
-    assert Campaign.objects.get(pk=run.campaign_id).verdict == (
-        Verdict.INCONCLUSIVE if closed.verdict == Verdict.PASSED else closed.verdict
-    )
+def test_a_passed_audit_out_of_turn_leaves_its_own_campaign_inconclusive(desk):
+    run = work(started(desk))
+    assert run.verdict == Verdict.PASSED
+    own = Campaign.objects.get(pk=run.campaign_id)
+    assert own.verdict == Verdict.INCONCLUSIVE
+    assert own.ended_at is not None
 
 
 def test_a_partial_audit_never_counts(desk):
