@@ -93,14 +93,16 @@ def rehearse_by_hand(ground: Ground, defect: Planted) -> Rehearsed:
 def rehearse_clean(ground: Ground, defects: Iterable[Planted]) -> Judged:
     """The clean desk through the steps of all these defects: nothing is found, or the war test is wrong.
 
-    Raises one of UNCARRIED.
+    What could not be carried out is silent.
     """
     defects = tuple(defects)
     seen = Judged()
     for trading in (False, True):
         steps = [step for defect in defects if defect.trades == trading for step in (*defect.steps, HEAL)]
-        if steps:
-            seen = seen.and_also(judged_after(ground, (), steps, trading=trading))
+        try:
+            seen = seen.and_also(judged_after(ground, (), steps, trading=trading)) if steps else seen
+        except UNCARRIED as error:
+            seen = seen.and_also(Judged((), (f"its rehearsal: {type(error).__name__}: {error}",)))
     return seen
 
 

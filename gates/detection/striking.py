@@ -65,9 +65,13 @@ def strike_until_caught(ledger_url: str, defect: Planted) -> Rehearsed:
 def strike_clean(ledger_url: str, trials: Iterable[Trial]) -> Judged:
     """The same strikes on the clean desk: nothing is found, or the war test is wrong.
 
-    A message that only the defective desk sends cannot be struck, and accuses nobody. Raises one of UNCARRIED.
+    A message that only the defective desk sends cannot be struck, and accuses nobody. What could not be struck for
+    another reason is silent.
     """
-    return asyncio.run(_strike_clean(ledger_url, tuple(trials)))
+    try:
+        return asyncio.run(_strike_clean(ledger_url, tuple(trials)))
+    except UNCARRIED as error:
+        return Judged((), (f"the clean desk could not be struck: {type(error).__name__}: {error}",))
 
 
 async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> Judged:

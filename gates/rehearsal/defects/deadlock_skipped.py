@@ -1,7 +1,7 @@
 """A booking that was the victim of a deadlock is not done again; the desk goes on with the next.
 
 Origin: hand-made after PostgreSQL's advice: whoever takes locks must be ready to repeat a transaction (40P01).
-Caught by gate 2: a fill that the broker made and the ledger never booked.
+Caught by gate 2: an order in doubt for ever, as its fill was never booked.
 """
 
 from psycopg.errors import DeadlockDetected
@@ -16,7 +16,7 @@ DEFECT = Defect(
     title="A deadlock is not retried",
     gate=2,
     by_hand=("broker trade without position",),
-    rules=("broker trade without position",),
+    rules=("order in doubt",),
     replaces=(Replacement(Follower, "_book_one", skipping(DeadlockDetected)), NO_BALANCE_GUARD),
     steps=(fail_once("wartest.executions", "40P01"), ask("open"), let_go("wartest.executions"), ask("open")),
     scenarios=("database_deadlock",),

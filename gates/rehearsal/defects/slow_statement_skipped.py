@@ -1,7 +1,7 @@
 """A booking that took longer than the statement timeout is not done again; the desk goes on with the next.
 
 Origin: polaris#5263: a failure that may be repeated is treated as a definite one.
-Caught by gate 2: a fill that the broker made and the ledger never booked.
+Caught by gate 2: an order in doubt for ever, as its fill was never booked.
 """
 
 from psycopg.errors import QueryCanceled
@@ -17,7 +17,7 @@ DEFECT = Defect(
     origin="polaris#5263",
     gate=2,
     by_hand=("broker trade without position",),
-    rules=("broker trade without position",),
+    rules=("order in doubt",),
     replaces=(Replacement(Follower, "_book_one", skipping(QueryCanceled)), NO_BALANCE_GUARD),
     steps=(fail_once("wartest.executions", "57014"), ask("open"), let_go("wartest.executions"), ask("open")),
     scenarios=("slow_database_queries",),

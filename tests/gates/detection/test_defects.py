@@ -4,6 +4,8 @@ import pytest
 
 from audits.findings import Finding, Level
 from audits.sources.oanda import OandaReader
+from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.trials import Trial
 from gates.detection.catalogue import catalogue, named
 from gates.detection.provoking import provoke
 from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
@@ -67,3 +69,9 @@ def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_d
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
     assert "lose the answer at broker: POST orders answered 201" in result.where
     assert strike_clean(postgres_server.url(), [result.trial]) == Judged()
+
+
+def test_a_clean_desk_that_could_not_be_struck_is_not_called_clean():
+    trial = Trial("open", Point(Channel.BROKER, Direction.ANSWER, "POST orders", 1), Strike.LOSE_ANSWER)
+    (words,) = strike_clean("postgresql://nobody@127.0.0.1:1/postgres", [trial]).silent
+    assert words.startswith("the clean desk could not be struck: ")
