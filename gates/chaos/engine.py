@@ -29,7 +29,7 @@ from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.states import State
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
-from gates.chaos.recording import NotSteadyError, prepare, record_clean
+from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Judged, Result, try_once
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import SCENARIOS
@@ -99,6 +99,8 @@ class Engine:
         self.worker = worker
         self.premises = premises
         self._cleans: dict[tuple[int, str], Clean] = {}
+        self._clean_runs: dict[str, CleanRun] = {}
+        self._recording: dict[str, asyncio.Lock] = {}
         self._deepened: set[tuple[int, str, str]] = set()
         self._judged: dict[tuple[int, str], dict[str, Judged]] = {}
 
@@ -160,7 +162,7 @@ class Engine:
         planned = []
         try:
             for operation in scenario.operations:
-                clean_run = await record_clean(cell, operation)
+                clean_run = await self._clean_run(cell, operation)
                 trials = scenario.trials(operation, clean_run.baseline.points)
                 planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
         except NotSteadyError as error:
@@ -171,6 +173,13 @@ class Engine:
         if not count:
             reason = "No crash point is left to strike: none of this name was recorded."
             await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+
+    async def _clean_run(self, cell: Cell, operation: str) -> CleanRun:
+        """The clean run of an operation, recorded once by this engine: its program is the same in every scenario."""
+        async with self._recording.setdefault(operation, asyncio.Lock()):
+            if operation not in self._clean_runs:
+                self._clean_runs[operation] = await record_clean(cell, operation)
+            return self._clean_runs[operation]
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
         """Make the row's strike, again where its moment did not come, at most TRIES times."""

@@ -1,0 +1,216 @@
+"""The real thing, end to end: cells with real proxies, ledger, broker and desk; the engine as a process of its own."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import psycopg
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from gates import commands
+from gates.chaos import starting, work
+from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
+from gates.chaos.engine import worker_name
+from gates.chaos.reporting import chaos_report_fields, repeat_command
+from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
+from gates.reports import content, demand_valid
+from gates.targets.rehearsal import cell_program
+
+LIMIT_S = 900
+
+
+@pytest.fixture
+def desk_target(postgres_server, transactional_db):
+    """A target whose program is the desk; what its own ledger and broker are plays no part in a cell."""
+    url = postgres_server.create_database("desk")
+    spec = cell_program() | {
+        "ledger": {"url": url, "schema": "wartest"},
+        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
+    }
+    spec["process"]["health"] = "http://127.0.0.1:9/health"
+    return Target.objects.create(name="desk", spec=spec, created_at=timezone.now())
+
+
+def asked(target, *scenarios, **options):
+    return Asked(target, "smoke", scenarios, **{"cells": 2} | options)
+
+
+def database_url():
+    place = settings.DATABASES["default"]
+    return f"postgresql://{place['USER']}:{place['PASSWORD']}@{place['HOST']}:{place['PORT']}/{place['NAME']}"
+
+
+def engine_of(run):
+    """The engine as a tick starts it, on the test's database."""
+    env = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "wartest_site.settings"}
+    return subprocess.Popen((sys.executable, "-m", "gates.chaos", str(run.pk)), env=env)
+
+
+def until(condition, limit_s=LIMIT_S):
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"not within {limit_s} s")
+
+
+def cell_databases(postgres_server):
+    with psycopg.connect(postgres_server.url()) as connection:
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'wartest_cell_%'").fetchall()
+    return [name for (name,) in found]
+
+
+def children_of(pid):
+    return psutil.Process(pid).children(recursive=True)
+
+
+def engines_of(run):
+    """The engines that ticks of this process have started and that still run."""
+    mine = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in mine if child.cmdline()[-2:] == ["gates.chaos", str(run.pk)]]
+
+
+def finished(run):
+    return not run.scenarios.exclude(phase="done").exists()
+
+
+def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_target, postgres_server):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    engine = engine_of(run)
+    assert engine.wait(LIMIT_S) == 0
+    assert finished(run)
+    points = CrashPoint.objects.filter(scenario__run=run)
+    assert points.count() == 2
+    assert {(point.verdict, point.end) for point in points} == {("passed", "done")}
+    assert all(point.receipt["proof"]["signal"] == "SIGKILL" for point in points)
+    assert Heal.objects.filter(healed_at=None).count() == 0
+    assert Heal.objects.count() == points.count()
+    assert cell_databases(postgres_server) == []
+    closed = commands.close_run(run.pk, timezone.now())
+    assert closed.verdict == "inconclusive"  # one scenario is a part: it never counts as the gate
+    assert [line["verdict"] for line in closed.criteria if line["name"] == "scenarios"] == ["inconclusive"]
+    seal = {"sha256": "0" * 64, "previous": None, "signed_by": None, "signature": None}
+    body = content(closed) | chaos_report_fields(closed) | {"kind": "chaos-test", "seal": seal}
+    demand_valid(body)
+    (scenario,) = body["scenarios"]
+    assert scenario["recovery"]["max_ms"] >= scenario["recovery"]["p50_ms"] > 0
+    assert scenario["durable_states"]["verdicts_differ"] == 0
+    assert body["chaos"]["sampled"] == 1
+
+
+def test_a_killed_engine_is_healed_at_once_and_its_work_is_done_by_the_next(desk_target, postgres_server, monkeypatch):
+    """Ticks alone start the first engine, heal what it leaves when it is killed, and start the next one."""
+    monkeypatch.setenv("DATABASE_URL", database_url())
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    starting.attend(timezone.now())
+    starting.attend(timezone.now())  # a second tick finds the lease taken
+    heal = until(lambda: Heal.objects.filter(healed_at=None).first())
+    (engine,) = engines_of(run)
+    family = engine.children(recursive=True)
+    engine.kill()
+    _, alive = psutil.wait_procs([engine, *family], timeout=30)
+    assert not alive
+    starting.attend(timezone.now())
+    heal.refresh_from_db()
+    assert heal.healed_at is not None
+    assert heal.what["database"] not in cell_databases(postgres_server)
+    until(lambda: finished(run))
+    assert set(CrashPoint.objects.values_list("verdict", flat=True)) == {"passed"}
+    until(lambda: not engines_of(run))
+    assert cell_databases(postgres_server) == []
+
+
+def test_a_killed_proxy_costs_an_attempt_and_the_point_is_struck_again(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay", cells=1), started_by=None, now=timezone.now())
+    engine = engine_of(run)
+    until(lambda: CrashPoint.objects.filter(phase__in=("armed", "recovering")).first())
+    proxies = [child for child in children_of(engine.pid) if "gates.chaos.proxies.postgres" in child.cmdline()]
+    proxies[0].kill()
+    assert engine.wait(LIMIT_S) == 0
+    assert set(CrashPoint.objects.values_list("verdict", flat=True)) == {"passed"}
+    assert CrashPoint.objects.filter(attempt__gt=1).exists()
+
+
+def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_that_a_report_gives(desk_target):
+    first = start_chaos(
+        asked(desk_target, "kill_during_event_replay", strike="kill after", depth=2),
+        started_by=None,
+        now=timezone.now(),
+    )
+    assert engine_of(first).wait(LIMIT_S) == 0
+    seconds = CrashPoint.objects.exclude(then_point="")
+    assert {point.verdict for point in CrashPoint.objects.all()} == {"passed"}
+    assert {point.then_strike for point in seconds} == {"kill before", "kill after"}
+    assert all(point.receipt["then"]["proof"]["signal"] == "SIGKILL" for point in seconds)
+    point = seconds.first()
+    words = shlex.split(repeat_command(point))
+    given = {name.removeprefix("--"): value for name, value in zip(words[4::2], words[5::2], strict=True)}
+    commands.close_run(first.pk, timezone.now())
+    again = start_chaos(asked(desk_target, given.pop("scenario"), **given), started_by=None, now=timezone.now())
+    assert engine_of(again).wait(LIMIT_S) == 0
+    struck = CrashPoint.objects.filter(scenario__run=again, then_strike=point.then_strike).get()
+    assert (struck.point, struck.then_point, struck.fault) == (point.point, point.then_point, point.fault)
+    assert (struck.verdict, struck.state_after_kill) == (point.verdict, point.state_after_kill)
+
+
+def test_a_target_that_does_not_start_makes_the_scenario_inconclusive_not_failed(desk_target):
+    desk_target.spec["process"]["command"] = [sys.executable, "-c", "raise SystemExit('no desk today')"]
+    desk_target.save()
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    assert engine_of(run).wait(LIMIT_S) == 0
+    slot = run.slots.get()
+    assert slot.verdict == "inconclusive"
+    assert "Steady state not met" in slot.result.reason
+    assert "no desk today" in slot.result.reason
+
+
+def test_an_overdue_heal_shuts_the_target(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    scenario = run.scenarios.get()
+    long_ago = datetime(2026, 3, 1, tzinfo=UTC)
+    point = CrashPoint.objects.create(
+        scenario=scenario, number=1, operation="replay", point="p", label="l", position=0, strike="kill before"
+    )
+    Heal.objects.create(
+        crash_point=point, attempt=1, fault="kill before", what={}, written_at=long_ago, due_at=long_ago
+    )
+    Run.objects.filter(pk=run.pk).update(state="closed", verdict="inconclusive")
+    with pytest.raises(CannotStrikeError, match="is shut"):
+        start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+
+
+def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
+    for options, words in (
+        ({"scenarios": ("kill_during_lunch",)}, "There is no scenario"),
+        ({"cells": 0}, "cells cannot be run"),
+        ({"point": "nonsense"}, "no crash point"),
+    ):
+        with pytest.raises(CannotStrikeError, match=words):
+            start_chaos(Asked(desk_target, "smoke", **options), started_by=None, now=timezone.now())
+    assert not ChaosRun.objects.exists()
+
+
+def test_a_dead_worker_is_told_from_a_living_one_and_from_one_elsewhere():
+    me = worker_name()
+    host, pid, ticks = me.rsplit(":", 2)
+    assert not starting.is_dead(me)
+    assert starting.is_dead(f"{host}:{pid}:{int(ticks) + 1}")
+    assert not starting.is_dead(f"elsewhere:{pid}:1")
+    assert not starting.is_dead("")
+
+
+def test_a_scenario_never_moves_back(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    scenario = run.scenarios.get()
+    for phase in ("armed", "verifying", "struck"):
+        work.move_scenario(scenario.pk, phase, now=timezone.now() + timedelta(seconds=1))
+    scenario.refresh_from_db()
+    assert scenario.phase == "verifying"
+    assert list(scenario.phase_at) == ["armed", "verifying"]
