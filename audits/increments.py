@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from audits.checks import CHECKS, Check
-from audits.contract import ACCOUNTS, BALANCE_EVENTS, Relation
+from audits.contract import ACCOUNTS, BALANCE_EVENTS, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, rows_of
 from audits.snapshot import Snapshot, take_snapshot
 from audits.sources import Broker, LedgerMoment
@@ -91,6 +91,18 @@ def marks_of(snapshot: Snapshot, before: Marks | None = None) -> Marks:
         mark = (before or {}).get(account_id)
         found.setdefault(account_id, []).append(_moved(row, mark.first - 1 if mark else 0))
     return {account_id: Mark(tuple(events)) for account_id, events in found.items()}
+
+
+def marks_to_json(marks: Marks) -> dict[str, Any]:
+    """Return marks as JSON: amounts and moments as text."""
+    return {
+        account_id: [[_to_text(value) for value in row] for row in mark.events] for account_id, mark in marks.items()
+    }
+
+
+def marks_from_json(kept: Mapping[str, Any]) -> Marks:
+    """Return the marks that `marks_to_json` gave."""
+    return {account_id: Mark(tuple(_row_from(row) for row in events)) for account_id, events in kept.items()}
 
 
 def take_increment(
@@ -223,3 +235,17 @@ def _rows(relation: Relation, batches: Iterator[pa.Table]) -> list[tuple[Any, ..
 
 def _moved(row: tuple[Any, ...], by: int) -> tuple[Any, ...]:
     return (*row[:_SEQUENCE], row[_SEQUENCE] + by, *row[_SEQUENCE + 1 :])
+
+
+def _to_text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, Decimal) else value
+
+
+def _row_from(kept: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_value_from(column.kind, value) for column, value in zip(BALANCE_EVENTS.columns, kept, strict=True))
+
+
+def _value_from(kind: Kind, value: Any) -> Any:
+    if value is None or kind not in (Kind.EXACT, Kind.MOMENT):
+        return value
+    return Decimal(value) if kind is Kind.EXACT else datetime.fromisoformat(value)

@@ -13,6 +13,7 @@ from audits.verdicts import Verdict
 from gates import engine
 from gates.checks import health, ledger, stops
 from gates.checks.growth import RESOURCES, judge_growth
+from gates.checks.integrity import Base, judge_integrity
 from gates.checks.ledger import Reconciling
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.reconciliations import MISMATCH, SLOW
@@ -62,10 +63,18 @@ def _positions(slot: Slot, reach: Access) -> Outcome:
     return ledger.positions(reach, Reconciling(since=slot.run.planned_start, limit_ms=limit_ms, known=known))
 
 
+def _integrity(slot: Slot, reach: Access) -> Outcome:
+    passed = SlotResult.objects.filter(
+        slot__run=slot.run, slot__check_name=slot.check_name, slot__due_at__lt=slot.due_at, verdict=Verdict.PASSED
+    )
+    before = passed.order_by("-slot__due_at").values_list("measured", flat=True).first()
+    return judge_integrity(reach, Base.of(before or {}))
+
+
 CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
     "health": _health,
     "positions": _positions,
-    "integrity": lambda _, reach: ledger.integrity(reach),
+    "integrity": _integrity,
     "stops": _stops,
 }
 

@@ -1,4 +1,4 @@
-"""Positions and integrity: the target's books at one moment, against themselves and against the broker."""
+"""Positions: what the target holds at one moment, against the broker and against its own reconciliations."""
 
 import time
 from collections.abc import Collection, Iterable
@@ -43,7 +43,6 @@ def named(*names: str) -> tuple[Check, ...]:
 
 
 POSITION_CHECKS = named("positions", "broker_balance")
-INTEGRITY_CHECKS = named("balance_row", "balance_chain", "balance_total", "orphans", "broker_balance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +57,24 @@ class Reconciling:
 def positions(access: Access, reconciling: Reconciling) -> Outcome:
     """Compare open positions, balance and margin with the broker's, both ways, at the same last transaction; and read
     what the target's own reconciliations have found since the run began."""
-    with _reader(access) as broker, snapshot_of(access, broker, COMPARED) as snapshot:
+    with reader_of(access) as broker, snapshot_of(access, broker, COMPARED) as snapshot:
         results = judge(snapshot.directory, POSITION_CHECKS).results
         reconciled = _reconciled(snapshot, reconciling)
-        measured = _measured(snapshot, results) | {
+        measured = measured_of(snapshot, results) | {
             "reconciliations": reconciled.count,
             "reconciliation_mismatches": reconciled.mismatches,
             "reconciliation_slowest_ms": None if reconciled.slowest_ms is None else float(reconciled.slowest_ms),
         }
         margin, reason = _margin(access, broker, snapshot)
-    return _outcome(results, measured, (*margin, *reconciled.findings), reason)
+    return outcome_of(results, measured, (*margin, *reconciled.findings), reason)
 
 
-def integrity(access: Access) -> Outcome:
-    """Judge the ledger's balance rows, chain, total, orphans and its balance against the broker's."""
-    with _reader(access) as broker, snapshot_of(access, broker) as snapshot:
-        results = judge(snapshot.directory, INTEGRITY_CHECKS).results
-        return _outcome(results, _measured(snapshot, results))
-
-
-def _reader(access: Access) -> OandaReader:
+def reader_of(access: Access) -> OandaReader:
+    """Return the reader of the target's broker account; close it."""
     return OandaReader(access.broker_url, access.broker_account, access.broker_token)
 
 
-def _outcome(
+def outcome_of(
     results: Iterable[CheckResult], measured: Row, more: tuple[Finding, ...] = (), reason: str = ""
 ) -> Outcome:
     """Merge the checks' verdicts with `more` findings, and with `reason` when something could not be compared."""
@@ -147,7 +140,7 @@ def _own_accounts(snapshot: Snapshot) -> list[Row]:
     return accounts if len(accounts) == 1 else [row for row in accounts if row["account_id"] == theirs["account_id"]]
 
 
-def _measured(snapshot: Snapshot, results: Iterable[CheckResult]) -> dict[str, Any]:
+def measured_of(snapshot: Snapshot, results: Iterable[CheckResult]) -> dict[str, Any]:
     """What both books say of this one moment; money as text."""
     (account,) = rows_of(snapshot, BROKER_ACCOUNT)
     own = next(iter(_own_accounts(snapshot)), {})

@@ -1,5 +1,6 @@
 """Increments: what was booked since, judged as the whole would be, in the cost of what is new."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from audits import increments
 from audits.checks import CHECKS
 from audits.exact_columns import SnapshotUnreadable
-from audits.increments import INCREMENT_CHECKS, Marks, marks_of, take_increment
+from audits.increments import INCREMENT_CHECKS, Marks, marks_from_json, marks_of, marks_to_json, take_increment
 from audits.judge import judge
 from audits.snapshot import Snapshot, take_snapshot
 from audits.sources.postgres import PostgresLedger
@@ -82,6 +83,11 @@ def test_only_what_is_new_is_read_and_judged_again_and_again(
         assert "an increment" in snapshot.caveat
         marks = marks_of(snapshot, marks)
     assert marks[ACCOUNT].first == 5
+
+
+def test_marks_survive_being_kept_as_json(marks: Marks) -> None:
+    assert marks
+    assert marks_from_json(json.loads(json.dumps(marks_to_json(marks)))) == marks
 
 
 def test_an_hour_without_any_trade_passes_too(postgres_server: Any, books: Books, marks: Marks, tmp_path: Path) -> None:

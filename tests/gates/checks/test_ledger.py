@@ -97,15 +97,3 @@ def test_the_targets_own_mismatches_fail_the_slot_that_first_sees_them(books):
     assert again.verdict == Verdict.PASSED
     assert again.measured["reconciliation_mismatches"] == 1
     assert later.measured["reconciliations"] == 0
-
-
-def test_integrity_judges_the_five_checks_of_the_balance(books):
-    seen = ledger.integrity(books.access)
-    assert seen.verdict == Verdict.PASSED, seen.reason
-    assert [line["name"] for line in seen.measured["checks"]] == [
-        "balance_row",
-        "balance_chain",
-        "balance_total",
-        "orphans",
-        "broker_balance",
-    ]
