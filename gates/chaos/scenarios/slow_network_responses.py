@@ -1,10 +1,14 @@
-"""Scenario 9: the broker's replies come late, below and beyond a client's timeout; connections stall or half open."""
+"""Scenario 9: the broker's replies come late, below and beyond a client's timeout; connections stall or stay half open.
+
+A proxy keeps no connection of its own behind one of the target's, so half open is what the target sees of it: the
+broker has answered, nothing comes, and nobody hangs up until long after the client's timeout.
+"""
 
 from gates.chaos.messages import Channel, Strike
 from gates.chaos.scenarios.scenario import Aim, Scenario, answers, on, requests
 
 BELOW_MS, BEYOND_MS = 1_000, 4_000  # around a client's timeout of 3 s
-STALL_MS = 4_000
+STALL_MS, HALF_OPEN_MS = 4_000, 8_000
 
 SLOW_NETWORK_RESPONSES = Scenario(
     name="slow_network_responses",
@@ -14,6 +18,6 @@ SLOW_NETWORK_RESPONSES = Scenario(
         Aim(Strike.DELAY, on(Channel.BROKER, answers), {"delay_ms": BELOW_MS}),
         Aim(Strike.DELAY, on(Channel.BROKER, answers), {"delay_ms": BEYOND_MS}),
         Aim(Strike.STALL, on(Channel.BROKER, requests), {"stall_ms": STALL_MS}),
-        Aim(Strike.HALF_OPEN, on(Channel.BROKER, requests), {"keep_ms": STALL_MS}),
+        Aim(Strike.STALL, on(Channel.BROKER, answers), {"stall_ms": HALF_OPEN_MS}),
     ),
 )
