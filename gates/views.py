@@ -205,8 +205,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def _dashboard(now: datetime) -> dict[str, Any]:
     recent = list(Run.objects.select_related("campaign__target").order_by("-planned_start", "-pk")[:10])
     counted = rows.counted_runs().select_related("campaign__target").order_by("-planned_start", "-pk")
-    row = counted.filter(state=Run.State.RUNNING).first() or (recent[0] if recent else None)
-    leading = counted.first() or row
+    leading = counted.first() or (recent[0] if recent else None)
+    row = counted.filter(state=Run.State.RUNNING).first() or leading
     campaign = leading.campaign if leading else Campaign.objects.order_by("-started_at").first()
     return {
         "now": now,

@@ -58,9 +58,9 @@ EQUITY = Check(
             CASE WHEN margin_available IS NULL THEN 'margin_available' END)
         FROM accounts WHERE (equity IS NULL) <> (margin_used IS NULL) OR (equity IS NULL) <> (margin_available IS NULL)
         UNION ALL
-        SELECT '{NOTE}', 'account ' || account_id || ' has ' || open_positions || ' open positions; the equity of the '
-            || 'ledger and of the broker were compared ' || CASE WHEN drift IS NULL THEN 'with nothing'
-               ELSE 'within ' || plain(drift) END
+        SELECT '{NOTE}', 'account ' || account_id || ' has open positions, whose prices move: its equity was compared '
+            || 'with ' || CASE WHEN drift IS NULL THEN 'nothing'
+               ELSE 'the broker''s within ' || plain(drift) || ' ' || currency || ', {DRIFT_PCT} % of their value' END
         FROM ({_BOOKS}) WHERE open_positions > 0 AND equity IS NOT NULL
     """,
     rules={
