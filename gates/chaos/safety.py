@@ -1,22 +1,18 @@
 """Where chaos may strike: on this machine, on hosts that are named for it, and never where a live broker is."""
 
-import ipaddress
 from collections.abc import Iterable
 
+from gates.chaos.proxies.safety import LIVE_ENDING, LIVE_HOSTS, UnsafeError, is_loopback
 from gates.targets.programs import Program
 
-LIVE_BROKERS = ("fxtrade.oanda.com", "api.oanda.com", "api.alpaca.markets", "api.ibkr.com", "api.binance.com")
-
-
-class UnsafeError(Exception):
-    """Chaos would strike something it must not; the sentence says what."""
+__all__ = ["UnsafeError", "demand_safe", "is_live_broker"]
 
 
 def demand_safe(program: Program, ledger_host: str, allowed_hosts: Iterable[str]) -> None:
     """Refuse a ledger server that is not on this machine or not allowed, and any live broker. Raises UnsafeError."""
     if is_live_broker(ledger_host):
         raise UnsafeError(f"{ledger_host} is a live broker's host: chaos never strikes there.")
-    if not _is_loopback(ledger_host) and ledger_host not in set(allowed_hosts):
+    if ledger_host != "localhost" and not is_loopback(ledger_host) and ledger_host not in set(allowed_hosts):
         raise UnsafeError(f"The ledger server {ledger_host} is not on this machine: name it in [chaos] allowed_hosts.")
     texts = (*program.command, *program.environment.values(), program.ready)
     for text in (*texts, *(ask.post for ask in program.operations.values())):
@@ -27,13 +23,4 @@ def demand_safe(program: Program, ledger_host: str, allowed_hosts: Iterable[str]
 def is_live_broker(text: str) -> bool:
     """Whether a text names the host of a live broker, whatever the settings say."""
     lowered = text.lower()
-    return any(host in lowered for host in LIVE_BROKERS)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return any(host in lowered for host in (LIVE_ENDING, *LIVE_HOSTS))
