@@ -77,7 +77,8 @@ def write_in_bulk(
         waiting.put(relation)
     with duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False}) as database:
         database.execute(f"LOAD {_quoted(str(extension))}")
-        database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET threads = {connections}")
+        # Each connection's own thread reads and writes. With more, DuckDB would have it wait for them by spinning.
+        database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET threads = 1")
         database.execute(f"SET pg_pool_max_connections = {connections + 1}")
         try:
             database.execute(f"ATTACH {_quoted(read.url)} AS ledger (TYPE postgres, READ_ONLY)")
