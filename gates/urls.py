@@ -3,6 +3,8 @@
 from django.urls import path
 
 from gates import views
+from gates.chaos.pages import start as start_chaos
+from gates.chaos.pages import views as chaos
 from gates.ledger_audit import views as audits
 from gates.pages.start import start
 
@@ -34,6 +36,15 @@ urlpatterns = [
     path("audits/compare/", audits.compare, name="compare_audits"),
     path("audits/compare.json", audits.compare, {"twin": True}, name="compare_audits_json"),
     path("runs/<int:pk>/snapshot.zip", audits.snapshot, name="snapshot"),
+    path("chaos/", chaos.chaos, name="chaos"),
+    path("chaos.json", chaos.chaos, {"twin": True}, name="chaos_json"),
+    path("chaos/start", start_chaos.start, name="start_chaos"),
+    path("scenarios/<int:pk>/", chaos.scenario, name="scenario"),
+    path("scenarios/<int:pk>.json", chaos.scenario, {"twin": True}, name="scenario_json"),
+    path("scenarios/<int:pk>/live", chaos.scenario_live, name="scenario_live"),
+    path("crash-points/<int:pk>/", chaos.crash_point, name="crash_point"),
+    path("crash-points/<int:pk>.json", chaos.crash_point, {"twin": True}, name="crash_point_json"),
+    path("crash-points/<int:pk>/repeat", start_chaos.repeat, name="repeat_point"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("healthz", views.healthz, name="healthz"),

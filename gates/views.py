@@ -17,6 +17,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from gates import commands
+from gates.chaos.pages import views as chaos
 from gates.ledger_audit import views as audits
 from gates.ledger_audit.pages import changes_of, earlier_selves
 from gates.ledger_audit.twins import triage_twin
@@ -71,6 +72,8 @@ def runs(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 @require_safe
 def run(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
     row = _run_or_404(pk)
+    if row.gate == 2:
+        return chaos.run(request, row, twin=twin)
     if row.gate == 3:
         return audits.audit(request, row, twin=twin)
     context = _run(row, timezone.now())
@@ -94,6 +97,8 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     row = _run_or_404(pk)
     if request.GET.get("since") == str(row.cursor):
         return _with_tick(HttpResponse(status=204))
+    if row.gate == 2:
+        return _with_tick(render(request, "gates/chaos_run.html#live", chaos.run_context(row)))
     if row.gate == 3:
         return _with_tick(render(request, "gates/audit.html#live", audits.audit_context(row)))
     return _with_tick(render(request, "gates/run.html#live", _run(row, timezone.now())))

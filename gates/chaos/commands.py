@@ -146,7 +146,8 @@ def _start(campaign: Campaign, plan: ChaosPlan, names: Sequence[str], chaos: Cha
             run=run, check_name=name, window_start=now, window_end=end, due_at=end, grace_until=end
         )
         ScenarioRun.objects.create(run=run, slot=slot, name=name, number=numbers[name])
-    how = f"{chaos.sampled} strikes of each kind" if chaos.sampled else "every crash point"
+    strikes = "1 strike" if chaos.sampled == 1 else f"{chaos.sampled} strikes"
+    how = f"{strikes} of each kind" if chaos.sampled else "every crash point"
     counts = "It counts as gate 2." if chaos.counted else f"It does not count as gate 2: {chaos.not_counted_because}"
     sentence = f"Chaos on {campaign.target} started: {len(names)} scenarios, {how}, {chaos.mode} mode. {counts}"
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=sentence)

@@ -217,7 +217,7 @@ async def _around(cell: Cell, hit: Hit) -> list[str]:
     at_s = struck.at_s if struck else messages[-1].at_s if messages else 0.0
     place = next((number for number, message in enumerate(messages) if message.at_s >= at_s), len(messages))
     near = messages[max(0, place - AROUND) : place + AROUND + 1]
-    return [f"{'→ ' if struck and message.at_s == at_s else ''}{message.label}" for message in near]
+    return [f"{'→ ' if struck and message.point == struck.point else ''}{message.label}" for message in near]
 
 
 def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:

@@ -28,14 +28,15 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
 
 def repeat_command(point: CrashPoint) -> str:
     """The command that makes exactly this strike again."""
-    words = ["--scenario", point.scenario.name, "--point", point.point, "--strike", work.trial_of(point).first_fault]
+    words = ["--target", point.scenario.run.campaign.target.name, "--scenario", point.scenario.name]
+    words += ["--point", point.point, "--strike", work.trial_of(point).first_fault]
     if point.then_point:
         words += ["--then", point.then_point]
     return f"uv run manage.py run_chaos_scenarios {shlex.join(words)}"
 
 
 def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
-    points = list(scenario.crash_points.select_related("scenario").order_by("number"))
+    points = list(scenario.crash_points.select_related("scenario__run__campaign__target").order_by("number"))
     return {
         "name": scenario.name,
         "verdict": scenario.slot.verdict or "inconclusive",

@@ -1,6 +1,7 @@
 """What the rows of a run of gate 2 say of its criteria, of recovery times, and of the durable states."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from statistics import quantiles
 from typing import Any
 
@@ -36,7 +37,12 @@ def why_partial(chaos: ChaosRun) -> str:
 def recovery_times(scenario: ScenarioRun) -> dict[str, float | None]:
     """p50, p99 and the longest recovery in milliseconds; None where nothing recovered."""
     points = scenario.crash_points.filter(recovery_ms__isnull=False, verdict=Verdict.PASSED)
-    times = sorted(time_ms for time_ms in points.values_list("recovery_ms", flat=True) if time_ms is not None)
+    return spread([time_ms for time_ms in points.values_list("recovery_ms", flat=True) if time_ms is not None])
+
+
+def spread(times_ms: Sequence[float]) -> dict[str, float | None]:
+    """p50, p99 and the longest of the times; None where there is none."""
+    times = sorted(times_ms)
     if not times:
         return {"p50_ms": None, "p99_ms": None, "max_ms": None}
     cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
@@ -61,7 +67,7 @@ def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
 
 
 def _seen(scenario: ScenarioRun) -> ScenarioSeen:
-    points = list(scenario.crash_points.filter(applies=True))
+    points = list(scenario.crash_points.filter(applies=True).defer("changes", "messages", "log"))
     failed = [({found["rule"] for found in point.findings}, point) for point in points if point.verdict == "failed"]
     return ScenarioSeen(
         name=scenario.name,

@@ -72,7 +72,13 @@ def claim_point(run_id: int, *, worker: str, now: datetime, prefer: str = "") ->
             won = (
                 CrashPoint.objects.filter(_free(now), pk=point_id)
                 .exclude(phase=Phase.DONE)
-                .update(lease_until=now + LEASE, attempt=F("attempt") + 1, worker=worker, phase=Phase.BASELINE)
+                .update(
+                    lease_until=now + LEASE,
+                    attempt=F("attempt") + 1,
+                    worker=worker,
+                    phase=Phase.BASELINE,
+                    phase_at={Phase.BASELINE: now.isoformat()},
+                )
             )
             if won:
                 return CrashPoint.objects.select_related("scenario").get(pk=point_id)
@@ -95,7 +101,9 @@ def renew(worker: str, now: datetime) -> None:
 
 def reached(point: CrashPoint, phase: str, *, now: datetime) -> None:
     """Note how far a crash point has come, and with it its scenario."""
-    CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt).exclude(phase=Phase.DONE).update(phase=phase)
+    point.phase_at |= {phase: now.isoformat()}
+    mine = CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt).exclude(phase=Phase.DONE)
+    mine.update(phase=phase, phase_at=point.phase_at)
     move_scenario(point.scenario_id, phase, now=now)
 
 
@@ -136,6 +144,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         .exclude(phase=Phase.DONE)
         .update(
             phase=Phase.DONE,
+            phase_at=point.phase_at | {Phase.DONE: now.isoformat()},
             verdict=result.verdict if result.applies else None,
             applies=result.applies,
             reason=result.reason,

@@ -3,6 +3,7 @@
 import pgtrigger
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from gates.models.campaigns import VERDICTS, Run
 from gates.models.slots import Slot
@@ -104,6 +105,9 @@ class ScenarioRun(models.Model):
     def __str__(self) -> str:
         return f"{self.name} of run {self.run_id}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("gates:scenario", args=[self.pk])
+
 
 class OperationBaseline(models.Model):
     """The clean run of one operation: where it starts and ends, and its messages in order of time.
@@ -130,6 +134,7 @@ class OperationBaseline(models.Model):
 class CrashPoint(models.Model):
     """One strike at one message: work that any engine takes, and its result once it is done.
 
+    `phase_at` holds when its last attempt reached each phase.
     `verdict` is null at one that is done and does not apply; `reason` then says why. `state_after_kill` names the
     durable state that a kill left, `same_as` the crash point whose recovery from that state stands for this one.
     At depth 2 `first` is the crash point whose kill comes first, and the `then_…` fields name the second kill, at a
@@ -151,6 +156,7 @@ class CrashPoint(models.Model):
     then_strike = models.CharField(max_length=30, blank=True)
     fault = models.CharField(max_length=120)
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.BASELINE)
+    phase_at = models.JSONField(default=dict)
     lease_until = models.DateTimeField(null=True)
     attempt = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=100, blank=True)
@@ -190,6 +196,9 @@ class CrashPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.fault} at {self.label} in {self.operation}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:crash_point", args=[self.pk])
 
     @property
     def depth(self) -> int:

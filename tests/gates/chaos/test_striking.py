@@ -152,6 +152,7 @@ def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_t
     point = seconds.first()
     words = shlex.split(repeat_command(point))
     given = {name.removeprefix("--"): value for name, value in zip(words[4::2], words[5::2], strict=True)}
+    assert given.pop("target") == desk_target.name
     commands.close_run(first.pk, timezone.now())
     again = start_chaos(asked(desk_target, given.pop("scenario"), **given), started_by=None, now=timezone.now())
     assert engine_of(again).wait(LIMIT_S) == 0

@@ -154,6 +154,20 @@
   });
   if (byId("help")) byId("help").addEventListener("click", () => byId("keys").showModal());
 
+  // Copy: a command to the clipboard; where the browser forbids it, it is marked to be copied by hand
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = byId(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      button.textContent = "Marked: press Ctrl+C";
+    }
+  });
+
   // Print button of the report page
   document.addEventListener("click", (event) => {
     if (event.target.matches("[data-print]")) window.print();

@@ -1,0 +1,165 @@
+"""What the pages of gate 2 read, in few queries whatever the number of crash points."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.dateparse import parse_datetime
+
+from gates.chaos.pages.chart import Chart, StrikeSeen, fault_words, sequence_chart
+from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.standing import spread
+from gates.models import CrashPoint, Heal, Run, ScenarioRun
+from gates.models.chaos import PHASES, Phase
+
+MOST_EARLIER = 12
+LIST_FIELDS = ("messages", "log", "changes", "findings", "receipt", "parameters")  # what no list shows
+TITLES = {scenario.name: scenario.title for scenario in SCENARIOS}
+EXPECTS = {scenario.name: scenario.expects for scenario in SCENARIOS}
+COUNTS = {
+    "planned": Count("pk"),
+    "done": Count("pk", filter=Q(phase=Phase.DONE)),
+    "passed": Count("pk", filter=Q(applies=True, verdict="passed")),
+    "failed": Count("pk", filter=Q(applies=True, verdict="failed")),
+    "inconclusive": Count("pk", filter=Q(applies=True, verdict="inconclusive")),
+    "not_applicable": Count("pk", filter=Q(applies=False)),
+    "receipts": Count("pk", filter=Q(applies=True, receipt__isnull=False)),
+}
+NOTHING = dict.fromkeys(COUNTS, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioLine:
+    """One scenario as a list shows it: its counts, its recovery times, and how long each phase is behind it."""
+
+    scenario: ScenarioRun
+    counts: dict[str, int]
+    recovery: dict[str, float | None]
+
+    @property
+    def title(self) -> str:
+        return title_of(self.scenario.name)
+
+    @property
+    def status(self) -> str:
+        return scenario_status(self.scenario)
+
+    @property
+    def began(self) -> datetime | None:
+        """When its first crash points were cut."""
+        return phase_time(self.scenario.phase_at, Phase.ARMED)
+
+    @property
+    def took(self) -> timedelta | None:
+        """From its crash points to its end."""
+        end = phase_time(self.scenario.phase_at, Phase.DONE)
+        return end - self.began if end and self.began else None
+
+    @property
+    def steps(self) -> list[tuple[str, bool]]:
+        """Each phase and whether it is reached."""
+        reached = PHASES.index(self.scenario.phase)
+        return [(phase, place <= reached) for place, phase in enumerate(PHASES)]
+
+
+def title_of(name: str) -> str:
+    """The scenario's name as the page shows it."""
+    return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def scenario_status(scenario: ScenarioRun) -> str:
+    """The verdict, else `running` once it has begun and `waiting` before."""
+    if scenario.slot.verdict:
+        return scenario.slot.verdict
+    return "waiting" if scenario.phase == Phase.BASELINE and not scenario.worker else "running"
+
+
+def point_status(point: CrashPoint) -> str:
+    """The verdict, `skipped` where it does not apply, `running` once it has begun, else `waiting`."""
+    if not point.applies:
+        return "skipped"
+    if point.verdict:
+        return point.verdict
+    return "running" if point.lease_until else "waiting"
+
+
+def phase_time(phase_at: dict[str, str], phase: str) -> datetime | None:
+    """When a phase was reached."""
+    return parse_datetime(phase_at[phase]) if phase in phase_at else None
+
+
+def lines_of(scenarios: Iterable[ScenarioRun]) -> list[ScenarioLine]:
+    """The scenarios with their counts and recovery times, in two queries for all of them."""
+    listed = list(scenarios)
+    points = CrashPoint.objects.filter(scenario__in=[each.pk for each in listed]).order_by()
+    counted = {
+        row["scenario"]: {name: row[name] for name in COUNTS}
+        for row in cast("Iterable[dict[str, int]]", points.values("scenario").annotate(**COUNTS))
+    }
+    times: defaultdict[int, list[float]] = defaultdict(list)
+    for scenario_id, recovery_ms in recovered(points).values_list("scenario", "recovery_ms"):
+        times[scenario_id].append(cast("float", recovery_ms))
+    return [ScenarioLine(each, counted.get(each.pk, NOTHING), spread(times[each.pk])) for each in listed]
+
+
+def recovered(points: QuerySet[CrashPoint]) -> QuerySet[CrashPoint]:
+    """Those whose recovery was seen and judged right."""
+    return points.filter(recovery_ms__isnull=False, verdict="passed")
+
+
+def totals_of(run: Run, lines: Sequence[ScenarioLine]) -> dict[str, Any]:
+    """The run's counts, its recovery times, and its heals."""
+    counts: dict[str, Any] = {name: sum(line.counts[name] for line in lines) for name in COUNTS}
+    times = recovered(CrashPoint.objects.filter(scenario__run=run).order_by()).values_list("recovery_ms", flat=True)
+    heals = Heal.objects.filter(crash_point__scenario__run=run).order_by()
+    healed = heals.aggregate(written=Count("pk"), healed=Count("pk", filter=Q(healed_at__isnull=False)))
+    return counts | {
+        "scenarios": len(lines),
+        "scenarios_done": sum(line.scenario.phase == Phase.DONE for line in lines),
+        "scenarios_passed": sum(line.status == "passed" for line in lines),
+        "recovery": spread([time_ms for time_ms in times if time_ms is not None]),
+        "heals": healed,
+    }
+
+
+def charts_of(scenario: ScenarioRun) -> list[Chart]:
+    """A sequence chart for each operation of which the clean run is recorded."""
+    found = scenario.crash_points.filter(then_point="").defer(*LIST_FIELDS)
+    strikes: defaultdict[str, list[StrikeSeen]] = defaultdict(list)
+    for point in found:
+        strikes[point.operation].append(strike_seen(point))
+    baselines = scenario.baselines.order_by("pk")
+    return [sequence_chart(each.operation, each.messages, strikes[each.operation]) for each in baselines]
+
+
+def strike_seen(point: CrashPoint) -> StrikeSeen:
+    """A crash point as the chart shows it, and what it says aloud."""
+    status = point_status(point)
+    word = {"skipped": "not applicable", "waiting": "not yet"}.get(status, status)
+    words = f"{fault_words(point.fault)} at {point.then_label or point.label}: {word}"
+    if point.same_as_id:
+        words += ", from a durable state that another strike was followed from"
+    elif point.recovery_ms is not None:
+        words += f", recovered in {point.recovery_ms:.0f} ms"
+    stands = point.same_as_id is not None
+    return StrikeSeen(point.pk, point.point, point.fault, status, words, stands)
+
+
+def seconds_of(scenario: ScenarioRun) -> list[tuple[CrashPoint, list[StrikeSeen]]]:
+    """The second strikes, in the recovery, under the first strike that each follows."""
+    found = scenario.crash_points.exclude(then_point="").select_related("first").defer(*LIST_FIELDS)
+    groups: dict[int, tuple[CrashPoint, list[StrikeSeen]]] = {}
+    for point in found:
+        if point.first:
+            groups.setdefault(point.first.pk, (point.first, []))[1].append(strike_seen(point))
+    return list(groups.values())
+
+
+def earlier_lines(scenario: ScenarioRun) -> list[ScenarioLine]:
+    """The same scenario of the same target, newest first, this one among them."""
+    same = ScenarioRun.objects.filter(name=scenario.name, run__campaign__target=scenario.run.campaign.target_id)
+    found = same.filter(pk__lte=scenario.pk).select_related("slot", "run__campaign", "run__chaos")
+    return lines_of(found.order_by("-pk")[:MOST_EARLIER])
