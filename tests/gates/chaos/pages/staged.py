@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import F
 
 from gates.chaos.plans import chaos_plan_for
 from gates.chaos.scenarios import SCENARIOS
@@ -192,4 +193,4 @@ def close(scenario: ScenarioRun, verdict: str, reason: str = "") -> None:
     at = scenario.run.planned_start
     times = {"armed": at.isoformat(), "done": (at + timedelta(seconds=95)).isoformat()}
     ScenarioRun.objects.filter(pk=scenario.pk).update(phase="done", phase_at=times, reason=reason)
-    Run.objects.filter(pk=scenario.run_id).update(cursor=scenario.run.cursor + 1)
+    Run.objects.filter(pk=scenario.run_id).update(cursor=F("cursor") + 1)
