@@ -18,8 +18,9 @@ from audits.contract import Column, Kind, Relation
 from audits.exact_columns import schema_of
 
 MEMORY_LIMIT = "512MB"
-# Level 1 takes 40 % less processor time than the default, for files a tenth larger.
-_PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+# Level 1 takes 40 % less processor time than the default, for files a tenth larger. A group of rows is held in memory
+# by who writes and by who reads it, raw records of the broker among them.
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 30720"
 _WHOLE_TYPES = frozenset({"bigint", "integer", "smallint"})
 
 # Each keeps a value only where it is kept exactly; any other makes the cast of its text fail.
