@@ -1,10 +1,13 @@
 """Judging: run checks over a sealed snapshot in DuckDB, with exact decimals and without a network."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from threading import Lock, Semaphore
 from typing import Any
 
 import duckdb
@@ -13,7 +16,7 @@ from audits.checks import CHECKS, Check
 from audits.checks.check import INCONCLUSIVE, NOT_APPLICABLE, NOTE
 from audits.findings import Finding, FindingGroup, Level
 from audits.snapshot import Snapshot, SnapshotUnreadable, load_snapshot
-from audits.tables import Tables, judged_tables, opened
+from audits.tables import THREADS, Tables, judged_tables, opened
 from audits.verdicts import Verdict, merge
 
 KEPT_FINDINGS = 200  # a check keeps so many; the groups count all of them
@@ -95,17 +98,39 @@ def sealed_snapshot(directory: Path, manifest_sha256: str | None) -> Snapshot:
 
 
 def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[CheckResult]:
-    """Yield the result of each check as soon as it is there, in order; otherwise as `judge`."""
-    with judged_tables(snapshot) as tables:
-        for check in checks:
-            yield _judge_one(tables, snapshot, check)
+    """Yield the result of each check as soon as it is there, in order; otherwise as `judge`.
+
+    As many checks as THREADS run at once, each on one thread; one for which memory then does not suffice runs alone.
+    """
+    room = _Room()
+    with judged_tables(snapshot) as tables, ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(lambda check: _judge_one(tables, snapshot, check, room), checks)
 
 
-def _judge_one(tables: Tables, snapshot: Snapshot, check: Check) -> CheckResult:
+class _Room:
+    """Memory for as many checks as THREADS at once, or for one that needs it all."""
+
+    def __init__(self) -> None:
+        self._shares = Semaphore(THREADS)
+        self._taking_all = Lock()
+
+    def look(self, look: Callable[[], "_Seen"]) -> "_Seen":
+        """Look beside others, and again alone if there was not memory enough for both."""
+        try:
+            with self._shares:
+                return look()
+        except duckdb.OutOfMemoryException:
+            with self._taking_all, ExitStack() as all_shares:
+                for _ in range(THREADS):
+                    all_shares.enter_context(self._shares)
+                return look()
+
+
+def _judge_one(tables: Tables, snapshot: Snapshot, check: Check, room: _Room) -> CheckResult:
     """Judge one check: what it found counts most, then what it could not see, then what does not apply."""
     began = time.perf_counter()
     try:
-        seen = _seen(tables, snapshot, check)
+        seen = room.look(lambda: _seen(tables, snapshot, check))
     except Exception as error:  # noqa: BLE001  whatever a check dies of, it is no pass
         seen = _Seen(reasons=[f"the check could not be carried out: {type(error).__name__}: {error}"])
     verdict = Verdict.PASSED
@@ -150,8 +175,9 @@ def _seen(tables: Tables, snapshot: Snapshot, check: Check) -> _Seen:
     if not all(flaw.usable for flaw in flaws):
         return _Seen(reasons=[flaw.sentence for flaw in flaws])
     tables.make(check.uses)
-    seen = _Seen(*_look(tables.database, check), reasons=[flaw.sentence for flaw in flaws])
-    _add_remarks(seen, tables.database, check)
+    with tables.database.cursor() as database:
+        seen = _Seen(*_look(database, check), reasons=[flaw.sentence for flaw in flaws])
+        _add_remarks(seen, database, check)
     if not seen.rows and not seen.absent:
         seen.reasons.append(check.empty)
     if check.needs_tie and not snapshot.broker:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import duckdb
 import pyarrow as pa
@@ -36,24 +37,27 @@ class Flaw:
 
 
 class Tables:
-    """One open database over a snapshot's sealed files."""
+    """One open database over a snapshot's sealed files. Several threads may use it, each with cursors of its own."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
         self.database = database
         self._snapshot = snapshot
+        self._making = {name: Lock() for name in SHARED}
         self._made: set[str] = set()
         self._flaws: dict[str, tuple[Flaw, ...]] = {}
 
     def make(self, names: Iterable[str]) -> None:
         """Make the shared tables that a check uses, and those that they are made from, each once."""
         for name in needed(names):
-            if name not in self._made:
-                self.database.execute(f'CREATE TABLE "{name}" AS {SHARED[name]}')
-                if name == "earnings":
-                    self._multiply_the_rest()
-                self._made.add(name)
+            with self._making[name]:
+                if name not in self._made:
+                    with self.database.cursor() as database:
+                        database.execute(f'CREATE TABLE "{name}" AS {SHARED[name]}')
+                        if name == "earnings":
+                            self._multiply_the_rest(database)
+                    self._made.add(name)
 
-    def _multiply_the_rest(self) -> None:
+    def _multiply_the_rest(self, database: duckdb.DuckDBPyConnection) -> None:
         """Multiply in Python what does not fit into DuckDB's decimals; a product beyond any account stays null."""
         rest = self.database.cursor().execute(WIDE)
         while batch := rest.fetchmany(BATCH_ROWS):
@@ -63,31 +67,22 @@ class Tables:
                     "earned": pa.array([exact.product(*row[1:]) for row in batch], pa.decimal128(38, 18)),
                 }
             )
-            self.database.register("products", products)
-            self.database.execute(
-                "UPDATE earnings SET earned = p.earned FROM products p WHERE earnings.row_id = p.row_id"
-            )
-            self.database.unregister("products")
+            database.register("products", products)
+            database.execute("UPDATE earnings SET earned = p.earned FROM products p WHERE earnings.row_id = p.row_id")
+            database.unregister("products")
 
     def flaws(self, name: str) -> tuple[Flaw, ...]:
         """Return the columns of a relation that have another type than the contract's, or nulls that it has not."""
         if name not in self._flaws:
-            self._flaws[name] = self._wrong_types(BY_NAME[name]) or tuple(self._nulls(BY_NAME[name]))
+            with self.database.cursor() as database:
+                relation = BY_NAME[name]
+                self._flaws[name] = _wrong_types(database, relation) or tuple(self._nulls(database, relation))
         return self._flaws[name]
 
-    def _wrong_types(self, relation: Relation) -> tuple[Flaw, ...]:
-        described = self.database.execute(f'DESCRIBE "{relation.name}"').fetchall()
-        measured = {row[0]: row[1] for row in described}
-        return tuple(
-            Flaw(f"{relation.name}.{column.name} is {measured.get(column.name, 'missing')}, not {wanted}", usable=False)
-            for column in relation.columns
-            if measured.get(column.name) != (wanted := _TYPES[column.kind])
-        )
-
-    def _nulls(self, relation: Relation) -> Iterator[Flaw]:
+    def _nulls(self, database: duckdb.DuckDBPyConnection, relation: Relation) -> Iterator[Flaw]:
         """Columns with nulls where the contract has none, found by the counts that a Parquet file keeps of itself."""
         path = str(self._snapshot.directory / self._snapshot.relations[relation.name].file)
-        counted = self.database.execute(
+        counted = database.execute(
             "SELECT path_in_schema, sum(coalesce(stats_null_count, num_values)) FROM parquet_metadata(?) GROUP BY ALL",
             [path],
         ).fetchall()
@@ -95,7 +90,7 @@ class Tables:
         for column in relation.columns:
             if not column.nullable and column.name in suspected:
                 query = f'SELECT count(*) FROM "{relation.name}" WHERE "{column.name}" IS NULL'  # noqa: S608
-                row = self.database.execute(query).fetchone()
+                row = database.execute(query).fetchone()
                 if row and row[0]:
                     yield Flaw(f"{relation.name}.{column.name} is null in {row[0]} rows", usable=True)
 
@@ -112,7 +107,7 @@ def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterat
             database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             database.execute(f"SET temp_directory = {_quoted(spill)}")
             database.execute(f"SET threads = {THREADS}")
-            database.execute("SET TimeZone = 'UTC'")
+            database.execute("SET GLOBAL TimeZone = 'UTC'")  # for every cursor
             database.execute(MACROS)
             for name in snapshot.relations if relations is None else relations:
                 path = _quoted(str(sealed_file(snapshot, name)))
@@ -126,6 +121,7 @@ def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterat
 def judged_tables(snapshot: Snapshot) -> Iterator[Tables]:
     """Open a whole snapshot for judging: what the broker's books lack is empty, `this` holds its moment and tie."""
     with opened(snapshot) as database:
+        database.execute("SET threads = 1")  # of a query: several checks run at once, and none waits by spinning
         for relation in BROKER_RELATIONS:
             if relation.name not in snapshot.relations:
                 columns = ", ".join(f'NULL::{_TYPES[column.kind]} AS "{column.name}"' for column in relation.columns)
@@ -136,6 +132,16 @@ def judged_tables(snapshot: Snapshot) -> Iterator[Tables]:
         )
         database.execute(CHANGES)
         yield Tables(database, snapshot)
+
+
+def _wrong_types(database: duckdb.DuckDBPyConnection, relation: Relation) -> tuple[Flaw, ...]:
+    described = database.execute(f'DESCRIBE "{relation.name}"').fetchall()
+    measured = {row[0]: row[1] for row in described}
+    return tuple(
+        Flaw(f"{relation.name}.{column.name} is {measured.get(column.name, 'missing')}, not {wanted}", usable=False)
+        for column in relation.columns
+        if measured.get(column.name) != (wanted := _TYPES[column.kind])
+    )
 
 
 def _quoted(text: str) -> str:

@@ -3,12 +3,16 @@
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
+import duckdb
 import pytest
 
 from audits.checks import CHECKS
 from audits.checks.balance_row import BALANCE_ROW
 from audits.judge import KEPT_FINDINGS, judge
+from audits.judge import _look as look_now
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
 from tests.audits.books import BooksBroker, clean_books
@@ -35,6 +39,41 @@ def test_a_check_that_needs_what_is_not_there_says_what(snapshot: Path) -> None:
         Verdict.INCONCLUSIVE,
         "the snapshot has no moon",
     )
+
+
+def test_a_check_without_memory_beside_others_is_judged_alone(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_look, looking, seen_beside = Barrier(2, timeout=10), [], []
+
+    def look(database: Any, check: Any) -> Any:
+        looking.append(check.name)
+        try:
+            if check in CHECKS[:2] and not seen_beside:
+                both_look.wait()
+                raise duckdb.OutOfMemoryException("no memory for two")
+            return look_now(database, check)
+        finally:
+            looking.remove(check.name)
+            if check in CHECKS[:2]:
+                seen_beside.append(tuple(looking))
+
+    monkeypatch.setattr("audits.judge._look", look)
+    assert {result.verdict for result in judge(snapshot).results} == {Verdict.PASSED}
+    assert seen_beside[-2:] == [(), ()]
+
+
+def test_a_check_that_has_too_little_memory_alone_is_inconclusive(
+    snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def look(database: Any, check: Any) -> Any:
+        tries.append(check.name)
+        raise duckdb.OutOfMemoryException("no memory")
+
+    monkeypatch.setattr("audits.judge._look", look)
+    (result,) = judge(snapshot, (BALANCE_ROW,)).results
+    assert (result.verdict, tries) == (Verdict.INCONCLUSIVE, ["balance_row", "balance_row"])
+    assert "OutOfMemoryException: no memory" in result.reason
 
 
 def test_no_check_at_all_is_inconclusive(snapshot: Path) -> None:
