@@ -1,5 +1,6 @@
 """A real desk with real books at a real broker, whose prices move by hand only."""
 
+import uuid
 from dataclasses import dataclass
 
 import psycopg
@@ -56,7 +57,7 @@ class Books:
 @pytest.fixture(scope="package")
 def books(postgres_server):
     """Two open positions, one of them reduced; the desk neither trades nor reconciles by itself any more."""
-    ledger_url = postgres_server.create_database("judged_desk")
+    ledger_url = postgres_server.create_database(f"judged_desk_{uuid.uuid4().hex[:8]}")
     with (
         running_broker("--no-feed") as broker,
         running_desk(ledger_url, broker.url, *STILL) as desk,
