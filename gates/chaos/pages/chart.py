@@ -12,7 +12,7 @@ from gates.chaos.messages import Strike
 ROW = 20
 TIME = 52  # the times end here, right aligned
 LABELS = 64
-LABEL_MOST = 51  # characters; the whole label is in the row's title
+LABEL_MOST = 52  # characters; the whole label is in the row's title
 LABEL_WIDTH = 345
 BETWEEN = 96  # between two life lines
 COLUMN = 28
