@@ -57,6 +57,7 @@ def test_no_verb_but_get_can_be_reached() -> None:
         "transactions",
         "candles",
         "pricing",
+        "time",
         "describe",
         "close",
     }
