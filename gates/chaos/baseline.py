@@ -7,10 +7,12 @@ position: drivers prepare differently on a second run, and a target has a life o
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from gates.chaos.messages import Channel, Direction, Message, Point
 
 Kind = tuple[Channel, Direction, str]
+SHOWN = 80  # characters of a fingerprint in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,17 @@ class Recording:
     known: Counter[Kind]
 
     @classmethod
-    def since(cls, before: Iterable[Message], everything: Iterable[Message]) -> "Recording":
-        """What `everything` holds beyond `before`, both recorded since the same reset."""
-        known = Counter(kind_of(message) for message in before)
+    def since(cls, known: Counter[Kind], everything: Iterable[Message]) -> "Recording":
+        """What `everything` holds beyond what is `known` to have passed before, both counted since the same reset."""
         ordered = sorted(everything, key=lambda message: message.at_s)
         return cls(tuple(message for message in ordered if message.occurrence > known[kind_of(message)]), known)
+
+    def until(self, struck: Message) -> tuple[Kind, ...]:
+        """The kinds of what passed up to the message struck, itself the last; nothing where it was not recorded."""
+        for place, message in enumerate(self.messages, start=1):
+            if message.point == struck.point:
+                return tuple(kind_of(each) for each in self.messages[:place])
+        return ()
 
     def points(self) -> dict[Point, Message]:
         """The messages by their crash points, occurrences counted from the operation's beginning."""
@@ -50,11 +58,28 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """The kinds of an operation's messages as they follow each other in its clean runs.
+
+    `aside` are those of the background that came in between without any message of the operation's kinds.
+    """
+
+    order: tuple[Kind, ...] = ()
+    aside: frozenset[Kind] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The crash points of an operation, and the background: what only one of the recordings holds."""
 
     points: tuple[CrashPoint, ...]
     background: tuple[CrashPoint, ...]
+
+    @property
+    def script(self) -> Script:
+        """What a strike is compared with."""
+        order = tuple(_kind(each.point) for each in self.points)
+        return Script(order, frozenset(_kind(each.point) for each in self.background) - set(order))
 
 
 def baseline(recordings: Sequence[Recording]) -> Baseline:
@@ -68,15 +93,56 @@ def baseline(recordings: Sequence[Recording]) -> Baseline:
     return Baseline(first, tuple(background.values()))
 
 
+def agreeing(recordings: Sequence[Recording]) -> tuple[Recording, Recording] | None:
+    """Two of the recordings that hold the operation's messages in the same order, and nothing else of their kinds.
+
+    A message of the background of such a kind would be taken for the operation's, and shift what follows.
+    """
+    for first, second in combinations(recordings, 2):
+        kinds = [[kind_of(message) for message in each.messages] for each in (first, second)]
+        own = set(kinds[0]).intersection(kinds[1])
+        if _only(own, kinds[0]) == _only(own, kinds[1]):
+            return first, second
+    return None
+
+
+def wrongly_struck(script: Script, passed: Sequence[Kind]) -> str:
+    """Why the last of what `passed` since the operation was asked for is not shown to be its message; empty if it is.
+
+    Until then exactly what comes first in the clean run must have passed: then the moment is the same on both
+    boundaries. Anything more is the background's, which may have shifted the count, even where its kind is unknown.
+    """
+    came = [kind for kind in passed if kind not in script.aside]
+    for number, kind in enumerate(came, start=1):
+        expected = script.order[number - 1] if number <= len(script.order) else None
+        if kind != expected:
+            sends = f"{expected[1]} {expected[2][:SHOWN]}" if expected else "nothing more"
+            return (
+                f"The wrong message was struck: message {number} since the operation was asked for was "
+                f"{kind[1]} {kind[2][:SHOWN]}, where it sends {sends}."
+            )
+    return (
+        "" if came else "The wrong message was struck: it is not among what passed since the operation was asked for."
+    )
+
+
 def absolute(point: Point, known: Counter[Kind]) -> Point:
     """The point as a proxy counts it: since its last reset, `known` having passed before the operation."""
-    before = known[(point.channel, point.direction, point.fingerprint)]
+    before = known[_kind(point)]
     return Point(point.channel, point.direction, point.fingerprint, point.occurrence + before)
 
 
 def kind_of(message: Message) -> Kind:
     """What messages of one kind share."""
     return (message.channel, message.direction, message.fingerprint)
+
+
+def _kind(point: Point) -> Kind:
+    return (point.channel, point.direction, point.fingerprint)
+
+
+def _only(own: set[Kind], kinds: Iterable[Kind]) -> list[Kind]:
+    return [kind for kind in kinds if kind in own]
 
 
 def _listed(rows: Iterable[tuple[Point, Message]], common: set[Point], *, kept: bool) -> tuple[CrashPoint, ...]:

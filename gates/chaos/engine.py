@@ -26,7 +26,6 @@ from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
-from gates.chaos.cells.states import State
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
@@ -182,7 +181,7 @@ class Engine:
             return self._clean_runs[operation]
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
-        """Make the row's strike, again where its moment did not come, at most TRIES times."""
+        """Make the row's strike, again where its moment did not come or another was struck, at most TRIES times."""
         trial = work.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
@@ -209,7 +208,7 @@ class Engine:
         self._deepened.add(state)
         trial = work.trial_of(point)
         try:
-            found = await record_recovery(cell, trial)
+            found = await record_recovery(cell, trial, await self._clean(point.scenario_id, point.operation))
         except (NotSteadyError, TargetNotReadyError, ValueError) as error:
             self._deepened.discard(state)
             log.warning("the recovery from %s could not be recorded: %s", point, error)
@@ -227,7 +226,7 @@ class Engine:
         if key not in self._cleans:
             get = sync_to_async(OperationBaseline.objects.get)
             row = await get(scenario_id=scenario_id, operation=operation)
-            self._cleans[key] = Clean(State.of(row.clean["start"]), State.of(row.clean["end"]))
+            self._cleans[key] = Clean.of(row.clean)
         return self._cleans[key]
 
     async def _is_open(self) -> bool:

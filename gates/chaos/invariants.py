@@ -6,7 +6,7 @@ Capital), every position protected, in-doubt work resolved one way, nothing ackn
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -14,7 +14,9 @@ from typing import Any
 
 from audits.findings import Finding, Level
 from audits.transactions import moment_of
+from gates.chaos.baseline import Script
 from gates.chaos.cells.states import State, counted
+from gates.chaos.messages import Channel, Direction
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
@@ -23,10 +25,30 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """How the operation goes when nothing strikes: the state it starts from and the one it ends in."""
+    """How the operation goes when nothing strikes: the state it starts from and the one it ends in.
+
+    `script` holds the kinds of its messages; with an empty one no strike is shown to be at one of them.
+    """
 
     start: State
     end: State
+    script: Script = field(default_factory=Script)
+
+    def shape(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        kinds = {"order": self.script.order, "aside": sorted(self.script.aside)}
+        return {"start": self.start.shape(), "end": self.end.shape()} | {
+            name: [list(kind) for kind in each] for name, each in kinds.items()
+        }
+
+    @classmethod
+    def of(cls, shape: Mapping[str, Any]) -> "Clean":
+        """What `shape` gave; the script is empty where it was written down without one."""
+        order, aside = (
+            [(Channel(channel), Direction(way), name) for channel, way, name in shape.get(part, ())]
+            for part in ("order", "aside")
+        )
+        return cls(State.of(shape["start"]), State.of(shape["end"]), Script(tuple(order), frozenset(aside)))
 
 
 @dataclass(frozen=True, slots=True)

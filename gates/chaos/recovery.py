@@ -76,7 +76,7 @@ async def try_once(
     await cell.reset()
     before = await cell.state()
     await cell.start()
-    hit = await make_strike(cell, trial, journal, STRIKERS)
+    hit = await make_strike(cell, trial, script=clean.script, journal=journal, strikers=STRIKERS)
     try:
         result.messages = await _around(cell, hit)
         if hit.receipt is None:

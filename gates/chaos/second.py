@@ -6,12 +6,14 @@ made at the messages that two recoveries from the same durable state both sent.
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 
 from gates.chaos.baseline import Baseline, Recording, baseline
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
+from gates.chaos.invariants import Clean
 from gates.chaos.messages import Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.recording import TIMES, NotSteadyError
@@ -22,19 +24,19 @@ from gates.chaos.trials import Then, Trial
 LATE_S = 3.0  # a background message may come a little after the recovery is over
 
 
-async def record_recovery(cell: Cell, trial: Trial) -> Baseline:
+async def record_recovery(cell: Cell, trial: Trial, clean: Clean) -> Baseline:
     """Make a kill and record the recovery from it, twice; the messages that both hold. Raises NotSteadyError."""
     recordings = []
     for _ in range(TIMES):
         await cell.reset()
         await cell.start()
-        hit = await make_strike(cell, trial, Unwritten(), STRIKERS_OF_NOTHING)
+        hit = await make_strike(cell, trial, script=clean.script, journal=Unwritten(), strikers=STRIKERS_OF_NOTHING)
         if hit.receipt is None:
             raise NotSteadyError(f"The first strike did not come again: {hit.seen.missed}")
         await _begin(cell)
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
         await cell.quiet()
-        recordings.append(Recording.since((), await cell.messages()))
+        recordings.append(Recording.since(Counter(), await cell.messages()))
     return baseline(recordings)
 
 

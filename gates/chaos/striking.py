@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from gates.chaos.baseline import absolute
+from gates.chaos.baseline import Kind, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer
 from gates.chaos.faults import fault_of
@@ -80,11 +81,14 @@ STRIKERS_OF_NOTHING: dict[Strike, Striker] = {}
 """For kills, which a proxy holds for us."""
 
 
-async def make_strike(cell: Cell, trial: Trial, journal: Journal, strikers: dict[Strike, Striker]) -> Hit:
+async def make_strike(
+    cell: Cell, trial: Trial, *, script: Script, journal: Journal, strikers: dict[Strike, Striker]
+) -> Hit:
     """Ask for the operation and strike it, in a cell that was reset and whose target is ready.
 
     1. The heal is committed. 2. The fault is armed at the point. 3. The operation is asked for.
-    4. What is held is decided: a kill is confirmed first. 5. The receipt is kept. 6. Nothing is armed any more.
+    4. What is held is decided: a kill is confirmed first. 5. Nothing is armed any more. 6. The receipt is kept if what
+    had passed until then is how the operation begins in its clean `script`: else it is another message's.
     """
     await journal.before(trial, cell)
     await journal.reached("armed")
@@ -98,7 +102,16 @@ async def make_strike(cell: Cell, trial: Trial, journal: Journal, strikers: dict
         finally:
             asked.cancel()
             await cell.wires[trial.point.channel].control.disarm()
-    return Hit(seen, answer)
+    return Hit(await _at_its_message(cell, seen, script, known), answer)
+
+
+async def _at_its_message(cell: Cell, seen: Seen, script: Script, known: Counter[Kind]) -> Seen:
+    """Without its receipt where the message struck is not shown to be the operation's. Stale look-ups strike none."""
+    struck = seen.receipt.message if seen.receipt else None
+    if struck is None:
+        return seen
+    wrong = wrongly_struck(script, Recording.since(known, await cell.messages()).until(struck))
+    return replace(seen, receipt=None, missed=wrong) if wrong else seen
 
 
 async def heal(cell: Cell, trial: Trial) -> None:

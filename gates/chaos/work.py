@@ -259,7 +259,7 @@ def _baseline_fields(clean_run: CleanRun) -> dict[str, Any]:
     began = first.messages[0].at_s if first.messages else 0.0
     return {
         "operation": clean_run.operation,
-        "clean": {"start": clean_run.clean.start.shape(), "end": clean_run.clean.end.shape()},
+        "clean": clean_run.clean.shape(),
         "took_ms": clean_run.took_ms,
         "messages": [
             {

@@ -124,7 +124,7 @@ async def _search(cell: Cell, defect: Planted, search: Search) -> None:
         result = await _note(cell, defect, search, (clean_run, trial, f"{where}, {trial.fault} at {label}"))
         if _is_caught(defect, search):
             return
-        for second, place in await _seconds(cell, defect, search, (trial, result)):
+        for second, place in await _seconds(cell, defect, search, (clean_run, trial, result)):
             await _note(cell, defect, search, (clean_run, second, f"{where}, {second.fault} at {label}, at {place}"))
             if _is_caught(defect, search):
                 return
@@ -147,16 +147,18 @@ def _is_caught(defect: Planted, search: Search) -> bool:
     return judge_rules(defect.rules, search.found) == Outcome.CAUGHT
 
 
-async def _seconds(cell: Cell, defect: Planted, search: Search, first: tuple[Trial, Result]) -> list[tuple[Trial, str]]:
+async def _seconds(
+    cell: Cell, defect: Planted, search: Search, first: tuple[CleanRun, Trial, Result]
+) -> list[tuple[Trial, str]]:
     """A kill at each message of the recovery from this kill, once for each state that a kill left."""
-    trial, result = first
+    clean_run, trial, result = first
     state = (trial.operation, result.after_kill)
     wanted = defect.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
     if not wanted or trial.half_open or state in search.deepened:
         return []
     search.deepened.add(state)
     try:
-        found = await record_recovery(cell, trial)
+        found = await record_recovery(cell, trial, clean_run.clean)
     except (NotSteadyError, ValueError) as error:
         search.cut = True
         search.reasons.append(f"a recovery could not be recorded: {error}")

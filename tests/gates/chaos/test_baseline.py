@@ -1,8 +1,10 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gates.chaos.baseline import Recording, absolute, baseline
+from gates.chaos.baseline import Recording, Script, absolute, agreeing, baseline, kind_of, wrongly_struck
 from gates.chaos.messages import Channel, Direction, Message, Point
 
 
@@ -22,7 +24,7 @@ def messages(*fingerprints, already=()):
 
 def recorded(*fingerprints, already=()):
     before = messages(already=already)
-    return Recording.since(before, messages(*fingerprints, already=already))
+    return Recording.since(Counter(map(kind_of, before)), messages(*fingerprints, already=already))
 
 
 def names(rows):
@@ -58,3 +60,77 @@ def test_one_recording_is_not_enough():
 def test_a_point_reads_back_from_the_command_line():
     point = Point(Channel.BROKER, Direction.ANSWER, "POST orders: {price}", 2)
     assert Point.parse(str(point)) == point
+
+
+OPEN = ("BEGIN", "INSERT orders", "COMMIT", "GET since", "BEGIN", "INSERT executions", "COMMIT")
+POLL = ("GET since", "BEGIN", "SELECT doubts", "COMMIT")
+
+
+def struck_at(point, *fingerprints, clean=OPEN):
+    """What is said of a strike at the point's occurrence, in a run that sends all this."""
+    script = baseline([recorded(*clean), recorded(*clean, "heartbeat")]).script
+    run = recorded(*fingerprints, already=POLL)
+    return wrongly_struck(script, run.until(run.points()[Point(Channel.LEDGER, Direction.REQUEST, *point)]))
+
+
+def test_a_strike_at_the_message_of_the_clean_run_is_exact():
+    for number, fingerprint in enumerate(OPEN):
+        assert struck_at((fingerprint, OPEN[: number + 1].count(fingerprint)), *OPEN) == ""
+
+
+def test_a_begin_of_the_background_that_passes_before_the_operation_makes_its_first_begin_the_wrong_second():
+    said = struck_at(("BEGIN", 2), "BEGIN", *POLL[2:], *OPEN)
+    assert "message 2 since the operation was asked for was request SELECT doubts" in said
+    assert "where it sends request INSERT orders" in said
+    assert "wrong message was struck" in struck_at(("BEGIN", 2), "BEGIN", *OPEN)
+
+
+def test_what_came_alone_in_a_clean_run_shifts_nothing_and_what_never_came_there_is_not_trusted():
+    assert struck_at(("COMMIT", 1), "heartbeat", "BEGIN", "heartbeat", "INSERT orders", "COMMIT") == ""
+    assert "was request SELECT doubts" in struck_at(("BEGIN", 1), "SELECT doubts", "BEGIN")
+
+
+def test_a_strike_that_was_not_recorded_or_has_no_clean_order_is_not_shown_to_be_exact():
+    run = recorded(*OPEN)
+    begin = run.messages[0]
+    assert recorded("COMMIT").until(begin) == ()
+    assert "not among what passed" in wrongly_struck(baseline([run, run]).script, ())
+    assert "wrong message was struck" in wrongly_struck(Script(), run.until(begin))
+
+
+def test_clean_runs_agree_once_two_hold_the_same_without_a_message_of_the_background_in_between():
+    early, late = recorded(*POLL, *OPEN), recorded(*OPEN[:3], *POLL, *OPEN[3:])
+    assert agreeing([recorded(*OPEN), early, late]) is None
+    once, again = recorded(*OPEN, "SELECT doubts"), recorded("heartbeat", *OPEN)
+    assert agreeing([early, once, late, again]) == (once, again)
+
+
+@st.composite
+def struck_runs(draw):
+    """An operation of a few transactions, a run of it with polls in between, and the number of the message struck."""
+    count = draw(st.integers(1, 4))
+    parts = [("GET since",) * draw(st.integers(0, 1)) + ("BEGIN", f"INSERT {n}", "COMMIT") for n in range(count)]
+    polls = draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    run = []
+    for part, times in zip(parts, polls, strict=True):
+        run += [(name, False) for name in POLL * times] + [(name, True) for name in part]
+    clean = [name for part in parts for name in part]
+    return clean, run, draw(st.integers(0, len(clean) - 1))
+
+
+@given(struck_runs())
+def test_a_strike_is_exact_only_where_what_had_passed_is_what_passes_before_it_in_the_clean_run(drawn):
+    """A poll that has just begun like the operation goes on is the same moment, whoever sent the message."""
+    clean, run, place = drawn
+    occurrence = clean[: place + 1].count(clean[place])
+    struck = [number for number, (name, _) in enumerate(run) if name == clean[place]][occurrence - 1]
+    said = struck_at((clean[place], occurrence), *(name for name, _ in run), clean=clean)
+    until, owns = run[: struck + 1], [name for name, own in run[: struck + 1] if own]
+    if len(owns) == len(until):
+        assert said == ""
+        assert len(owns) == place + 1
+    elif not said:
+        begun = [name for name, own in until if not own]
+        assert not run[struck][1]
+        assert owns + begun == clean[: place + 1]
+        assert begun == list(POLL[:2][: len(begun)])

@@ -1,5 +1,6 @@
 """The real thing, end to end: cells with real proxies, ledger, broker and desk; the engine as a process of its own."""
 
+import asyncio
 import os
 import shlex
 import subprocess
@@ -11,13 +12,21 @@ import psutil
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gates import commands
 from gates.chaos import starting, work
+from gates.chaos.baseline import kind_of
+from gates.chaos.cells.cell import running_cell
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
-from gates.chaos.engine import worker_name
+from gates.chaos.engine import running_premises, worker_name
+from gates.chaos.messages import Point, Strike
+from gates.chaos.recording import record_clean
+from gates.chaos.recovery import Result, try_once
 from gates.chaos.reporting import chaos_report_fields, repeat_command
+from gates.chaos.striking import Unwritten
+from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
 from gates.reports import content, demand_valid
 from gates.targets.rehearsal import cell_program
@@ -103,6 +112,40 @@ def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_ta
     assert scenario["recovery"]["max_ms"] >= scenario["recovery"]["p50_ms"] > 0
     assert scenario["durable_states"]["verdicts_differ"] == 0
     assert body["chaos"]["sampled"] == 1
+
+
+async def struck_while_the_background_spoke(spec, folder):
+    """A kill at the second BEGIN of `close`, where a BEGIN of the desk's poll passes just before it is asked for."""
+    point = Point.parse("ledger:answer:2:BEGIN")
+    kind = (point.channel, point.direction, point.fingerprint)
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        clean = (await record_clean(cell, "close")).clean
+        quiet = cell.quiet
+
+        async def counted_before_a_poll():
+            known = await quiet()
+            while [kind_of(message) for message in await cell.messages()].count(kind) == known[kind]:
+                await asyncio.sleep(0.01)
+            cell.quiet = quiet
+            return known
+
+        cell.quiet = counted_before_a_poll
+        return await try_once(cell, Trial("close", point, Strike.KILL_BEFORE), clean, Unwritten())
+
+
+def test_a_kill_at_a_message_that_the_background_shifted_is_no_evidence(desk_target, tmp_path):
+    result = asyncio.run(struck_while_the_background_spoke(desk_target.spec, tmp_path))
+    assert result.reason.startswith("The wrong message was struck")
+    assert (result.verdict, result.receipt, result.applies) == ("inconclusive", None, True)
+
+
+def test_the_database_refuses_a_pass_without_a_receipt(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    point = CrashPoint.objects.create(scenario=run.scenarios.get(), number=1, point="p", label="l", position=0)
+    with pytest.raises(IntegrityError, match="no_receipt_is_never_a_pass"), transaction.atomic():
+        work.record(point, Result().concluded("passed", ""), now=timezone.now())
+    point.refresh_from_db()
+    assert point.verdict is None
 
 
 def test_a_killed_engine_is_healed_at_once_and_its_work_is_done_by_the_next(desk_target, postgres_server, monkeypatch):
