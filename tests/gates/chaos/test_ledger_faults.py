@@ -49,11 +49,11 @@ class Zygote:
         command = [sys.executable, "-m", "tests.gates.chaos.zygote", url]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def trade(self, name: str) -> int:
-        """The pidfd of a process that trades."""
+    def trade(self, name: str, *, then: str = "stays") -> int:
+        """The pidfd of a process that trades, and then `stays` or `ends`."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.write(f"{name} {then}\n")
         self._process.stdin.flush()
         return os.pidfd_open(int(self._process.stdout.readline()))
 
@@ -172,7 +172,7 @@ def test_every_message_of_a_trade_can_be_killed_at(
     killed_at(ledger, zygote, at(direction, fingerprint), fault, "once")
     happened = fingerprint == "COMMIT" and not (direction is Direction.REQUEST and fault == KillBefore())
     assert ledger.executions() == (["once"] if happened else [])
-    zygote.wait(zygote.trade("again"))
+    zygote.wait(zygote.trade("again", then="ends"))
     assert ledger.executions()[-1] == "again"
 
 

@@ -1,6 +1,7 @@
 """`python -m tests.gates.chaos.zygote URL`: forks a child for each line it reads; the child trades once.
 
-A child is a real process that can be killed at any message, without paying for an interpreter's start each time.
+A line is `NAME ends` or `NAME stays`: like a trading system, the child then lives on until it is killed. It is a real
+process that can be killed at any message, without paying for an interpreter's start each time.
 """
 
 import os
@@ -8,6 +9,8 @@ import signal
 import sys
 
 import psycopg
+
+MOST_S = 60  # a child that nobody kills ends by itself
 
 
 def trade(url: str, name: str) -> None:
@@ -23,7 +26,11 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
-                trade(url, line.strip())
+                signal.alarm(MOST_S)
+                name, then = line.split()
+                trade(url, name)
+                if then == "stays":
+                    signal.pause()
             finally:
                 os._exit(0)
         sys.stdout.write(f"{child}\n")
