@@ -29,7 +29,7 @@ from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Judged, Result, try_once
+from gates.chaos.recovery import Judged, Result, try_until_struck
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.scenarios.scenario import KILLS
@@ -43,7 +43,6 @@ from gates.targets.rehearsal import cell_broker
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
-TRIES = 3
 MAXIMUM_CELLS = 64
 
 
@@ -181,7 +180,7 @@ class Engine:
             return self._clean_runs[operation]
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
-        """Make the row's strike, again where its moment did not come or another was struck, at most TRIES times."""
+        """Make the row's strike and follow it."""
         trial = work.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
@@ -189,12 +188,8 @@ class Engine:
         cell.operation = point.operation
         await prepare(cell, point.operation)
         judged = self._judged.setdefault((point.scenario_id, f"{point.operation} {bool(point.then_point)}"), {})
-        result = Result()
-        for _ in range(TRIES):
-            journal = Rows(point, self.worker)
-            result = await try_once(cell, trial, clean, journal, self._known(point, judged))
-            if result.receipt is not None or not result.applies:
-                break
+        journal = Rows(point, self.worker)
+        result = await try_until_struck(cell, trial, clean, journal, self._known(point, judged))
         if result.after_kill and result.same_as is None:
             judged.setdefault(result.after_kill, Judged(point.pk, result.verdict, result.reason))
         return result

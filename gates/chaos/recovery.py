@@ -20,6 +20,7 @@ from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
 from gates.chaos.trials import Trial
 
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
+TRIES = 3
 LOG_CHARACTERS = 1500
 AROUND = 4
 READS = ("GET", "HEAD", "OPTIONS")
@@ -60,6 +61,22 @@ class Judged:
     crash_point: int
     verdict: Verdict
     reason: str
+
+
+async def try_until_struck(
+    cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
+) -> Result:
+    """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all."""
+    result = Result()
+    try:
+        for _ in range(TRIES):
+            result = await try_once(cell, trial, clean, journal, judged)
+            if result.receipt is not None or not result.applies:
+                break
+            cell.patient = True
+    finally:
+        cell.patient = False
+    return result
 
 
 async def try_once(

@@ -92,7 +92,7 @@ async def make_strike(
     """
     await journal.before(trial, cell)
     await journal.reached("armed")
-    known = await cell.quiet()
+    known = await (cell.quiet_after_background() if cell.patient else cell.quiet())
     striker = strikers.get(trial.strike, on_the_wire)
     async with striker(cell, trial, absolute(trial.point, known)) as follow:
         asked = asyncio.create_task(cell.ask(trial.operation))

@@ -93,7 +93,7 @@ async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...]) -> Judged:
 async def _try(cell: Cell, trial: Trial, clean_run: CleanRun, known: Known = None) -> Result:
     cell.operation = trial.operation
     await prepare(cell, trial.operation)
-    return await recovery.try_once(cell, trial, clean_run.clean, Unwritten(), known)
+    return await recovery.try_until_struck(cell, trial, clean_run.clean, Unwritten(), known)
 
 
 async def _strike(ledger_url: str, defect: Planted) -> Rehearsed:

@@ -34,6 +34,7 @@ READY_LIMIT_S = 30.0
 QUIET_S = 0.1
 QUIET_PAUSE_S = 0.03
 QUIET_LIMIT_S = 10.0
+BACKGROUND_LIMIT_S = 3.0
 FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ports that the kernel hands out for outgoing connections
 FLAT, HOLDING = "flat", "holding"
 # Flat is not empty: books in which nothing was ever traded prove nothing, and no audit passes them.
@@ -53,7 +54,10 @@ class Premises:
 
 
 class Cell:
-    """One copy of the target. `prepare` makes the state that every `reset` goes back to."""
+    """One copy of the target. `prepare` makes the state that every `reset` goes back to.
+
+    A `patient` one is struck only right after its background has spoken.
+    """
 
     def __init__(self, premises: Premises, number: int, wires: dict[Channel, Proxy], port: int) -> None:
         self.premises = premises
@@ -65,6 +69,7 @@ class Cell:
         self.database: str | None = None
         self.prepared: str | None = None
         self.operation = ""
+        self.patient = False
         self._port = port
         self._kept: str | None = None
         self._direct: psycopg.AsyncConnection[TupleRow] | None = None
@@ -155,6 +160,17 @@ class Cell:
                     return Counter(map(kind_of, messages))
             await asyncio.sleep(QUIET_PAUSE_S)
         return Counter(map(kind_of, await self.messages()))
+
+    async def quiet_after_background(self) -> Counter[Kind]:
+        """As `quiet`, right after the background has spoken again: so its next turn is as far away as can be.
+
+        A background that says nothing for BACKGROUND_LIMIT_S is not waited for.
+        """
+        known = await self.quiet()
+        deadline = time.monotonic() + BACKGROUND_LIMIT_S
+        while time.monotonic() < deadline and len(await self.messages()) == known.total():
+            await asyncio.sleep(QUIET_PAUSE_S)
+        return await self.quiet()
 
     async def direct(self) -> psycopg.AsyncConnection[TupleRow]:
         """A session of ours on the cell's database, past the proxy, in autocommit. Raises psycopg.Error."""
