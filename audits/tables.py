@@ -14,7 +14,7 @@ from audits.contract import BROKER_RELATIONS, BY_NAME, Kind, Relation
 from audits.shared_tables import CHANGES, MACROS, SHARED, WIDE, needed
 from audits.snapshot import Snapshot, sealed_file
 
-MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; the process stays within 1 GiB
+MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.2 GiB
 THREADS = 2
 
 _TYPES = {
