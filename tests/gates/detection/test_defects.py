@@ -64,11 +64,20 @@ def test_what_could_not_be_struck_is_not_shown_rather_than_missed():
     assert "strikes made: 0" in result.reason
 
 
+def clean_after(url, trial):
+    """What a strike finds on the clean desk; one that its background shifted says nothing, and is made again."""
+    for _ in range(3):
+        judged = strike_clean(url, [trial])
+        if not judged.silent:
+            break
+    return judged
+
+
 def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_desk(postgres_server):
     result = strike_until_caught(postgres_server.url(), named(catalogue(), "blind-retry"))
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
     assert "lose the answer at broker: POST orders answered 201" in result.where
-    assert strike_clean(postgres_server.url(), [result.trial]) == Judged()
+    assert clean_after(postgres_server.url(), result.trial) == Judged()
 
 
 def test_a_clean_desk_that_could_not_be_struck_is_not_called_clean():
