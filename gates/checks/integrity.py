@@ -24,6 +24,7 @@ ELSEWHERE = frozenset({"positions", "stops", "reconciliation"})
 INTEGRITY_CHECKS: tuple[Check, ...] = tuple(check for check in CHECKS if check.name not in ELSEWHERE)
 # A young ledger may have no order yet. The balance it must have, and the broker's beside it.
 ALWAYS_SEEN = frozenset(check.name for check in INCREMENT_CHECKS)
+NOTHING_YET = {check.name: check.empty for check in INTEGRITY_CHECKS if check.name not in ALWAYS_SEEN}
 SMALL_ROWS = 200_000  # read and judged whole in a few seconds
 
 
@@ -72,9 +73,14 @@ def _new(access: Access, base: Base) -> Outcome:
 
 
 def _evident(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Leave out checks that do not apply, and those that had nothing to look at yet though a young ledger may."""
+    """Leave out checks that do not apply, and those that had nothing to look at yet though a young ledger may.
+
+    A check that could not be carried out stays, and with it the slot is inconclusive.
+    """
     return tuple(
-        result for result in results if result.applies and (result.rows or result.groups or result.name in ALWAYS_SEEN)
+        result
+        for result in results
+        if result.applies and not (result.reason and result.reason == NOTHING_YET.get(result.name))
     )
 
 

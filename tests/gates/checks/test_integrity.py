@@ -1,4 +1,5 @@
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -59,3 +60,12 @@ def test_where_the_new_does_not_join_on_the_whole_is_read_and_says_what_is_wrong
     assert seen.verdict == Verdict.FAILED
     assert "balance row" in {found.rule for found in seen.findings}
     assert Base.of(seen.measured) is None
+
+
+def test_a_check_that_could_not_be_carried_out_leaves_the_slot_inconclusive(books, monkeypatch):
+    broken = [replace(check, findings_sql="SELECT 1 / 'x'") if check.name == "pnl" else check for check in CHECKS]
+    kept = tuple(check for check in broken if check.name not in integrity.ELSEWHERE)
+    monkeypatch.setattr(integrity, "INTEGRITY_CHECKS", kept)
+    seen = judge_integrity(books.access, None)
+    assert seen.verdict == Verdict.INCONCLUSIVE
+    assert "could not be carried out" in seen.reason
