@@ -1,11 +1,11 @@
-"""The broker, read over OANDA's v20 REST interface. The one file that knows httpx.
+"""The broker, read over OANDA's v20 REST interface, through a door that can only ask (`audits.sources.get_only`).
 
-Only GET requests are possible: the one method that reaches the network takes no verb.
-
-    BrokerError
-    ├── BrokerUnreachable        no answer, or 429/5xx, after the retries
-    ├── BrokerRefused            401 or 403: the token or its rights
-    └── BrokerAnswerUnreadable   an answer that is not what the interface promises
+BrokerError
+├── BrokerUnreachable        no answer, or 429/5xx, after the retries
+├── BrokerRefused            401 or 403: the token or its rights
+├── BrokerAnswerUnreadable   an answer that is not what the interface promises
+├── BrokerWriteRefused       something other than a GET was about to be sent; nothing was
+└── TokenUnusable            the token cannot be sent as it is
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import Any, Self
 import httpx
 
 from audits.sources import BrokerError
-from audits.sources.tls import trusted
+from audits.sources.get_only import Answered, GetOnly
 from audits.transactions import TransactionUnreadable, moment_of, number_of
 
 Answer = dict[str, Any]
@@ -59,11 +59,9 @@ class OandaReader:
         self._account_id = account_id
         self._attempts = max(1, attempts)
         self._next_at = 0.0
-        headers = {"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"}
-        # trust_env=False: a proxy in the environment must not see the token of a loopback or broker request.
-        self._client = httpx.Client(
-            headers=headers, timeout=timeout_s, follow_redirects=False, trust_env=False, verify=trusted()
-        )
+        self._timeout_s = timeout_s
+        self._token = token
+        self._door: GetOnly | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +73,11 @@ class OandaReader:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        if self._door is not None:
+            self._door.close()
+
+    def __repr__(self) -> str:
+        return f"<OandaReader of {self.describe()}>"
 
     def describe(self) -> str:
         """Return the host and the account, without the token."""
@@ -88,6 +90,10 @@ class OandaReader:
     def summary(self) -> Answer:
         """Return the account without its trades and orders."""
         return self._part(self._get(self._path("/summary")), "account", dict)
+
+    def accounts(self) -> list[Answer]:
+        """Return every account that the token may read, each with its id."""
+        return self._part(self._get("/v3/accounts"), "accounts", list)
 
     def open_trades(self) -> list[Answer]:
         """Return all open trades."""
@@ -153,18 +159,24 @@ class OandaReader:
                 time.sleep(RETRY_PAUSE_S * 2 ** (attempt - 1))
             self._keep_pace()
             try:
-                response = self._client.get(self._url + path, params=params)
+                response = self._opened().get(self._url + path, params)
             except httpx.TransportError as error:
                 why = str(error) or type(error).__name__
                 continue
             except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:
                 raise BrokerUnreachable(f"The broker's address {self._url} cannot be used: {error}.") from error
-            if response.status_code not in _RETRIED:
+            if response.status not in _RETRIED:
                 return self._read(path, response)
-            why = f"it answered {response.status_code}"
+            why = f"it answered {response.status}"
         raise BrokerUnreachable(
             f"The broker at {self._url} gave no usable answer to GET {path} in {self._attempts} tries: {why}."
         )
+
+    def _opened(self) -> GetOnly:
+        """The door, opened when it is first needed: an address that is none is said as every other trouble is."""
+        if self._door is None:
+            self._door = GetOnly(self._url, self._token, timeout_s=self._timeout_s)
+        return self._door
 
     def _keep_pace(self) -> None:
         now = time.monotonic()
@@ -172,8 +184,8 @@ class OandaReader:
             time.sleep(self._next_at - now)
         self._next_at = max(now, self._next_at) + REQUEST_PAUSE_S
 
-    def _read(self, path: str, response: httpx.Response) -> Answer:
-        status = response.status_code
+    def _read(self, path: str, response: Answered) -> Answer:
+        status = response.status
         if status in (401, 403):
             raise BrokerRefused(
                 f"The broker at {self._url} refused GET {path} with {status}: check the token and the account."
@@ -183,9 +195,8 @@ class OandaReader:
         try:
             answer = json.loads(response.content, parse_float=Decimal)
         except ValueError as error:
-            what = response.headers.get("content-type", "no content type")
             raise BrokerAnswerUnreadable(
-                f"The broker at {self._url} answered GET {path} with {status} and no JSON ({what}): "
+                f"The broker at {self._url} answered GET {path} with {status} and no JSON ({response.content_type}): "
                 "is the address right?"
             ) from error
         if status != 200 or not isinstance(answer, dict):

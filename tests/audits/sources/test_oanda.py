@@ -52,6 +52,7 @@ def test_no_verb_but_get_can_be_reached() -> None:
     public = {name for name in vars(OandaReader) if not name.startswith("_")}
     assert public == {
         "account",
+        "accounts",
         "summary",
         "open_trades",
         "transactions",
