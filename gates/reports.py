@@ -1,6 +1,5 @@
-"""Reports: what a run proved, in the shape of `report.schema.json`, sealed by its own hash."""
+"""Reports: what a run or a campaign proved, in the shape of `report.schema.json`, sealed, chained and signed."""
 
-import hashlib
 import json
 import os
 import tempfile
@@ -9,21 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Max
 from jsonschema import Draft202012Validator
 
-from audits.findings import Finding, Level, grouped
-from gates import queries
 from gates.chaos.reporting import chaos_report_fields
+from gates.evidence.sealing import sealed
+from gates.evidence.signing import portal_key
 from gates.ledger_audit.standing import audit_report_fields
-from gates.models import Report, Run
+from gates.models import Campaign, Report, Run
+from gates.report_fields import campaign_fields, run_fields
 
-SCHEMA = "wartest.report/1"
 KINDS = {1: "72-hour-test", 2: "chaos-test", 3: "manual-audit", 4: "live-capital"}
-FINDINGS_LIMIT = 10_000  # among so many the worst is looked for; all are counted
+SUCCESS, FAILURE = "phase-7-success", "phase-7-failure"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 CHAIN_LOCK = 7_731_002  # any fixed number of our own: one report at a time is chained to the one before
 
@@ -39,43 +36,75 @@ def missing() -> list[int]:
 
 
 def write(run_id: int, now: datetime) -> Report:
-    """Write the report of a closed run, once: the row first, then the file, which is made whole or not at all."""
+    """Write the report of a closed run, once: the row first, then the file, which is made whole or not at all.
+
+    Raises SigningKeyError; then nothing is written.
+    """
     with transaction.atomic():
+        _lock_campaign(Run.objects.values_list("campaign_id", flat=True).get(pk=run_id))
         run = Run.objects.select_for_update(of=("self",)).select_related("campaign__target").get(pk=run_id)
-        report = Report.objects.filter(run=run).first() or _new_report(run, now)
+        report = Report.objects.filter(run=run).first() or _run_report(run, now)
     write_file(report, Path(settings.ENVIRONMENT.reports_dir))
     return report
 
 
-def _new_report(run: Run, now: datetime) -> Report:
-    """Chain, seal and keep the report. Raises ReportInvalidError."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
-    kind = KINDS[run.gate]
-    previous = Report.objects.order_by("-pk").values_list("sha256", flat=True).first()
-    body = content(run) | {"kind": kind}
+def write_campaign(campaign_id: int, now: datetime) -> Report:
+    """Write the report on gates 1 to 3 of a campaign, once of each kind, after those of its closed runs.
+
+    It is a success when each of the three gates passed, else a failure. Raises SigningKeyError.
+    """
+    closed = Run.objects.filter(campaign=campaign_id, state=Run.State.CLOSED, report=None).order_by("closed_at")
+    for run_id in closed.values_list("pk", flat=True):
+        write(run_id, now)
+    with transaction.atomic():
+        campaign = _lock_campaign(campaign_id)
+        body = campaign_fields(campaign, now)
+        kind = SUCCESS if body["verdict"] == "passed" else FAILURE
+        report = Report.objects.filter(campaign=campaign, run=None, kind=kind).first()
+        report = report or _chained(body | {"kind": kind}, campaign=campaign, run=None, now=now)
+    write_file(report, Path(settings.ENVIRONMENT.reports_dir))
+    return report
+
+
+def _lock_campaign(campaign_id: int) -> Campaign:
+    """Lock the campaign before the chain: whoever moves it holds it already, and may write its report next."""
+    return Campaign.objects.select_for_update(of=("self",)).select_related("target").get(pk=campaign_id)
+
+
+def _run_report(run: Run, now: datetime) -> Report:
+    body = run_fields(run) | {"kind": KINDS[run.gate]}
     if run.gate == 2:
         body |= chaos_report_fields(run)
     if run.gate == 3:
         body |= audit_report_fields(run)
-    sha256 = seal(body)
-    body["seal"] = {"sha256": sha256, "previous": previous, "signed_by": None, "signature": None}
+    return _chained(body, campaign=run.campaign, run=run, now=now)
+
+
+def _chained(body: dict[str, Any], *, campaign: Campaign, run: Run | None, now: datetime) -> Report:
+    """Chain, sign, seal and keep a report. Raises ReportInvalidError, SigningKeyError."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
+    previous = Report.objects.order_by("-pk").values_list("sha256", flat=True).first()
+    body = sealed(body, previous=previous, key=portal_key())
     demand_valid(body)
+    at = run.closed_at if run and run.closed_at else now
     return Report.objects.create(
         run=run,
-        kind=kind,
-        verdict=run.verdict or "inconclusive",
+        campaign=campaign,
+        kind=body["kind"],
+        verdict=body["verdict"] or "inconclusive",
         content=body,
-        sha256=sha256,
-        file_name=_free_name(f"{kind}-{run.closed_at or now:%Y%m%dT%H%M%SZ}", run),
+        sha256=body["seal"]["sha256"],
+        file_name=_free_name(f"{body['kind']}-{at:%Y%m%dT%H%M%SZ}", run or campaign),
         created_at=now,
     )
 
 
-def _free_name(stem: str, run: Run) -> str:
-    """Return the name by the rule; of two runs that closed in the same second, the later one's names its run too."""
+def _free_name(stem: str, of: Run | Campaign) -> str:
+    """Return the name by the rule; of two that closed in the same second, the later one's names its run too."""
     name = f"{stem}.json"
-    return f"{stem}-run-{run.pk}.json" if Report.objects.filter(file_name=name).exists() else name
+    word = "run" if isinstance(of, Run) else "campaign"
+    return f"{stem}-{word}-{of.pk}.json" if Report.objects.filter(file_name=name).exists() else name
 
 
 def demand_valid(body: dict[str, Any]) -> None:
@@ -87,83 +116,6 @@ def demand_valid(body: dict[str, Any]) -> None:
 @cache
 def _validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(SCHEMA_FILE.read_text("utf-8")))
-
-
-def seal(body: dict[str, Any]) -> str:
-    """Return the SHA-256 over the canonical JSON (RFC 8785) of everything but the seal itself."""
-    return hashlib.sha256(rfc8785.dumps({key: body[key] for key in body if key != "seal"})).hexdigest()
-
-
-def content(run: Run) -> dict[str, Any]:
-    """Return the report's fields, without kind and seal."""
-    campaign = run.campaign
-    counts = queries.slot_counts(run)
-    duration_s = (run.closed_at - run.planned_start).total_seconds() if run.closed_at else None
-    return {
-        "schema": SCHEMA,
-        "verdict": run.verdict,
-        "profile": campaign.profile,
-        "target": {"name": campaign.target.name, "build": campaign.build, "environment": _environment(run)},
-        "campaign": campaign.pk,
-        "run": run.pk,
-        "planned": {"start": _utc(run.planned_start), "end": _utc(run.planned_end)},
-        "measured": {"start": _utc(run.planned_start), "end": _utc(run.closed_at), "duration_s": duration_s},
-        "criteria": run.criteria,
-        "findings": _findings(run),
-        "slots": {key: counts[key] for key in ("planned", "passed", "failed", "inconclusive", "holes")},
-        "alerts": [
-            {
-                "rule": alert.rule,
-                "level": alert.level,
-                "state": alert.state,
-                "count": alert.count,
-                "sentence": alert.sentence,
-                "event_at": _utc(alert.event_at),
-                "raised_at": _utc(alert.raised_at),
-                "deadline_at": _utc(alert.deadline_at),
-            }
-            for alert in run.alerts.order_by("raised_at")
-        ],
-        "interventions": [
-            {"at": _utc(event.at), "sentence": event.sentence} for event in run.events.filter(kind="intervention")
-        ],
-    }
-
-
-def _environment(run: Run) -> str:
-    return "rehearsal" if run.campaign.target.spec.get("ledger", {}).get("url", "").startswith("rehearsal:") else "own"
-
-
-def _findings(run: Run) -> list[dict[str, Any]]:
-    rows = run.findings.order_by("found_at", "pk")[:FINDINGS_LIMIT]
-    found = [
-        Finding(row.rule, Level(row.level), row.sentence, row.expected, row.measured, row.difference, row.where)
-        for row in rows
-    ]
-    totals = {
-        row["rule"]: row for row in run.findings.order_by().values("rule").annotate(n=Count("pk"), last=Max("pk"))
-    }
-    last = dict(run.findings.filter(pk__in=[row["last"] for row in totals.values()]).values_list("rule", "sentence"))
-    return [
-        {
-            "check": group.rule,
-            "level": group.level,
-            "count": totals[group.rule]["n"],
-            "sentence": group.first.sentence,
-            "expected": group.worst.expected,
-            "measured": group.worst.measured,
-            "difference": group.worst.difference,
-            "where": group.worst.where,
-            "first": group.first.sentence,
-            "worst": group.worst.sentence,
-            "last": last[group.rule],
-        }
-        for group in grouped(found)
-    ]
-
-
-def _utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def write_file(report: Report, folder: Path) -> Path:

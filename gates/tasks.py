@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
 from gates.chaos import starting as chaos
+from gates.evidence.keys import SigningKeyError
 from gates.ledger_audit import starting as audits
 from gates.workers import identity
 
@@ -67,5 +68,8 @@ def close(run_id: int) -> None:
 
 @shared_task
 def write_report(run_id: int) -> None:
-    """Write the report of a closed run that has none."""
-    reports.write(run_id, timezone.now())
+    """Write the report of a closed run that has none; without the signing key it waits, and a later tick asks again."""
+    try:
+        reports.write(run_id, timezone.now())
+    except SigningKeyError as error:
+        log.error("The report of run %s waits: %s", run_id, error)

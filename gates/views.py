@@ -178,7 +178,16 @@ def finding(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRespons
 
 @require_safe
 def report(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
-    row = get_object_or_404(Report.objects.select_related("run__campaign__target"), run_id=pk)
+    return _report(request, get_object_or_404(Report.objects.select_related("run__campaign__target"), run_id=pk), twin)
+
+
+@require_safe
+def sealed(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
+    """A link of the chain by its own number: also of a campaign, which has no run."""
+    return _report(request, get_object_or_404(Report.objects.select_related("run__campaign__target"), pk=pk), twin)
+
+
+def _report(request: HttpRequest, row: Report, twin: bool) -> HttpResponse:
     if twin:
         return JsonResponse(row.content)
     return render(request, "gates/report.html", {"report": row, "run": row.run, "content": row.content})

@@ -12,6 +12,14 @@ from wartest_site.embedded.postgres import SUPERUSER, PostgresServer, running_po
 from wartest_site.embedded.valkey import ValkeyServer, running_valkey
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes into the portal's own folders, nor signs with its key."""
+    place = tmp_path_factory.mktemp("portal")
+    folders = {"wartest_home": place / "home", "reports_dir": place / "reports"}
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=folders)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """`.url(database)` and `.create_database(name) -> url`. Not durable: it dies with the session anyway."""

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from audits.snapshot import MANIFEST
 from gates import reports
+from gates.evidence.sealing import sealed
 from gates.ledger_audit import alone, terminal
 from gates.ledger_audit.alone import Part, Span
 from gates.ledger_audit.commands import Asked, CannotAuditError, start_audit
@@ -80,8 +81,8 @@ def _judge_and_report(folder: Path, wish: Wish, out: Console, *, began: datetime
 
 
 def _write(content: dict[str, Any], folder: Path, began: datetime) -> Path:
-    content["kind"] = KIND
-    content["seal"] = {"sha256": reports.seal(content), "previous": None, "signed_by": None, "signature": None}
+    """Write a report that stands outside of the portal's chain: sealed by its hash alone, and unsigned."""
+    content = sealed(content | {"kind": KIND}, previous=None, key=None)
     reports.demand_valid(content)
     return reports.write_json(content, folder / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json")
 

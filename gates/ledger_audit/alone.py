@@ -135,7 +135,7 @@ class Span:
 
 
 def report_alone(snapshot: Snapshot, lines: list[Line], part: Part, span: Span, profile: str | None) -> dict[str, Any]:
-    """Return the report's fields without kind and seal, as `gates.reports.content` does for a run.
+    """Return the report's fields without kind and seal, as `gates.report_fields.run_fields` does for a run.
 
     Without a profile the books are judged by themselves: a pass needs one row for each criterion, not a number of them.
     """

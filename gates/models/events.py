@@ -2,9 +2,10 @@
 
 import pgtrigger
 from django.db import models
+from django.db.models.fields.json import KT
 from django.urls import reverse
 
-from gates.models.campaigns import VERDICTS, Run, Target
+from gates.models.campaigns import VERDICTS, Campaign, Run, Target
 from gates.models.slots import LEVELS
 
 
@@ -75,13 +76,28 @@ class Beat(models.Model):
 
 
 class Report(models.Model):
-    """A sealed report of a run, as written to the reports folder."""
+    """A link of the portal's chain, as written to the reports folder: the sealed report of a run or of a campaign.
 
-    run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="report")
+    The one other kind of link records that the signing key was replaced; it belongs to no campaign and proves nothing.
+    """
+
+    ROTATION = "key-rotation"
+
+    run = models.OneToOneField(Run, null=True, on_delete=models.PROTECT, related_name="report")
+    campaign = models.ForeignKey(Campaign, null=True, on_delete=models.PROTECT, related_name="reports")
     kind = models.CharField(max_length=30)
     verdict = models.CharField(max_length=12, choices=VERDICTS)
     content = models.JSONField()
     sha256 = models.CharField(max_length=64)
+    previous = models.GeneratedField(
+        expression=KT("content__seal__previous"), output_field=models.TextField(null=True), db_persist=True
+    )
+    signed_by = models.GeneratedField(
+        expression=KT("content__seal__signed_by"), output_field=models.TextField(null=True), db_persist=True
+    )
+    signature = models.GeneratedField(
+        expression=KT("content__seal__signature"), output_field=models.TextField(null=True), db_persist=True
+    )
     file_name = models.CharField(max_length=100)
     created_at = models.DateTimeField()
 
@@ -89,6 +105,13 @@ class Report(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["file_name"], name="one_report_per_file"),
             models.UniqueConstraint(models.F("content__seal__previous"), name="one_report_follows_another"),
+            models.UniqueConstraint(
+                fields=["campaign", "kind"], condition=models.Q(run=None), name="one_report_of_a_kind_per_campaign"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(campaign__isnull=False) | models.Q(kind="key-rotation", run=None),
+                name="a_report_is_of_a_campaign",
+            ),
         ]
         triggers = [pgtrigger.Protect(name="report_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
@@ -96,4 +119,4 @@ class Report(models.Model):
         return self.file_name
 
     def get_absolute_url(self) -> str:
-        return reverse("gates:report", args=[self.run_id])
+        return reverse("gates:report", args=[self.run_id]) if self.run_id else reverse("gates:sealed", args=[self.pk])

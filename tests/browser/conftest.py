@@ -233,6 +233,7 @@ def _spoil(run: Run) -> None:
     }
     Report.objects.create(
         run=run,
+        campaign=run.campaign,
         kind="72-hour-test",
         verdict="failed",
         content=content,

@@ -289,6 +289,7 @@ def test_a_report_is_shown_as_sealed(browser: Client, run: Run) -> None:
     }
     report = Report.objects.create(
         run=run,
+        campaign=run.campaign,
         kind="72-hour-test",
         verdict="failed",
         content=content,

@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 
 from audits.findings import Finding, Level
 from audits.verdicts import Verdict
-from gates import commands, engine, reports
+from gates import commands, engine, report_fields, reports
 from gates.checks.outcome import Outcome
+from gates.evidence.sealing import body_sha256
 from gates.models import Campaign, Report, Run, RunEvent
 from tests.gates.cast import START, a_run
 from tests.gates.test_engine import LATER, PASSED, at_once, fill
@@ -42,7 +43,7 @@ def test_a_runs_report_has_every_field_and_is_valid_and_sealed(folder):
     content = json.loads((folder / "72-hour-test-20260301T130000Z.json").read_text())
     assert content == report.content
     assert content.keys() == SECTION_11
-    assert content["seal"]["sha256"] == reports.seal(content)
+    assert content["seal"]["sha256"] == body_sha256(content)
     assert content["slots"] == {"planned": 20, "passed": 20, "failed": 0, "inconclusive": 0, "holes": 0}
     assert content["measured"]["duration_s"] == 3600
     described = json.loads(reports.SCHEMA_FILE.read_text())["properties"]
@@ -51,7 +52,7 @@ def test_a_runs_report_has_every_field_and_is_valid_and_sealed(folder):
 
 @pytest.mark.django_db
 def test_findings_are_grouped_with_first_worst_and_last_and_all_are_counted(monkeypatch):
-    monkeypatch.setattr(reports, "FINDINGS_LIMIT", 2)
+    monkeypatch.setattr(report_fields, "FINDINGS_LIMIT", 2)
     found = (wrong(1, "-0.10"), wrong(2, "-0.37"), wrong(3, "0.01"))
     run = closed_run(Outcome(Verdict.FAILED, "Wrong 1.", findings=found))
     RunEvent.objects.create(run=run, at=START, kind="intervention", sentence="Somebody restarted the desk.")
@@ -121,7 +122,9 @@ def test_two_reports_cannot_name_the_same_one_before_even_by_sql():
     report = reports.write(closed_run().pk, LATER)
     twin = {"run": closed_run(), "kind": report.kind, "verdict": report.verdict, "content": report.content}
     with pytest.raises(IntegrityError, match="one_report_follows_another"), transaction.atomic():
-        Report.objects.create(**twin, sha256=report.sha256, file_name="another.json", created_at=LATER)
+        Report.objects.create(
+            **twin, campaign=report.campaign, sha256=report.sha256, file_name="another.json", created_at=LATER
+        )
 
 
 @pytest.mark.django_db

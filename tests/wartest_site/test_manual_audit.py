@@ -19,6 +19,7 @@ from audits.checks import CHECKS
 from audits.contract import RELATIONS
 from audits.snapshot import take_snapshot
 from gates import commands, reports
+from gates.evidence.sealing import body_sha256
 from gates.ledger_audit import starting
 from gates.models import Run
 from tests.audits.books import BooksBroker, clean_books
@@ -88,7 +89,7 @@ def test_the_report_says_what_was_judged_and_seals_itself(audit, tmp_path):
     assert [line["name"] for line in report["checks"]] == [check.name for check in CHECKS]
     found = next(each for each in report["findings"] if each["check"] == "balance row")
     assert (found["expected"], found["measured"], found["difference"]) == ("100013.5", "100012.5", "-1")
-    assert report["seal"]["sha256"] == reports.seal(report)
+    assert report["seal"]["sha256"] == body_sha256(report)
     assert not report["counted"]
 
 

@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from gates import commands, roles
+from gates.evidence.keys import SigningKeyError
+from gates.evidence.signing import portal_key
 from gates.models import Campaign, Target
 from gates.targets.access import REHEARSAL_SPEC, TargetUnreachableError
 
@@ -24,12 +26,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         roles.make_groups()
+        self._signing_key()
         self._first_user()
         target, _ = Target.objects.get_or_create(
             name="rehearsal", defaults={"spec": REHEARSAL_SPEC, "created_at": timezone.now()}
         )
         if not options["no_campaign"] and not Campaign.objects.exists():
             self._first_campaign(target)
+
+    def _signing_key(self) -> None:
+        """Without its key the portal runs and is seen, but writes no report."""
+        try:
+            self.stdout.write(f"Reports are signed by the key {portal_key().public.fingerprint}.")
+        except SigningKeyError as error:
+            self.stderr.write(f"No report can be written. {error}")
 
     def _first_user(self) -> None:
         users = get_user_model().objects
