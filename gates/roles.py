@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import Group, Permission
 
+from gates.role_names import AUDITOR, ENGINEER, OWNER, RISK_OFFICER
+
 START_RUN = "gates.start_run"
 TRIAGE = "gates.change_finding"
 
@@ -28,10 +30,10 @@ class Role:
 
 
 ROLES = (
-    Role("engineer", may=(START_RUN,)),
-    Role("auditor", may=(TRIAGE,)),
-    Role("risk officer", may=()),
-    Role("owner", may=()),
+    Role(ENGINEER, may=(START_RUN,)),
+    Role(AUDITOR, may=(TRIAGE,)),
+    Role(RISK_OFFICER, may=()),
+    Role(OWNER, may=()),
 )
 
 

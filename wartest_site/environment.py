@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gates.role_names import ROLE_NAMES
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -26,6 +28,21 @@ class Environment(BaseSettings):
     reports_dir: Path = BASE_DIR / "reports"
     tick_s: float = Field(default=1.0, ge=0.2, le=30)
     snapshot_limit_s: float = Field(default=600.0, ge=10, le=86400)
+    sign_off_roles: str = "engineer,risk officer,owner"
+    trusted_proxies: int = Field(default=0, ge=0, le=5)
+
+    @property
+    def signing_roles(self) -> tuple[str, ...]:
+        """The roles whose signatures a campaign needs, in the order in which pages show them."""
+        return tuple(dict.fromkeys(role.strip() for role in self.sign_off_roles.split(",") if role.strip()))
+
+    @field_validator("sign_off_roles")
+    @classmethod
+    def _known_roles(cls, roles: str) -> str:
+        named = {role.strip() for role in roles.split(",") if role.strip()}
+        if len(named) < 2 or not named <= set(ROLE_NAMES):
+            raise ValueError(f"SIGN_OFF_ROLES must name two or more of: {', '.join(ROLE_NAMES)}")
+        return roles
 
     @field_validator("database_url")
     @classmethod

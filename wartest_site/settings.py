@@ -102,6 +102,20 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_ADAPTER = "wartest_site.accounts.ClosedSignUp"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds for which a password or a code, given again, counts
+ACCOUNT_RATE_LIMITS = {  # per minute or five minutes; each wrong password counts against address and name
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = ENVIRONMENT.trusted_proxies
+MFA_ADAPTER = "wartest_site.accounts.SealedFactors"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "wartest"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so nobody can lock an address's owner out
+PASSWORD_RESET_TIMEOUT = 72 * 3600  # seconds for which an invitation may be used
+SIGN_OFF_ROLES = ENVIRONMENT.signing_roles
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"

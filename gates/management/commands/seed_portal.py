@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from gates import commands, roles
 from gates.evidence.keys import SigningKeyError
 from gates.evidence.signing import portal_key
 from gates.models import Campaign, Target
+from gates.role_names import ENGINEER
 from gates.targets.access import REHEARSAL_SPEC, TargetUnreachableError
 
 FIRST_USER = "engineer"
@@ -46,7 +48,8 @@ class Command(BaseCommand):
         if users.exists():
             return
         password = secrets.token_urlsafe(12)
-        users.create_superuser(FIRST_USER, password=password)
+        user = users.create_superuser(FIRST_USER, password=password)
+        user.groups.add(Group.objects.get(name=ENGINEER))
         self.stdout.write(f"Sign in as {FIRST_USER} with the password {password} (shown this once).")
 
     def _first_campaign(self, target: Target) -> None:
