@@ -10,6 +10,7 @@ from django.db import transaction
 
 from audits.verdicts import Verdict
 from gates import engine, queries
+from gates.campaigns.commands import CampaignRefusedError, stop, supersede
 from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
 from gates.criteria import Criterion, criteria, verdict_of
@@ -25,11 +26,12 @@ class CannotStartError(Exception):
     """A run cannot start; the message says why and what to do."""
 
 
-def start_campaign(target: Target, *, profile: str, started_by: User | None, now: datetime) -> Run:
-    """Start a campaign and its gate 1.
+def start_campaign(target: Target, *, profile: str, started_by: User | None, now: datetime, whole: bool = False) -> Run:
+    """Start a campaign and its gate 1; a `whole` one opens gates 2 and 3 by itself, each when the one before passed.
 
     1. Look at the target: what it is now is the baseline of the whole run.
-    2. In one transaction: campaign, run, every slot, the first event.
+    2. In one transaction: the end of the campaign that this one takes the place of, campaign, run, every slot, the
+       first event.
 
     Raises CannotStartError, PlanError, TargetUnreachableError.
     """
@@ -41,10 +43,12 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
         Target.objects.select_for_update().get(pk=target.pk)
         if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
             raise CannotStartError(f"A run of {target} is going on: wait for its end, a target has one run at a time.")
+        _take_the_place(target, profile, now)
         campaign = Campaign.objects.create(
             target=target,
             profile=profile,
             build=baseline.get("build", "unknown"),
+            whole=whole,
             started_by=started_by,
             started_at=now,
         )
@@ -61,6 +65,13 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
             run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=f"Run of {target} started with {count} slots."
         )
     return run
+
+
+def _take_the_place(target: Target, profile: str, now: datetime) -> None:
+    try:
+        supersede(target, profile, now)
+    except CampaignRefusedError as error:
+        raise CannotStartError(str(error)) from error
 
 
 def _evidence(target: Target, profile: str) -> dict[str, Any]:
@@ -91,6 +102,14 @@ def criteria_of(run: Run) -> tuple[Criterion, ...]:
     return criteria(Plan.stored(run.plan), queries.judged_slots(run), queries.what_happened(run))
 
 
+def _why_stopped(run: Run) -> str:
+    """Say which gate did not pass, and the first of its criteria that says why."""
+    if run.verdict == Verdict.PASSED:
+        return f"Gate {run.gate} was run alone: a part, or out of its turn, opens nothing."
+    reasons = (line["reason"] for line in run.criteria if line["verdict"] == run.verdict and line["reason"])
+    return f"Gate {run.gate} {run.verdict}: {next(reasons, 'see its criteria.')}"
+
+
 @transaction.atomic
 def close_run(run_id: int, now: datetime) -> Run | None:
     """Merge the verdicts of a run of which no slot is due, and close it and its campaign once."""
@@ -104,6 +123,6 @@ def close_run(run_id: int, now: datetime) -> Run | None:
     run.save()
     verdict = campaign_verdict(run)
     if verdict != Verdict.PASSED:
-        Campaign.objects.filter(pk=run.campaign_id).update(verdict=verdict, ended_at=now)
+        stop(run.campaign_id, _why_stopped(run), verdict=verdict, now=now)
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.CLOSED, sentence=f"Run closed: {run.verdict}.")
     return run

@@ -1,4 +1,4 @@
-"""Celery's side: four thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
+"""Celery's side: five thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
 
 import logging
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
+from gates.campaigns import moving
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
 from gates.ledger_audit import starting as audits
@@ -43,6 +44,10 @@ def _send_ends(now: datetime) -> None:
         write_report.apply_async((run_id,), expires=WAKE_UP_S)
 
 
+def _send_moves(now: datetime) -> None:
+    moving.advance(now, lambda campaign_id: move_campaign.apply_async((campaign_id,), expires=WAKE_UP_S))
+
+
 PARTS: tuple[Callable[[datetime], object], ...] = (
     liveness.watch,
     engine.free_claims_of_the_dead,
@@ -51,6 +56,7 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     chaos.attend,
     engine.close_holes,
     _send_ends,
+    _send_moves,
 )
 
 
@@ -64,6 +70,12 @@ def step() -> None:
 def close(run_id: int) -> None:
     """Close a run of which no slot is due."""
     commands.close_run(run_id, timezone.now())
+
+
+@shared_task
+def move_campaign(campaign_id: int) -> None:
+    """Look at a campaign's target and move the campaign on."""
+    moving.step(campaign_id, timezone.now())
 
 
 @shared_task

@@ -17,8 +17,8 @@ class TargetAdmin(EvidenceAdmin):
 
 @admin.register(Campaign)
 class CampaignAdmin(EvidenceAdmin):
-    list_display = ("pk", "target", "profile", "verdict", "build", "started_by", "started_at", "ended_at")
-    list_filter = ("profile", "verdict", "target")
+    list_display = ("pk", "target", "profile", "state", "verdict", "build", "started_by", "started_at", "ended_at")
+    list_filter = ("profile", "state", "verdict", "target")
     list_select_related = ("target", "started_by")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from audits.verdicts import Verdict
+from gates.campaigns.turns import whose_turn
 from gates.chaos.messages import Point
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
@@ -28,7 +28,10 @@ class CannotStrikeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: a target and a profile. Some `scenarios`, a `point` or a `strike` make it partial."""
+    """What is asked for: a target and a profile. Some `scenarios`, a `point` or a `strike` make it partial.
+
+    With `campaign_id` it is gate 2 of that campaign or nothing at all.
+    """
 
     target: Target
     profile: str
@@ -38,6 +41,7 @@ class Asked:
     then: str = ""
     depth: int | None = None
     cells: int = CELLS
+    campaign_id: int | None = None
 
 
 def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
@@ -58,6 +62,8 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
         Target.objects.select_for_update().get(pk=asked.target.pk)
         _demand_free(asked.target, now)
         campaign, why_not = _its_turn(asked, build)
+        if asked.campaign_id is not None and (campaign is None or campaign.pk != asked.campaign_id):
+            raise CannotStrikeError(why_not or f"{campaign} is open now.")
         if campaign is None:
             campaign = Campaign.objects.create(
                 target=asked.target,
@@ -118,18 +124,7 @@ def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 2 this run is, or None and why it does not count."""
     if asked.scenarios or asked.point or asked.strike or asked.then:
         return None, "It makes a part of the strikes only."
-    campaign = Campaign.objects.filter(target=asked.target, profile=asked.profile, ended_at=None, runs__gate=1).first()
-    if campaign is None:
-        return None, f"No campaign of {asked.target} in the profile {asked.profile} is open."
-    gates = dict(campaign.runs.order_by("planned_start").values_list("gate", "verdict"))
-    if gates.get(1) != Verdict.PASSED:
-        return None, f"Gate 1 of {campaign} has not passed: gates open in order."
-    if GATE in gates:
-        return None, f"Gate 2 of {campaign} has run already."
-    if build != campaign.build:
-        words = f"is {build}" if build else "could not be seen"
-        return None, f"{campaign} is for the build {campaign.build}, and the target's build {words}."
-    return campaign, ""
+    return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
 
 
 def _start(campaign: Campaign, plan: ChaosPlan, names: Sequence[str], chaos: ChaosRun, now: datetime) -> Run:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from audits.verdicts import Verdict
+from gates.campaigns.turns import whose_turn
 from gates.checks import health
 from gates.ledger_audit.plans import AuditPlan, audit_plan_for
 from gates.models import Campaign, LedgerAudit, Run, RunEvent, Slot, Target
@@ -22,12 +22,16 @@ class CannotAuditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: a target and a profile; `only` some checks or only findings `since` makes it partial."""
+    """What is asked for: a target and a profile; `only` some checks or only findings `since` makes it partial.
+
+    With `campaign_id` it is gate 3 of that campaign or nothing at all.
+    """
 
     target: Target
     profile: str
     only: Sequence[str] = ()
     since: datetime | None = None
+    campaign_id: int | None = None
 
 
 def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
@@ -48,6 +52,8 @@ def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
         if Run.objects.filter(campaign__target=asked.target, gate=GATE, state=Run.State.RUNNING).exists():
             raise CannotAuditError(f"An audit of {asked.target} is going on: wait for its end.")
         campaign, why_not = _its_turn(asked, build)
+        if asked.campaign_id is not None and (campaign is None or campaign.pk != asked.campaign_id):
+            raise CannotAuditError(why_not or f"{campaign} is open now.")
         if campaign is None:
             campaign = Campaign.objects.create(
                 target=asked.target,
@@ -72,19 +78,7 @@ def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 3 this audit is, or None and why it does not count."""
     if asked.only or asked.since:
         return None, "It looks at a part of the books only."
-    campaign = Campaign.objects.filter(target=asked.target, profile=asked.profile, ended_at=None, runs__gate=1).first()
-    if campaign is None:
-        return None, f"No campaign of {asked.target} in the profile {asked.profile} is open."
-    gates = dict(campaign.runs.order_by("planned_start").values_list("gate", "verdict"))
-    for gate in (1, 2):
-        if gates.get(gate) != Verdict.PASSED:
-            return None, f"Gate {gate} of {campaign} has not passed: gates open in order."
-    if GATE in gates:
-        return None, f"Gate 3 of {campaign} has run already."
-    if build != campaign.build:
-        words = f"is {build}" if build else "could not be seen"
-        return None, f"{campaign} is for the build {campaign.build}, and the target's build {words}."
-    return campaign, ""
+    return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
 
 
 def _start(campaign: Campaign, plan: AuditPlan, audit: LedgerAudit, now: datetime) -> Run:

@@ -1,4 +1,4 @@
-"""Targets, campaigns and runs."""
+"""Targets, campaigns and runs. Which gate may open, and how a campaign moves, is enforced by the database."""
 
 from datetime import datetime
 
@@ -13,6 +13,27 @@ VERDICTS = [(verdict.value, verdict.value) for verdict in Verdict]
 PROFILES = [("production", "production"), ("rehearsal", "rehearsal"), ("smoke", "smoke")]
 GATES = [(1, "72-hour run"), (2, "Chaos"), (3, "Ledger audit"), (4, "Live capital")]
 
+GATES_PASSED = """
+    SELECT count(DISTINCT gate) INTO gates_passed FROM gates_run
+        WHERE campaign_id = NEW.id AND gate <= 3 AND state = 'closed' AND verdict = 'passed';
+    IF gates_passed < 3 THEN
+        RAISE EXCEPTION 'campaign % is not ready: % of gates 1 to 3 have passed', NEW.id, gates_passed;
+    END IF;
+    RETURN NEW;
+"""
+IN_ORDER = """
+    SELECT state INTO standing FROM gates_campaign WHERE id = NEW.campaign_id FOR SHARE;
+    SELECT count(*), count(DISTINCT gate) FILTER (WHERE gate < NEW.gate AND state = 'closed' AND verdict = 'passed')
+        INTO others, passed_before FROM gates_run WHERE campaign_id = NEW.campaign_id;
+    IF standing <> (CASE WHEN NEW.gate = 4 AND others > 0 THEN 'live' ELSE 'running' END) THEN
+        RAISE EXCEPTION 'gate % of campaign % stays shut: the campaign is %', NEW.gate, NEW.campaign_id, standing;
+    END IF;
+    IF others > 0 AND (NEW.gate = 1 OR passed_before < NEW.gate - 1) THEN
+        RAISE EXCEPTION 'gate % of campaign % stays shut: gates open in order', NEW.gate, NEW.campaign_id;
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Target(models.Model):
     """A trading system under test. `spec` names secrets as `env:NAME` and never holds one."""
@@ -26,21 +47,112 @@ class Target(models.Model):
 
 
 class Campaign(models.Model):
-    """One try at all four gates by one build of one target."""
+    """One try at all four gates by one build of one target.
+
+    Its moves are the database's: `ready` needs passed runs of gates 1 to 3, only a production campaign waits for its
+    signatures before it goes live, and who stopped it says why. A `whole` campaign opens its next gate by itself.
+    """
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        READY = "ready"
+        APPROVED = "approved"
+        LIVE = "live"
+        ENDED = "ended"
+        STOPPED = "stopped"
 
     target = models.ForeignKey(Target, on_delete=models.PROTECT, related_name="campaigns")
     profile = models.CharField(max_length=12, choices=PROFILES)
     build = models.CharField(max_length=200)
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    stopped_reason = models.TextField(blank=True)
+    whole = models.BooleanField(default=False)
+    previous = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="next")
+    repeat_reason = models.TextField(blank=True)
     verdict = models.CharField(max_length=12, choices=VERDICTS, null=True)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-started_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(state="stopped", verdict__in=("failed", "inconclusive"), ended_at__isnull=False),
+                    ~models.Q(stopped_reason=""),
+                )
+                | models.Q(~models.Q(state="stopped"), stopped_reason=""),
+                name="a_stopped_campaign_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="ended") | models.Q(verdict="passed", ended_at__isnull=False),
+                name="a_campaign_ends_when_it_has_passed",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="campaign_no_delete", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="campaign_begins",
+                operation=pgtrigger.Insert,
+                condition=~pgtrigger.Q(new__state="running"),
+            ),
+            pgtrigger.FSM(
+                name="campaign_moves",
+                field="state",
+                transitions=[
+                    ("running", "ready"),
+                    ("ready", "approved"),
+                    ("ready", "live"),
+                    ("approved", "live"),
+                    ("live", "ended"),
+                    ("running", "stopped"),
+                    ("ready", "stopped"),
+                    ("approved", "stopped"),
+                    ("live", "stopped"),
+                ],
+            ),
+            pgtrigger.Protect(
+                name="campaign_signed_first",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__profile="production", old__state="ready", new__state="live"),
+            ),
+            pgtrigger.Protect(
+                name="campaign_signable_only",
+                operation=pgtrigger.Update,
+                condition=~pgtrigger.Q(old__profile="production") & pgtrigger.Q(new__state="approved"),
+            ),
+            pgtrigger.Trigger(
+                name="campaign_proves_gates",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__state="running", new__state="ready"),
+                declare=[("gates_passed", "integer")],
+                func=GATES_PASSED,
+            ),
+            pgtrigger.ReadOnly(
+                name="campaign_asked_stays",
+                fields=[
+                    "target",
+                    "profile",
+                    "build",
+                    "whole",
+                    "previous",
+                    "repeat_reason",
+                    "started_by",
+                    "started_at",
+                ],
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"campaign {self.pk} of {self.target}"
+
+    @property
+    def signable(self) -> bool:
+        """Whether people may sign it: rehearsals and smoke tests prove nothing about money."""
+        return self.profile == "production"
 
 
 class Run(models.Model):
@@ -73,9 +185,19 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=models.Q(planned_end__gt=models.F("planned_start")), name="a_run_takes_time"
             ),
+            models.UniqueConstraint(
+                fields=["campaign", "gate"], condition=models.Q(gate__lt=4), name="a_gate_runs_once_in_a_campaign"
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="in_order",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                declare=[("standing", "text"), ("others", "integer"), ("passed_before", "integer")],
+                func=IN_ORDER,
+            ),
             pgtrigger.FSM(name="moves", field="state", transitions=[("running", "closed")]),
             pgtrigger.Protect(
                 name="plan_stays",

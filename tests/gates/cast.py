@@ -24,3 +24,31 @@ def a_run(*, profile="smoke", start=START, spec=None):
     )
     engine.cut(run, plan)
     return run
+
+
+def a_campaign(*, profile="smoke", passed=(), name="fx-desk", **fields):
+    """Return a campaign whose gates `passed` have passed, one after another, as the database demands it."""
+    target, _ = Target.objects.get_or_create(name=name, defaults={"spec": {}, "created_at": START})
+    campaign = Campaign.objects.create(target=target, profile=profile, build="sha256:0", started_at=START, **fields)
+    for gate in passed:
+        a_gate(campaign, gate)
+    return campaign
+
+
+def a_gate(campaign, gate, verdict="passed"):
+    """Return one gate of the campaign: closed by this verdict, or going on without one."""
+    start = START + timedelta(hours=gate)
+    end = start + timedelta(hours=1)
+    run = Run.objects.create(campaign=campaign, gate=gate, plan={}, planned_start=start, planned_end=end)
+    if verdict is not None:
+        Run.objects.filter(pk=run.pk).update(state="closed", verdict=verdict, closed_at=end)
+        run.refresh_from_db()
+    return run
+
+
+def a_ready_campaign(*, profile="production", **fields):
+    """Return a campaign that waits for its signatures."""
+    campaign = a_campaign(profile=profile, passed=(1, 2, 3), **fields)
+    Campaign.objects.filter(pk=campaign.pk).update(state="ready")
+    campaign.refresh_from_db()
+    return campaign

@@ -6,11 +6,12 @@ from django.db import IntegrityError, transaction
 
 from audits.verdicts import Verdict
 from gates import commands, reports
+from gates.campaigns.commands import go_live
 from gates.checks.outcome import Outcome
 from gates.evidence.keys import SigningKeyError, public_keys
 from gates.evidence.sealing import body_sha256, signed_part
 from gates.evidence.standing import evidence_sha256
-from gates.models import Finding, Report, Run
+from gates.models import Campaign, Finding, Report, Run
 from tests.gates.cast import START
 from tests.gates.test_engine import LATER, PASSED
 from tests.gates.test_reports import closed_run, wrong
@@ -73,7 +74,7 @@ def test_a_key_that_went_leaves_reports_unwritten_and_nothing_replaced(home):
         ((), "phase-7-failure", "inconclusive"),
         (("passed",), "phase-7-failure", "inconclusive"),
         (("passed", "failed"), "phase-7-failure", "failed"),
-        (("inconclusive", "passed"), "phase-7-failure", "inconclusive"),
+        (("inconclusive",), "phase-7-failure", "inconclusive"),
         (("passed", "passed"), "phase-7-success", "passed"),
     ],
 )
@@ -115,11 +116,14 @@ def test_what_a_signature_is_bound_to_changes_with_reports_and_triage():
     assert evidence_sha256(campaign) == seen[-1]
 
 
+@pytest.mark.usefixtures("plain_reports")
 def test_gate_4_is_no_part_of_the_decision_before_it():
-    run = closed_run()
-    reports.write(run.pk, LATER)
+    run = closed_run(PASSED)
+    other_gates(run, ("passed", "passed"))
+    reports.write_campaign(run.campaign_id, LATER)
+    Campaign.objects.filter(pk=run.campaign_id).update(state="ready")
+    go_live(run.campaign_id, LATER)
     before = {stage: evidence_sha256(run.campaign, stage=stage) for stage in ("capital", "next step")}
-    other_gates(run, ())
     live = Run.objects.create(
         campaign=run.campaign, gate=4, plan={}, planned_start=START, planned_end=START + timedelta(minutes=1)
     )
