@@ -28,6 +28,7 @@ BAD_START = (CannotStrikeError, CannotStartError, UnknownProfileError, UnsafeErr
 
 class Command(BaseCommand):
     help = "Run gate 2: strike the target at every message of every operation."
+    requires_system_checks: list[str] = []  # they ask the portal's database, which may not run yet
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--target", default="rehearsal", help="name of the target (default: rehearsal)")
