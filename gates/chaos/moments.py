@@ -44,6 +44,9 @@ class Moment(Protocol):
     def stop(self) -> None:
         """Let nothing more pass on this connection, either way, until the fault is over."""
 
+    async def hung_up(self, limit_s: float) -> bool:
+        """Wait until the target itself ends its connection; False where it does not in time."""
+
     def drop_client(self, *, reset: bool) -> int:
         """Forget what stands here and end the target's connection, by RST or by FIN; its own port, as proof."""
 

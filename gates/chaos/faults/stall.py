@@ -1,6 +1,5 @@
-"""Stall a connection: nothing passes either way and nobody hangs up; then the target's side is reset."""
+"""Stall a connection: nothing passes either way until the target hangs up or the time is over; then it is reset."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +13,10 @@ MAXIMUM_STALL_MS = 600_000
 
 @dataclass(frozen=True)
 class Stall:
-    """`stall_ms`: how long the connection is a black hole, 1 to 600,000. What stood in it is lost."""
+    """`stall_ms`: how long the connection is a black hole at most, 1 to 600,000. What stood in it is lost.
+
+    The proof says how long it was, and whether the target gave it up by itself.
+    """
 
     strike: ClassVar[Strike] = Strike.STALL
     freezes: ClassVar[Side | None] = None
@@ -26,7 +28,8 @@ class Stall:
     async def hit(self, moment: Moment) -> Proof:
         began = time.monotonic()
         moment.stop()
-        await asyncio.sleep(self.stall_ms / 1000)
+        hung_up = await moment.hung_up(self.stall_ms / 1000)
         stalled_ms = round((time.monotonic() - began) * 1000, 1)
         port = moment.drop_client(reset=True)
-        return {"stall_ms": stalled_ms, "reset_port": port, "server_closed": await moment.close_server()}
+        seen = {"stall_ms": stalled_ms, "target_hung_up": hung_up, "reset_port": port}
+        return seen | {"server_closed": await moment.close_server()}

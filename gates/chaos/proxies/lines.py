@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import select
 import socket
 import ssl
 import struct
@@ -12,6 +13,7 @@ from typing import cast
 log = logging.getLogger("proxy")
 
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close sends RST
+ENDED_BY_OTHER = getattr(select, "POLLRDHUP", select.POLLHUP)  # a FIN, where a system can tell it from unread bytes
 HIGH_WATER_BYTES = 256 * 1024
 PLAIN_BYTES = 64 * 1024
 CLOSE_LIMIT_S = 5.0
@@ -64,6 +66,15 @@ class Line(asyncio.Protocol):
     def waiting_bytes(self) -> int:
         """Written, but not yet taken by the other side."""
         return self._transport.get_write_buffer_size() if self._transport else 0
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side has ended it, also while nothing is read of it."""
+        if self._transport is None:
+            return True
+        looking = select.poll()
+        looking.register(self._transport.get_extra_info("socket").fileno(), ENDED_BY_OTHER)
+        return bool(looking.poll(0))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from gates.chaos.faults import Fault
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from gates.chaos.proxies.sessions import Session
 
 log = logging.getLogger("proxy")
+
+HUNG_UP_PAUSE_S = 0.02  # nobody is told of an end while nothing is read: it is looked for
 
 
 class Standing:
@@ -97,6 +100,12 @@ class Standing:
         if not self._stopped:
             self._stopped = True
             self._session.stop()
+
+    async def hung_up(self, limit_s: float) -> bool:
+        ends = time.monotonic() + limit_s
+        while not (gone := self._session.client_gone or self._session.client.hung_up) and time.monotonic() < ends:
+            await asyncio.sleep(HUNG_UP_PAUSE_S)
+        return gone
 
     def drop_client(self, *, reset: bool) -> int:
         self._stands = False

@@ -18,4 +18,5 @@ DEFECT = Defect(
     steps=(fault("late", path="/sinceid", delay_ms=40_000, times=2), ask("open")),
     scenarios=("slow_network_responses",),
     operations=("open",),
+    begin_at=("stall (stall_ms 60000) at broker",),
 )

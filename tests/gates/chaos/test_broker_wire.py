@@ -211,6 +211,23 @@ def test_a_stalled_or_reset_request_is_never_carried_out(web: Web, fault: Stall 
     assert web.orders() == []
 
 
+def test_a_stall_is_over_when_the_target_hangs_up(web: Web):
+    web.owner.arm(at(Direction.ANSWER, POST), Stall(stall_ms=60_000))
+    with httpx.Client(base_url=str(web.client.base_url)) as client, pytest.raises(httpx.ReadTimeout):
+        client.post(ORDERS, content="buy", timeout=0.1)
+    proof = web.owner.receipt().proof
+    assert proof["target_hung_up"] is True
+    assert proof["stall_ms"] < 60_000
+    assert web.orders() == ["buy"]
+
+
+def test_a_target_that_never_hangs_up_is_told_of(web: Web):
+    web.owner.arm(at(Direction.REQUEST, POST), Stall(stall_ms=200))
+    with pytest.raises(LOST):
+        web.client.post(ORDERS, content="buy")
+    assert web.owner.receipt().proof["target_hung_up"] is False
+
+
 @pytest.mark.parametrize("fault", [TerminateBackend(), HalfOpen(keep_ms=100)])
 def test_faults_that_a_broker_does_not_have_are_not_applicable(web: Web, fault: TerminateBackend | HalfOpen):
     web.owner.arm(at(Direction.REQUEST, POST), fault)
