@@ -5,14 +5,16 @@ position: drivers prepare differently on a second run, and a target has a life o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from gates.chaos.messages import Channel, Direction, Message, Point
 
 Kind = tuple[Channel, Direction, str]
 SHOWN = 80  # characters of a fingerprint in a sentence
+ASKED = "the operation was asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,19 @@ class Script:
     order: tuple[Kind, ...] = ()
     aside: frozenset[Kind] = frozenset()
 
+    def shape(self) -> dict[str, list[list[str]]]:
+        """As JSON."""
+        return {"order": [list(kind) for kind in self.order], "aside": [list(kind) for kind in sorted(self.aside)]}
+
+    @classmethod
+    def of(cls, shape: Mapping[str, Any]) -> "Script":
+        """What `shape` gave; empty where it was written down without one."""
+        order, aside = (
+            [(Channel(channel), Direction(way), name) for channel, way, name in shape.get(part, ())]
+            for part in ("order", "aside")
+        )
+        return cls(tuple(order), frozenset(aside))
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -93,20 +108,33 @@ def baseline(recordings: Sequence[Recording]) -> Baseline:
     return Baseline(first, tuple(background.values()))
 
 
-def agreeing(recordings: Sequence[Recording]) -> tuple[Recording, Recording] | None:
-    """Two of the recordings that hold the operation's messages in the same order, and nothing else of their kinds.
+Agree = Callable[[Sequence[Kind], Sequence[Kind]], bool]
+
+
+def same_order(first: Sequence[Kind], second: Sequence[Kind]) -> bool:
+    """Whether two recordings hold an operation's messages in the same order, and nothing else of their kinds.
 
     A message of the background of such a kind would be taken for the operation's, and shift what follows.
     """
+    own = set(first).intersection(second)
+    return _only(own, first) == _only(own, second)
+
+
+def same_beginning(first: Sequence[Kind], second: Sequence[Kind]) -> bool:
+    """Whether the longer of two recordings begins with all of the other: what comes behind is a target at rest."""
+    shorter = min(len(first), len(second))
+    return first[:shorter] == second[:shorter]
+
+
+def agreeing(recordings: Sequence[Recording], agree: Agree = same_order) -> tuple[Recording, Recording] | None:
+    """The first two of the recordings that agree."""
     for first, second in combinations(recordings, 2):
-        kinds = [[kind_of(message) for message in each.messages] for each in (first, second)]
-        own = set(kinds[0]).intersection(kinds[1])
-        if _only(own, kinds[0]) == _only(own, kinds[1]):
+        if agree(*([kind_of(message) for message in each.messages] for each in (first, second))):
             return first, second
     return None
 
 
-def wrongly_struck(script: Script, passed: Sequence[Kind]) -> str:
+def wrongly_struck(script: Script, passed: Sequence[Kind], since: str = ASKED) -> str:
     """Why the last of what `passed` since the operation was asked for is not shown to be its message; empty if it is.
 
     Until then exactly what comes first in the clean run must have passed: then the moment is the same on both
@@ -118,12 +146,10 @@ def wrongly_struck(script: Script, passed: Sequence[Kind]) -> str:
         if kind != expected:
             sends = f"{expected[1]} {expected[2][:SHOWN]}" if expected else "nothing more"
             return (
-                f"The wrong message was struck: message {number} since the operation was asked for was "
+                f"The wrong message was struck: message {number} since {since} was "
                 f"{kind[1]} {kind[2][:SHOWN]}, where it sends {sends}."
             )
-    return (
-        "" if came else "The wrong message was struck: it is not among what passed since the operation was asked for."
-    )
+    return "" if came else f"The wrong message was struck: it is not among what passed since {since}."
 
 
 def absolute(point: Point, known: Counter[Kind]) -> Point:

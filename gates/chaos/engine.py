@@ -20,7 +20,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from audits.verdicts import Verdict
-from gates.chaos import sampling, work
+from gates.chaos import asking, sampling, work
 from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
@@ -181,7 +181,7 @@ class Engine:
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
         """Make the row's strike and follow it."""
-        trial = work.trial_of(point)
+        trial = asking.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
             return Result().concluded(Verdict.INCONCLUSIVE, f"{work.ATTEMPTS} attempts broke: see the engine's log.")
@@ -201,7 +201,7 @@ class Engine:
         if not wanted or point.then_point or point.half_open or state in self._deepened:
             return []
         self._deepened.add(state)
-        trial = work.trial_of(point)
+        trial = asking.trial_of(point)
         try:
             found = await record_recovery(cell, trial, await self._clean(point.scenario_id, point.operation))
         except (NotSteadyError, TargetNotReadyError, ValueError) as error:
@@ -209,7 +209,9 @@ class Engine:
             log.warning("the recovery from %s could not be recorded: %s", point, error)
             raise
         pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.points)]
-        seconds = [(place, replace(trial, then=Then(second.point, second.strike))) for place, second in pairs]
+        seconds = [
+            (place, replace(trial, then=Then(second.point, second.strike, found.script))) for place, second in pairs
+        ]
         return sampling.chosen(seconds, self.chaos)
 
     def _known(self, point: CrashPoint, judged: dict[str, Judged]) -> dict[str, Judged] | None:

@@ -16,7 +16,6 @@ from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
 from gates.chaos.cells.states import State, counted
-from gates.chaos.messages import Channel, Direction
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
@@ -36,19 +35,12 @@ class Clean:
 
     def shape(self) -> dict[str, Any]:
         """As JSON carries it."""
-        kinds = {"order": self.script.order, "aside": sorted(self.script.aside)}
-        return {"start": self.start.shape(), "end": self.end.shape()} | {
-            name: [list(kind) for kind in each] for name, each in kinds.items()
-        }
+        return {"start": self.start.shape(), "end": self.end.shape()} | self.script.shape()
 
     @classmethod
     def of(cls, shape: Mapping[str, Any]) -> "Clean":
         """What `shape` gave; the script is empty where it was written down without one."""
-        order, aside = (
-            [(Channel(channel), Direction(way), name) for channel, way, name in shape.get(part, ())]
-            for part in ("order", "aside")
-        )
-        return cls(State.of(shape["start"]), State.of(shape["end"]), Script(tuple(order), frozenset(aside)))
+        return cls(State.of(shape["start"]), State.of(shape["end"]), Script.of(shape))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from gates.chaos.trials import Trial
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
 TRIES = 3
 LOG_CHARACTERS = 1500
+RESTARTED = "the target is started again"
 AROUND = 4
 READS = ("GET", "HEAD", "OPTIONS")
 
@@ -95,7 +96,7 @@ async def try_once(
     await cell.start()
     hit = await make_strike(cell, trial, script=clean.script, journal=journal, strikers=STRIKERS)
     try:
-        result.messages = await _around(cell, hit)
+        result.messages = await _around(cell, hit.receipt)
         if hit.receipt is None:
             result.applies = hit.seen.applies
             return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
@@ -103,7 +104,9 @@ async def try_once(
         await journal.reached("struck")
         if trial.then is not None:
             second = await strike_recovery(cell, trial.then)
+            result.messages += [RESTARTED, *await _around(cell, second.receipt)]
             if second.receipt is None:
+                result.receipt, result.applies = None, second.applies  # half of what was asked for is none of it
                 return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
             result.receipt["then"] = proof_shape(second.receipt)
         if trial.kills:
@@ -112,7 +115,7 @@ async def try_once(
         if known is not None:
             result.same_as = known.crash_point
             return result.concluded(known.verdict, known.reason)
-        await _follow(cell, Course(trial, hit, Aftermath(clean, before, before, None), journal), result)
+        await follow(cell, Course(trial, hit, Aftermath(clean, before, before, None), journal), result)
     finally:
         await heal(cell, trial)
         await journal.healed()
@@ -131,7 +134,8 @@ class Course:
     journal: Journal
 
 
-async def _follow(cell: Cell, course: Course, result: Result) -> None:
+async def follow(cell: Cell, course: Course, result: Result) -> None:
+    """From a strike that was made to its end: heal, restart, recovery, audit, one more restart, proof of life."""
     trial, recovered_from = course.trial, course.hit.seen.struck_at
     await course.journal.reached("healing")
     if not trial.half_open:
@@ -147,6 +151,9 @@ async def _follow(cell: Cell, course: Course, result: Result) -> None:
         await _judge(cell, course, result)
         return
     result.recovery_ms = round((time.monotonic() - recovered_from) * 1000, 1)
+    if waited_for_ever(course.hit.receipt):
+        words = "the target waited for an answer that never came until its connection was reset"
+        result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", words))
     await course.journal.reached("verifying")
     after = await _judge(cell, course, result)
     if result.verdict == Verdict.PASSED:
@@ -227,14 +234,21 @@ def _conclude(result: Result) -> None:
         result.concluded(Verdict.PASSED, "")
 
 
-async def _around(cell: Cell, hit: Hit) -> list[str]:
+async def _around(cell: Cell, receipt: Receipt | None) -> list[str]:
     """The labels of the messages around the strike, the struck one marked."""
     messages = await cell.messages()
-    struck = hit.receipt.message if hit.receipt else None
+    struck = receipt.message if receipt else None
     at_s = struck.at_s if struck else messages[-1].at_s if messages else 0.0
     place = next((number for number, message in enumerate(messages) if message.at_s >= at_s), len(messages))
     near = messages[max(0, place - AROUND) : place + AROUND + 1]
     return [f"{'→ ' if struck and message.point == struck.point else ''}{message.label}" for message in near]
+
+
+def waited_for_ever(receipt: Receipt | None) -> bool:
+    """Whether a target never gave up a connection that was silent for as long as a recovery may take."""
+    if receipt is None or receipt.strike is not Strike.STALL:
+        return False
+    return not receipt.proof["target_hung_up"] and float(receipt.proof["stall_ms"]) >= RECOVERY_LIMIT_S * 1000
 
 
 def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Depth 2: a second strike, at each message of the recovery from a first one.
 
-A recovery that marks its work done before it has done it shows only here. The second strike is always a kill: it is
-made at the messages that two recoveries from the same durable state both sent.
+A recovery that marks its work done before it has done it shows only here. The second strike is always a kill, made at
+the messages that two recoveries from the same durable state sent in the same order. It keeps its receipt only if they
+have come in that order again by then: so it is shown to be the same moment, and no other of the same words.
 """
 
 import asyncio
@@ -9,39 +10,48 @@ import time
 from collections import Counter
 from contextlib import suppress
 
-from gates.chaos.baseline import Baseline, Recording, baseline
+from gates.chaos.baseline import Baseline, Recording, agreeing, baseline, same_beginning
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
 from gates.chaos.invariants import Clean
 from gates.chaos.messages import Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
-from gates.chaos.recording import TIMES, NotSteadyError
+from gates.chaos.recording import TIMES_AT_MOST, NotSteadyError
 from gates.chaos.settling import RECOVERY_LIMIT_S, settled
-from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, make_strike
+from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, make_strike
 from gates.chaos.trials import Then, Trial
 
+REST_S = 0.5  # a recovery pauses longer than an operation: between connecting, creating and reading
 LATE_S = 3.0  # a background message may come a little after the recovery is over
 
 
 async def record_recovery(cell: Cell, trial: Trial, clean: Clean) -> Baseline:
-    """Make a kill and record the recovery from it, twice; the messages that both hold. Raises NotSteadyError."""
-    recordings = []
-    for _ in range(TIMES):
+    """Make a kill and record the recovery from it until two agree, at most TIMES_AT_MOST times; the messages that both
+    hold. Raises NotSteadyError.
+    """
+    recordings: list[Recording] = []
+    missed = ""
+    for _ in range(TIMES_AT_MOST):
         await cell.reset()
         await cell.start()
         hit = await make_strike(cell, trial, script=clean.script, journal=Unwritten(), strikers=STRIKERS_OF_NOTHING)
         if hit.receipt is None:
-            raise NotSteadyError(f"The first strike did not come again: {hit.seen.missed}")
+            missed = f" The first strike did not always come again: {hit.seen.missed}"
+            continue
         await _begin(cell)
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
-        await cell.quiet()
+        await cell.quiet(REST_S)
         recordings.append(Recording.since(Counter(), await cell.messages()))
-    return baseline(recordings)
+        agreed = agreeing(recordings, same_beginning)
+        if agreed is not None:
+            return baseline(agreed)
+    words = f"No two of {len(recordings)} recoveries sent the same messages in the same order"
+    raise NotSteadyError(f"{words}, so that no second strike could be shown to be at its message.{missed}")
 
 
 async def strike_recovery(cell: Cell, then: Then) -> Seen:
-    """Start the killed target again, and kill it at a message of its recovery."""
+    """Start the killed target again, and kill it at a message of its recovery, shown to be the one recorded."""
     for proxy in cell.wires.values():
         await proxy.control.reset()
     fault = KillBefore() if then.strike is Strike.KILL_BEFORE else KillAfter()
@@ -49,7 +59,9 @@ async def strike_recovery(cell: Cell, then: Then) -> Seen:
     await wire.arm(then.point, fault)
     try:
         cell.launch()
-        return await _awaited(cell)
+        return await at_its_message(
+            cell, await _awaited(cell), then.script, Counter(), since="the target was started again"
+        )
     finally:
         await wire.disarm()
 

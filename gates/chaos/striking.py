@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from gates.chaos.baseline import Kind, Recording, Script, absolute, wrongly_struck
+from gates.chaos.baseline import ASKED, Kind, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer
 from gates.chaos.faults import fault_of
@@ -102,15 +102,15 @@ async def make_strike(
         finally:
             asked.cancel()
             await cell.wires[trial.point.channel].control.disarm()
-    return Hit(await _at_its_message(cell, seen, script, known), answer)
+    return Hit(await at_its_message(cell, seen, script, known), answer)
 
 
-async def _at_its_message(cell: Cell, seen: Seen, script: Script, known: Counter[Kind]) -> Seen:
-    """Without its receipt where the message struck is not shown to be the operation's. Stale look-ups strike none."""
+async def at_its_message(cell: Cell, seen: Seen, script: Script, known: Counter[Kind], *, since: str = ASKED) -> Seen:
+    """Without its receipt where the message struck is not shown to be the script's. Stale look-ups strike none."""
     struck = seen.receipt.message if seen.receipt else None
     if struck is None:
         return seen
-    wrong = wrongly_struck(script, Recording.since(known, await cell.messages()).until(struck))
+    wrong = wrongly_struck(script, Recording.since(known, await cell.messages()).until(struck), since)
     return replace(seen, receipt=None, missed=wrong) if wrong else seen
 
 
@@ -132,7 +132,7 @@ async def on_the_wire(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[F
 
 async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
     """Follow the proxies' events until the strike is proven, missed, or its moment never came."""
-    ends = time.monotonic() + STRIKE_LIMIT_S
+    ends = time.monotonic() + STRIKE_LIMIT_S + trial.lasting_s
     struck_at = time.monotonic()
     while time.monotonic() < ends:
         event = await next_event(cell, asked, ends, late_s=LATE_EVENT_S + trial.lasting_s)

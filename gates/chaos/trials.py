@@ -4,15 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gates.chaos.baseline import Script
 from gates.chaos.messages import KILLS, Point, Strike
 
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """A second strike: a kill at a message of the recovery, counted from the restart."""
+    """A second strike: a kill at a message of the recovery, counted from the restart.
+
+    `script` holds the kinds of the recovery's messages as recorded; with an empty one no strike is shown to be at one.
+    """
 
     point: Point
     strike: Strike
+    script: Script = field(default_factory=Script)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from audits.findings import Finding, Level
 from audits.verdicts import Verdict, merge
 from gates import engine
 from gates.chaos.baseline import CrashPoint as Place
-from gates.chaos.messages import Point, Strike
 from gates.chaos.recording import CleanRun
 from gates.chaos.recovery import Result
-from gates.chaos.trials import Then, Trial
+from gates.chaos.trials import Trial
 from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
@@ -81,7 +80,7 @@ def claim_point(run_id: int, *, worker: str, now: datetime, prefer: str = "") ->
                 )
             )
             if won:
-                return CrashPoint.objects.select_related("scenario").get(pk=point_id)
+                return CrashPoint.objects.select_related("scenario", "first").get(pk=point_id)
     return None
 
 
@@ -158,6 +157,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
             messages=result.messages,
             log=result.log,
             took_ms=result.took_ms,
+            recovery=_recovery_of(seconds),
             finished_at=now,
             lease_until=None,
         )
@@ -166,6 +166,11 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         _cut_seconds(point, seconds)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
+
+
+def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | None:
+    """The order of the recovery's messages, by which each second strike is shown to be at its own."""
+    return next((trial.then.script.shape() for _, trial in seconds if trial.then), None)
 
 
 def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]]) -> None:
@@ -197,18 +202,6 @@ def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason:
     if slot is not None and engine.record(slot, outcome, started_at=slot.window_start, now=now):
         ScenarioRun.objects.filter(pk=scenario.pk).update(reason=outcome.reason)
     move_scenario(scenario.pk, Phase.DONE, now=now)
-
-
-def trial_of(point: CrashPoint) -> Trial:
-    """What the row asks for."""
-    return Trial(
-        point.operation,
-        Point.parse(point.point),
-        Strike(point.strike),
-        dict(point.parameters),
-        point.half_open,
-        Then(Point.parse(point.then_point), Strike(point.then_strike)) if point.then_point else None,
-    )
 
 
 def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:

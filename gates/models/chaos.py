@@ -139,7 +139,7 @@ class CrashPoint(models.Model):
     `verdict` is null at one that is done and does not apply; `reason` then says why. `state_after_kill` names the
     durable state that a kill left, `same_as` the crash point whose recovery from that state stands for this one.
     At depth 2 `first` is the crash point whose kill comes first, and the `then_…` fields name the second kill, at a
-    message of the recovery.
+    message of the recovery. `recovery` at the first holds `gates.chaos.baseline.Script` of that recovery as JSON.
     """
 
     scenario = models.ForeignKey(ScenarioRun, on_delete=models.PROTECT, related_name="crash_points")
@@ -174,6 +174,7 @@ class CrashPoint(models.Model):
     messages = models.JSONField(default=list)
     log = models.TextField(blank=True)
     took_ms = models.FloatField(null=True)
+    recovery = models.JSONField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

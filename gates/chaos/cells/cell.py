@@ -146,15 +146,15 @@ class Cell:
         recordings = [await proxy.control.recording() for proxy in self.wires.values()]
         return tuple(sorted((one for each in recordings for one in each), key=lambda message: message.at_s))
 
-    async def quiet(self) -> Counter[Kind]:
-        """Wait until nothing has passed for QUIET_S, at most QUIET_LIMIT_S; what has passed by then, by kind."""
+    async def quiet(self, for_s: float = QUIET_S) -> Counter[Kind]:
+        """Wait until nothing has passed for so long, at most QUIET_LIMIT_S; what has passed by then, by kind."""
         deadline = time.monotonic() + QUIET_LIMIT_S
         before, since = -1, time.monotonic()
         while time.monotonic() < deadline:
             passed = sum([(await proxy.control.status()).recorded for proxy in self.wires.values()])
             if passed != before:
                 before, since = passed, time.monotonic()
-            elif time.monotonic() - since >= QUIET_S:
+            elif time.monotonic() - since >= for_s:
                 messages = await self.messages()
                 if len(messages) == passed:  # nothing came while they were read
                     return Counter(map(kind_of, messages))

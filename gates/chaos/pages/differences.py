@@ -1,16 +1,18 @@
-"""What one strike changed in the books, as tables of changed rows only. Pure."""
+"""What one strike changed in the books, as tables of changed rows only, and what passed around it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audits.contract import RELATIONS
+from gates.chaos.recovery import RESTARTED
 
 AGAIN = "second restart"
 MOST_ROWS = 200  # of one relation; a strike at one operation changes a handful
 # The order in which a person reads a row; what the ledger contract does not name comes last.
 ORDER = {relation.name: tuple(column.name for column in relation.columns) for relation in RELATIONS}
 ORDER["broker"] = ("id", "type", "reason", "instrument", "units", "price", "pl", "accountBalance", "orderID", "time")
+STRUCK = "→ "  # how a record of messages marks the one that was struck
 MARKS = {"added": "+", "removed": "−", "changed": "±"}
 
 
@@ -44,6 +46,14 @@ def changed_rows(changes: Mapping[str, Any]) -> list[Changed]:
 def changed_again(changes: Mapping[str, Any]) -> list[Changed]:
     """The relations that one more restart changed, which it must not."""
     return changed_rows(changes.get(AGAIN) or {})
+
+
+def passages_of(messages: Sequence[str]) -> list[tuple[str, str]]:
+    """Each message around a strike and what it is: `struck`, `restart` (between two strikes, no message), or empty."""
+    kinds = {RESTARTED: "restart"}
+    return [
+        (line.removeprefix(STRUCK), "struck" if line.startswith(STRUCK) else kinds.get(line, "")) for line in messages
+    ]
 
 
 def _changed(relation: str, kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Changed:

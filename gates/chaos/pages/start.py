@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from gates.chaos import commands, work
+from gates.chaos import asking, commands
 from gates.chaos.commands import Asked, CannotStrikeError
 from gates.chaos.plans import CHAOS_PLANS
 from gates.chaos.safety import UnsafeError
@@ -52,7 +52,7 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
         campaign.profile,
         (point.scenario.name,),
         point=point.point,
-        strike=work.trial_of(point).first_fault,
+        strike=asking.trial_of(point).first_fault,
         then=point.then_point,
     )
     try:

@@ -22,7 +22,6 @@ from gates.pages import twins as run_twins
 from gates.roles import START_RUN
 
 RUNS_A_PAGE = 50
-STRUCK = "→ "  # how a record of messages marks the one that was struck
 
 
 @require_safe
@@ -155,7 +154,7 @@ def crash_point(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRes
         "title": rows.title_of(row.scenario.name),
         "status": status,
         "followed": row.recovery_ms is not None,
-        "passages": [(line.removeprefix(STRUCK), line.startswith(STRUCK)) for line in row.messages],
+        "passages": differences.passages_of(row.messages),
         "changed": differences.changed_rows(row.changes),
         "changed_again": differences.changed_again(row.changes),
         "steps": _steps(row),

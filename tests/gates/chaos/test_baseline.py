@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.chaos.baseline import Recording, Script, absolute, agreeing, baseline, kind_of, wrongly_struck
+from gates.chaos.baseline import (
+    Recording,
+    Script,
+    absolute,
+    agreeing,
+    baseline,
+    kind_of,
+    same_beginning,
+    wrongly_struck,
+)
 from gates.chaos.messages import Channel, Direction, Message, Point
 
 
@@ -103,6 +112,23 @@ def test_clean_runs_agree_once_two_hold_the_same_without_a_message_of_the_backgr
     assert agreeing([recorded(*OPEN), early, late]) is None
     once, again = recorded(*OPEN, "SELECT doubts"), recorded("heartbeat", *OPEN)
     assert agreeing([early, once, late, again]) == (once, again)
+
+
+def test_recoveries_agree_where_one_is_how_the_other_begins_and_what_comes_behind_is_background():
+    short, long = recorded(*OPEN, *POLL), recorded(*OPEN, *POLL, *POLL)
+    shifted = recorded(*OPEN[:3], *POLL, *OPEN[3:])
+    assert agreeing([short, shifted], same_beginning) is None
+    first, second = agreeing([shifted, short, long], same_beginning)
+    assert (first, second) == (short, long)
+    found = baseline([first, second])
+    assert len(found.points) == len(OPEN) + len(POLL)
+    assert names(found.background) == [("GET since", 3), ("BEGIN", 4), ("SELECT doubts", 2), ("COMMIT", 4)]
+
+
+def test_an_order_is_read_back_as_it_was_written_down():
+    script = baseline([recorded(*OPEN), recorded(*OPEN, "heartbeat")]).script
+    assert Script.of(script.shape()) == script
+    assert Script.of({}) == Script()
 
 
 @st.composite

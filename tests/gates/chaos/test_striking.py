@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gates import commands
+from gates import commands, reports
 from gates.chaos import starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import running_cell
@@ -23,12 +24,12 @@ from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises, worker_name
 from gates.chaos.messages import Point, Strike
 from gates.chaos.recording import record_clean
-from gates.chaos.recovery import Result, try_once, try_until_struck
-from gates.chaos.reporting import chaos_report_fields, repeat_command
+from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
+from gates.chaos.reporting import repeat_command
+from gates.chaos.second import record_recovery
 from gates.chaos.striking import Unwritten
-from gates.chaos.trials import Trial
+from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
-from gates.reports import content, demand_valid
 from gates.targets.rehearsal import cell_program
 
 LIMIT_S = 900
@@ -105,9 +106,7 @@ def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_ta
     closed = commands.close_run(run.pk, timezone.now())
     assert closed.verdict == "inconclusive"  # one scenario is a part: it never counts as the gate
     assert [line["verdict"] for line in closed.criteria if line["name"] == "scenarios"] == ["inconclusive"]
-    seal = {"sha256": "0" * 64, "previous": None, "signed_by": None, "signature": None}
-    body = content(closed) | chaos_report_fields(closed) | {"kind": "chaos-test", "seal": seal}
-    demand_valid(body)
+    body = reports.write(closed.pk, timezone.now()).content  # its schema is demanded
     (scenario,) = body["scenarios"]
     assert scenario["recovery"]["max_ms"] >= scenario["recovery"]["p50_ms"] > 0
     assert scenario["durable_states"]["verdicts_differ"] == 0
@@ -141,6 +140,27 @@ def test_a_kill_at_a_message_that_the_background_shifted_is_no_evidence_and_is_m
     assert (again.verdict, again.receipt["message"]) == ("passed", "ledger: BEGIN acknowledged")
     assert result.reason.startswith("The wrong message was struck")
     assert (result.verdict, result.receipt, result.applies) == ("inconclusive", None, True)
+
+
+async def struck_twice(spec, folder):
+    """A kill after the replay was asked for, and one in the recovery: by its recorded order, and by another."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        clean_run = await record_clean(cell, "replay")
+        first = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_AFTER)
+        found = await record_recovery(cell, first, clean_run.clean)
+        place = found.points[len(found.points) // 2]
+        order = found.script.order
+        scripts = (found.script, replace(found.script, order=(*order[1:], order[0])))
+        thens = [Then(place.point, Strike.KILL_BEFORE, script) for script in scripts]
+        return place, [await try_once(cell, replace(first, then=then), clean_run.clean, Unwritten()) for then in thens]
+
+
+def test_a_second_kill_keeps_its_receipt_only_in_the_order_of_the_recovery_that_was_recorded(desk_target, tmp_path):
+    place, (result, shifted) = asyncio.run(struck_twice(desk_target.spec, tmp_path))
+    assert (result.verdict, result.receipt["then"]["message"]) == ("passed", place.label)
+    assert f"→ {place.label}" in result.messages[result.messages.index(RESTARTED) :]
+    assert (shifted.verdict, shifted.receipt) == ("inconclusive", None)
+    assert shifted.reason.startswith("In the recovery: The wrong message was struck: message 1 since the target was")
 
 
 def test_the_database_refuses_a_pass_without_a_receipt(desk_target):
@@ -195,6 +215,7 @@ def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_t
     seconds = CrashPoint.objects.exclude(then_point="")
     assert {point.verdict for point in CrashPoint.objects.all()} == {"passed"}
     assert {point.then_strike for point in seconds} == {"kill before", "kill after"}
+    assert all(point.first.recovery["order"] for point in seconds)
     assert all(point.receipt["then"]["proof"]["signal"] == "SIGKILL" for point in seconds)
     point = seconds.first()
     words = shlex.split(repeat_command(point))
