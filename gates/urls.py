@@ -5,6 +5,7 @@ from django.urls import path
 from gates import views
 from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
+from gates.detection.pages import views as detection
 from gates.ledger_audit import views as audits
 from gates.pages.start import start
 
@@ -47,6 +48,12 @@ urlpatterns = [
     path("crash-points/<int:pk>/", chaos.crash_point, name="crash_point"),
     path("crash-points/<int:pk>.json", chaos.crash_point, {"twin": True}, name="crash_point_json"),
     path("crash-points/<int:pk>/repeat", start_chaos.repeat, name="repeat_point"),
+    path("defects/", detection.defects, name="defects"),
+    path("defects.json", detection.defects, {"twin": True}, name="defects_json"),
+    path("defects/live", detection.defects_live, name="defects_live"),
+    path("defects/<slug:name>/", detection.defect, name="defect"),
+    path("defects/<slug:name>.json", detection.defect, {"twin": True}, name="defect_json"),
+    path("defects/<slug:name>/strike", detection.strike, name="strike_defect"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("healthz", views.healthz, name="healthz"),

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connections
 
 from gates.targets.processes import ProcessSpec
@@ -26,6 +27,7 @@ from wartest_site.embedded.children import (
     stop_child,
     write_private,
 )
+from wartest_site.embedded.postgres import running_postgres
 from wartest_site.environment import BASE_DIR, load
 from wartest_site.premises import check_home
 
@@ -110,6 +112,33 @@ def background_stack() -> Iterator[Services]:
         yield services
     finally:
         stop_child(process, spec.stop_signal, limit_s=STOP_LIMIT_S)
+
+
+@contextmanager
+def portal_database() -> Iterator[str]:
+    """Django pointed at the portal's database: the running stack's, the one that is given, or else the embedded one,
+    which is started for as long as the block runs. Yields the running portal's address, empty where none runs.
+
+    Raises CannotStartError.
+    """
+    environment = load()
+    home = environment.wartest_home.resolve()
+    services = running_stack(home)
+    if services is not None:
+        _point_at(services)
+        yield services.url
+    elif "database_url" in environment.model_fields_set:
+        yield ""
+    else:
+        check_home(home)
+        with sole_owner(home), running_postgres(home / "portal-postgres") as server:
+            env = {"DATABASE_URL": server.create_database("wartest")}
+            _point_at(Services(pid=os.getpid(), created=0.0, url="", env=env))
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+            try:
+                yield ""
+            finally:
+                connections["default"].close()
 
 
 def _wait_for_stack(home: Path, process: subprocess.Popen[bytes], log_file: Path) -> Services:

@@ -23,19 +23,21 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Planted:
     """One defect: `gate` must catch it first, by each of `rules`; at gate 2 in one of its `scenarios` and `operations`
-    (all of them, where none is named), by `depth` strikes.
+    (all of them, where none is named), by `depth` strikes, and soonest where their words begin as `begin_at` says.
 
     `by_hand` are the rules that the books break after its `steps`, empty where only what was dealt gives it away.
     """
 
     name: str
     title: str
+    story: str
     origin: str
     gate: int
     rules: tuple[str, ...]
     scenarios: tuple[str, ...]
     operations: tuple[str, ...]
     depth: int
+    begin_at: tuple[str, ...]
     by_hand: tuple[str, ...]
     steps: tuple[Step, ...]
     replaces: tuple[str, ...]
@@ -63,12 +65,14 @@ def _planted(entry: dict[str, Any]) -> Planted:
     return Planted(
         name=entry["name"],
         title=entry["title"],
+        story=entry["story"],
         origin=entry["origin"],
         gate=entry["gate"],
         rules=tuple(entry["rules"]),
         scenarios=tuple(entry["scenarios"]),
         operations=tuple(entry["operations"]),
         depth=entry["depth"],
+        begin_at=tuple(entry["begin_at"]),
         by_hand=tuple(entry["by_hand"]),
         steps=tuple(Step(**step) for step in entry["steps"]),
         replaces=tuple(entry["replaces"]),

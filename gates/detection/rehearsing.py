@@ -20,6 +20,7 @@ from audits.sources import LedgerUnreadable
 from audits.sources.oanda import BrokerError, OandaReader
 from audits.sources.postgres import PostgresLedger
 from audits.verdicts import Verdict
+from gates.chaos.recovery import Result
 from gates.chaos.trials import Trial
 from gates.checks import health
 from gates.detection.catalogue import Planted, Step
@@ -58,8 +59,27 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownBy:
+    """The strike that shows a defect: in which scenario, at which message, and what it came to."""
+
+    scenario: str
+    label: str
+    trial: Trial
+    then_label: str = ""
+    result: Result | None = None
+
+    @property
+    def words(self) -> str:
+        """Where it was, in words."""
+        words = f"{self.scenario}, {self.trial.operation}, {self.trial.fault} at {self.label}"
+        return f"{words}, at {self.then_label}" if self.then_label else words
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """One defect rehearsed: by which rules it was found, and whether they are its own; at gate 2, by which strike."""
+    """One defect rehearsed: by which rules it was found, and whether they are its own; at gate 2, by which strike, and
+    how many were made for it, of how many that there are at the operations struck.
+    """
 
     defect: Planted
     outcome: Outcome
@@ -67,7 +87,9 @@ class Rehearsed:
     took_s: float
     where: str = ""
     reason: str = ""
-    trial: Trial | None = None
+    shown_by: ShownBy | None = None
+    strikes: int = 0
+    planned: int = 0
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from gates.detection.commands import result_shape, strike_shape
 from gates.detection.rehearsing import Judged, Rehearsed
 
 SCHEMA = "wartest.rehearsed-defects/1"
@@ -33,6 +34,10 @@ def _shown(result: Rehearsed) -> dict[str, Any]:
         "outcome": str(result.outcome),
         "reason": result.reason,
         "where": result.where,
+        "strikes": result.strikes,
+        "planned": result.planned,
+        "strike": strike_shape(result.shown_by),
+        "result": result_shape(result.shown_by),
         "rules": list(result.rules),
         "took_s": result.took_s,
         "findings": [asdict(finding) for finding in result.findings[:KEPT]],

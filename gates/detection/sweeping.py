@@ -1,29 +1,25 @@
-"""Sweeping: many defects, several at once, each on a ground of its own."""
+"""Sweeping: much work, several pieces at once, each at a place of its own."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 
-from gates.detection.catalogue import Planted
-from gates.detection.ground import Ground
-from gates.detection.rehearsing import Rehearsed
 
+def sweep[Place, Work, Done](
+    places: Sequence[Place], work: Iterable[Work], one: Callable[[Place, Work], Done]
+) -> Iterator[Done]:
+    """Do each piece of work by `one`, as many at once as there are places; what came of them as it comes."""
+    free: SimpleQueue[Place] = SimpleQueue()
+    for place in places:
+        free.put(place)
 
-def sweep(
-    grounds: Sequence[Ground], defects: Iterable[Planted], one: Callable[[Ground, Planted], Rehearsed]
-) -> Iterator[Rehearsed]:
-    """Rehearse each defect by `one`, as many at once as there are grounds; the results as they come."""
-    free: SimpleQueue[Ground] = SimpleQueue()
-    for ground in grounds:
-        free.put(ground)
-
-    def on_a_ground(defect: Planted) -> Rehearsed:
-        ground = free.get()
+    def at_a_place(piece: Work) -> Done:
+        place = free.get()
         try:
-            return one(ground, defect)
+            return one(place, piece)
         finally:
-            free.put(ground)
+            free.put(place)
 
-    with ThreadPoolExecutor(len(grounds)) as pool:
-        for done in as_completed([pool.submit(on_a_ground, defect) for defect in defects]):
+    with ThreadPoolExecutor(len(places)) as pool:
+        for done in as_completed([pool.submit(at_a_place, piece) for piece in work]):
             yield done.result()

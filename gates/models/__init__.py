@@ -3,6 +3,7 @@
 from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
 from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
+from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Alert, Beat, Report, RunEvent
 from gates.models.findings import Finding
 from gates.models.slots import Slot, SlotResult
@@ -17,6 +18,8 @@ __all__ = [
     "Heal",
     "LedgerAudit",
     "OperationBaseline",
+    "Rehearsal",
+    "RehearsedDefect",
     "Report",
     "Run",
     "RunEvent",

@@ -45,10 +45,14 @@ class Program:
 
 
 def program_of(spec: Mapping[str, Any]) -> Program:
-    """The target's own program, or the bundled desk's where the description is that of the rehearsal target."""
-    is_rehearsal = str((spec.get("process") or {}).get("health", "")).startswith("rehearsal:")
-    own = bool((spec.get("process") or {}).get("command"))
-    return read_program(cell_program() if is_rehearsal and not own else spec)
+    """The target's own program, or the bundled desk's where the description is that of the rehearsal target; with the
+    defects that its `[process] defects` names.
+    """
+    process = spec.get("process") or {}
+    is_rehearsal = str(process.get("health", "")).startswith("rehearsal:")
+    if is_rehearsal and not process.get("command"):
+        return read_program(cell_program(process.get("defects") or ()))
+    return read_program(spec)
 
 
 def read_program(spec: Mapping[str, Any]) -> Program:

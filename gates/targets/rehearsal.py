@@ -6,6 +6,7 @@ The only module outside `gates.rehearsal` that knows it is there; it starts it a
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,15 +80,19 @@ def cell_broker(ports: tuple[int, int], token: str) -> ProcessSpec:
     )
 
 
-def cell_program() -> dict[str, Any]:
-    """The desk as a target's description says it. It does not trade by itself, and looks at the broker rarely."""
+def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
+    """The desk as a target's description says it, with these defects planted. It does not trade by itself, and looks at
+    the broker rarely.
+    """
     desk = "http://127.0.0.1:{port}"
+    planted = (word for name in defects for word in ("--defect", name))
     return {
         "process": {
             "kind": "command",
             "command": (
                 *(sys.executable, "-m", "gates.rehearsal.desk", "--port", "{port}"),
                 *("--no-trading", "--reconcile-every-s", "3600", "--poll-every-s", "1"),
+                *planted,
             ),
             "environment": {
                 "DATABASE_URL": "{ledger_url}",

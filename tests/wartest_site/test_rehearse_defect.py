@@ -9,7 +9,8 @@ import pytest
 from audits.findings import Finding, Level
 from gates.detection.catalogue import Planted
 from gates.detection.rehearsing import Judged, Outcome, Rehearsed
-from wartest_site.management.commands.rehearse_defect import exit_code, line, summary
+from wartest_site.management.commands.rehearse_defect import exit_code
+from wartest_site.rehearsal_words import line, summary
 
 ROOT = Path(__file__).parents[2]
 FOUND = Finding("broker balance", Level.CRITICAL, "The books and the broker differ.")
@@ -20,12 +21,14 @@ def planted():
     return Planted(
         name="sand",
         title="Sand in the works",
+        story="Sand is thrown in the works.",
         origin="",
         gate=3,
         rules=rules,
         scenarios=(),
         operations=(),
         depth=1,
+        begin_at=(),
         by_hand=rules,
         steps=(),
         replaces=("clerk.book",),

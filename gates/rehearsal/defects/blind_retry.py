@@ -31,4 +31,5 @@ DEFECT = Defect(
     replaces=(Replacement(Broker, "place", _place),),
     steps=(fault("accepted_not_answered", times=1), ask("open")),
     scenarios=("network_drop_during_order",),
+    begin_at=("lose the answer at broker: POST orders",),
 )

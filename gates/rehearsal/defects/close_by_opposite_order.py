@@ -32,4 +32,5 @@ DEFECT = Defect(
     replaces=(Replacement(Broker, "close_trade", _close_trade),),
     steps=(ask("open"), fault("accepted_not_answered", times=1), ask("close")),
     scenarios=("network_drop_during_close",),
+    begin_at=("lose the answer at broker: PUT",),
 )

@@ -1,5 +1,6 @@
 """What a planted defect is: which parts of the desk it replaces, and how whoever rehearses makes it show."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -44,6 +45,8 @@ class Defect:
     `gate` is the first gate that must catch it, `rules` the rules that it must be found by: each of them, else it was
     caught for another reason. A defect of gate 2 names the `scenarios` that must catch it, the `operations` of them in
     which it shows (all, where none is named), and how many strikes that takes: `depth` 2 is one more in the recovery.
+    `begin_at` says, for each of the strikes, how fault and message begin in words where it shows soonest, as in `lose
+    the answer at ledger: COMMIT`: the search begins there, and goes on with every other message.
     `steps` make it show by hand, and `by_hand` are the rules that the books alone break then; empty where they are
     right, and only what was dealt gives it away. `origin` is where it was met in public.
     """
@@ -58,6 +61,7 @@ class Defect:
     scenarios: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     depth: int = 1
+    begin_at: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, Any]:
@@ -66,12 +70,14 @@ class Defect:
         return {
             "name": self.name,
             "title": self.title,
+            "story": _story_of(self.name),
             "origin": self.origin,
             "gate": self.gate,
             "rules": list(self.rules),
             "scenarios": list(self.scenarios),
             "operations": list(self.operations),
             "depth": self.depth,
+            "begin_at": list(self.begin_at),
             "by_hand": list(self.by_hand) or (list(self.rules) if self.gate != 2 else []),
             "steps": [asdict(step) for step in self.steps],
             "replaces": parts,
@@ -111,6 +117,12 @@ def wait(for_s: float) -> Step:
 HEAL = Step("heal")
 KILL = Step("kill")
 START = Step("start")
+
+
+def _story_of(name: str) -> str:
+    """What the defect is, in the first words of its file."""
+    module = sys.modules.get(f"{__package__}.{name.replace('-', '_')}")
+    return " ".join((module.__doc__ or "" if module else "").partition("\n\n")[0].split())
 
 
 def _name_of(owner: Any) -> str:

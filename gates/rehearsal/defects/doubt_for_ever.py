@@ -22,4 +22,5 @@ DEFECT = Defect(
     replaces=(Replacement(Follower, "resolve_doubts", _resolve_doubts),),
     steps=(fault("refused", method="POST", times=1), Step("killed_ask", "open"), START),
     scenarios=("kill_during_trade_open", "network_drop_during_order"),
+    begin_at=("kill before at ledger: COMMIT",),
 )

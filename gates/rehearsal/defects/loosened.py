@@ -57,8 +57,8 @@ def cash_besides(*event_types: str) -> Any:
     return cash
 
 
-def skipping(why: type[Error]) -> Callable[[Follower, booking.Transaction], Awaitable[None]]:
-    """A stand-in for `Follower._book_one` that goes on without a transaction whose booking failed for `why`."""
+def skipping(*why: type[Error]) -> Callable[[Follower, booking.Transaction], Awaitable[None]]:
+    """A stand-in for `Follower._book_one` that goes on without a transaction whose booking failed for one of these."""
     book_one = Follower._book_one
 
     async def book_or_skip(follower: Follower, transaction: booking.Transaction) -> None:

@@ -41,4 +41,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_margin_update",),
+    begin_at=("kill after at ledger: COMMIT",),
 )

@@ -53,4 +53,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_trade_close",),
+    begin_at=("kill after at ledger: COMMIT",),
 )

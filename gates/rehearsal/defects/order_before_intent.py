@@ -33,4 +33,5 @@ DEFECT = Defect(
     replaces=(Replacement(Trader, "open_position", _open_position),),
     steps=(fault("accepted_not_answered", times=1), ask("open")),
     scenarios=("kill_during_trade_open", "network_drop_during_order"),
+    begin_at=("kill before at broker: POST orders answered",),
 )

@@ -46,4 +46,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_reconciliation",),
+    begin_at=("kill after at ledger: COMMIT",),
 )

@@ -37,4 +37,5 @@ DEFECT = Defect(
     replaces=(Replacement(Follower, "begin", _begin),),
     steps=(fault("refused", method="GET", path="/sinceid"), Step("killed_ask", "open"), HEAL, START),
     scenarios=("kill_during_trade_open",),
+    begin_at=("kill after at broker: POST orders answered",),
 )

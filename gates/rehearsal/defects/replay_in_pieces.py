@@ -44,4 +44,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_event_replay",),
+    begin_at=("kill after at ledger: COMMIT",),
 )

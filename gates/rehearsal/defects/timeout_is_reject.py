@@ -55,5 +55,6 @@ DEFECT = Defect(
     replaces=(Replacement(Trader, "_send", _send), Replacement(following, "book", _book), NO_BALANCE_GUARD),
     steps=(fault("accepted_not_answered", times=1), ask("open"), ask("open")),
     scenarios=("network_drop_during_order",),
+    begin_at=("lose the answer at broker: POST orders",),
     by_hand=("broker trade without position",),
 )

@@ -7,9 +7,10 @@ from audits.sources.oanda import OandaReader
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import catalogue, named
+from gates.detection.clean import strike_clean
 from gates.detection.provoking import provoke
 from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
-from gates.detection.striking import strike_clean, strike_until_caught
+from gates.detection.striking import strike_until_caught
 
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
 
@@ -61,7 +62,7 @@ def test_what_could_not_be_struck_is_not_shown_rather_than_missed():
     nowhere = "postgresql://nobody@127.0.0.1:1/postgres"
     result = strike_until_caught(nowhere, named(catalogue(), "blind-retry"))
     assert result.outcome == Outcome.NOT_SHOWN
-    assert "strikes made: 0" in result.reason
+    assert "strikes made: 0 of 0" in result.reason
 
 
 def clean_after(url, trial):
@@ -77,7 +78,7 @@ def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_d
     result = strike_until_caught(postgres_server.url(), named(catalogue(), "blind-retry"))
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
     assert "lose the answer at broker: POST orders answered 201" in result.where
-    assert clean_after(postgres_server.url(), result.trial) == Judged()
+    assert clean_after(postgres_server.url(), result.shown_by.trial) == Judged()
 
 
 def test_a_clean_desk_that_could_not_be_struck_is_not_called_clean():

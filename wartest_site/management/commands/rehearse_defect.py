@@ -2,38 +2,38 @@
 
 import json
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import Popen, SubprocessError
+from subprocess import SubprocessError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+from rich.console import Console
 
 from gates.detection.catalogue import Planted, UnknownDefectError, catalogue, named
-from gates.detection.ground import Ground, GroundError
-from gates.detection.rehearsing import Judged, Outcome, Rehearsed, rehearse_by_hand, rehearse_clean
+from gates.detection.cells import UNCARRIED
+from gates.detection.commands import begin_rehearsal, end_rehearsal, keep
+from gates.detection.ground import GroundError
+from gates.detection.rehearsing import Judged, Outcome, Rehearsed
 from gates.detection.reporting import report
-from gates.detection.striking import UNCARRIED, strike_clean, strike_until_caught
-from gates.detection.sweeping import sweep
-from gates.targets.processes import ProcessSpec
-from wartest_site.embedded.children import CannotStartError, free_port, start_child
-from wartest_site.embedded.postgres import PostgresServer, running_postgres
-from wartest_site.environment import BASE_DIR
+from wartest_site import rehearsal, rehearsal_words
+from wartest_site.embedded.children import CannotStartError
+from wartest_site.stack import portal_database
 
-CHAOS = 2
 PASSED, FAILED, CANNOT_START, INCONCLUSIVE = 0, 1, 2, 3
 
 
 class Command(BaseCommand):
     help = "Plant a defect in the bundled desk and show which gate catches it, for which reason."
+    requires_system_checks: list[str] = []  # they ask the portal's database, which may not run yet
 
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("name", nargs="?", help="the defect's name")
-        which.add_argument("--all", action="store_true", help="every defect, one after the other")
+        which.add_argument("--all", action="store_true", help="every defect")
         which.add_argument("--list", action="store_true", help="show the catalogue, rehearse nothing")
         parser.add_argument("--at-once", type=int, default=2, help="how many at the same time, 1 to 8 (default: 2)")
         parser.add_argument("--reports-dir", default="reports", help="folder for the report")
@@ -45,7 +45,11 @@ class Command(BaseCommand):
                 self._list(defects)
                 return
             chosen = defects if options["all"] else (named(defects, options["name"]),)
-            code = self._rehearse(chosen, at_once=_at_once(options), reports=Path(options["reports_dir"]))
+            at_once = min(_at_once(options), len(chosen))
+            with portal_database() as portal:
+                code = self._rehearse(chosen, at_once=at_once, reports=Path(options["reports_dir"]))
+                if portal:
+                    self.stdout.write(f"{portal}defects/")
         except (UnknownDefectError, CannotStartError, GroundError, SubprocessError, *UNCARRIED) as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
@@ -56,54 +60,38 @@ class Command(BaseCommand):
             self.stdout.write(f"gate {defect.gate}  {defect.name:30} {defect.title} ({defect.origin or 'hand-made'})")
 
     def _rehearse(self, defects: tuple[Planted, ...], *, at_once: int, reports: Path) -> int:
-        """Rehearse them, then the clean desk in the same places; the last line names the report file."""
-        started_at = datetime.now(UTC)
-        by_hand = [defect for defect in defects if defect.gate != CHAOS]
-        struck = [defect for defect in defects if defect.gate == CHAOS]
-        results = []
-        with _server() as server:
-            with _grounds(server, min(at_once, len(defects))) as grounds:
-                for result in sweep(grounds, by_hand, rehearse_by_hand):
-                    results.append(self._said(result))
-                clean = rehearse_clean(grounds[0], by_hand)
-            for defect in struck:
-                results.append(self._said(strike_until_caught(server.url(), defect)))
-            trials = [result.trial for result in results if result.trial]
-            clean = clean.and_also(strike_clean(server.url(), trials) if trials else Judged())
-        for finding in clean.findings:
-            self.stdout.write(f"THE CLEAN DESK IS ACCUSED  by {finding.rule!r}: {finding.sentence}")
-        for words in clean.silent:
-            self.stdout.write(f"NOTHING IS KNOWN OF THE CLEAN DESK  in {words}")
-        self.stdout.write(summary(results, clean))
+        """Rehearse them, then the clean desk in the same places; each is kept as it comes."""
+        began, started_at = time.monotonic(), datetime.now(UTC)
+        console = Console(width=None if sys.stdout.isatty() else rehearsal_words.PLAIN_WIDTH)
+        row = begin_rehearsal((defect.name for defect in defects), now=timezone.now())
+        results: list[Rehearsed] = []
+        by_hand = any(defect.gate != rehearsal.CHAOS for defect in defects)
+        with (
+            rehearsal.own_server() as server,
+            rehearsal.own_places(server, at_once, grounds=by_hand) as places,
+            rehearsal_words.telling(console) as teller,
+        ):
+            teller.begin(f"{len(defects)} defects", len(defects))
+            for result in rehearsal.rehearse(server, places, defects, teller):
+                results.append(result)
+                keep(row, result, now=timezone.now())
+                console.print(rehearsal_words.line(result), markup=False, highlight=False, soft_wrap=True)
+                teller.step()
+            teller.begin("the clean desk in the same places", 1)
+            clean, strikes = rehearsal.judge_clean(server, places, results, teller)
+        end_rehearsal(row, clean, strikes=strikes, now=timezone.now())
+        self._show(console, results, clean)
+        self.stdout.write(f"{rehearsal_words.summary(results, clean)[:-1]}, in {_minutes(time.monotonic() - began)}.")
         self.stdout.write(str(_write(report(results, clean, started_at=started_at), reports)))
         return exit_code(results, clean)
 
-    def _said(self, result: Rehearsed) -> Rehearsed:
-        self.stdout.write(line(result))
-        self.stdout.flush()
-        return result
-
-
-def line(result: Rehearsed) -> str:
-    """One result in words."""
-    defect = result.defect
-    words = f"{result.outcome.upper():26} gate {defect.gate}  {defect.name:30} {result.took_s:5.1f} s"
-    if result.outcome == Outcome.NOT_SHOWN:
-        return f"{words}  {result.reason}"
-    expected = ", ".join(defect.rules)
-    if not result.findings:
-        return f"{words}  nothing was found, expected: {expected}. {result.reason}".rstrip()
-    first = next((found for found in result.findings if found.rule in defect.rules), result.findings[0])
-    also = "" if result.outcome == Outcome.CAUGHT else f" (expected: {expected})"
-    return f"{words}  {result.where}: {first.rule}{also}. {first.sentence}"
-
-
-def summary(results: Iterable[Rehearsed], clean: Judged) -> str:
-    """How many of each, and the clean desk."""
-    outcomes = [result.outcome for result in results]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in Outcome if outcome in outcomes)
-    word = "accused" if clean.findings else "not judged everywhere" if clean.silent else "clean"
-    return f"{len(outcomes)} defects: {counts}; the clean desk is {word}."
+    def _show(self, console: Console, results: list[Rehearsed], clean: Judged) -> None:
+        if len(results) > 1:
+            console.print()
+            console.print(rehearsal_words.table(results))
+            console.print()
+        for words in rehearsal_words.accusations(clean):
+            self.stdout.write(words)
 
 
 def exit_code(results: Iterable[Rehearsed], clean: Judged) -> int:
@@ -114,28 +102,8 @@ def exit_code(results: Iterable[Rehearsed], clean: Judged) -> int:
     return PASSED if outcomes == {Outcome.CAUGHT} and not clean.silent else INCONCLUSIVE
 
 
-@contextmanager
-def _server() -> Iterator[PostgresServer]:
-    with (
-        tempfile.TemporaryDirectory(prefix="wartest-defects-") as home,
-        running_postgres(Path(home), durable=False) as server,
-    ):
-        yield server
-
-
-@contextmanager
-def _grounds(server: PostgresServer, count: int) -> Iterator[list[Ground]]:
-    with tempfile.TemporaryDirectory(prefix="wartest-grounds-") as home, ExitStack() as stack:
-        homes = [Path(home) / f"ground-{number}" for number in range(count)]
-        for folder in homes:
-            folder.mkdir()
-        grounds = [Ground(folder, _start, server.create_database, free_port) for folder in homes]
-        yield [stack.enter_context(ground.running()) for ground in grounds]
-
-
-def _start(spec: ProcessSpec, log_file: Path) -> "Popen[bytes]":
-    with log_file.open("ab") as log:
-        return start_child(spec, log=log, cwd=BASE_DIR)
+def _minutes(length_s: float) -> str:
+    return f"{length_s:.0f} s" if length_s < 100 else f"{length_s // 60:.0f} min {length_s % 60:.0f} s"
 
 
 def _at_once(options: dict[str, Any]) -> int:

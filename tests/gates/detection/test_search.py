@@ -1,0 +1,59 @@
+"""Where a search begins, and that it leaves nothing out; what a random kill is worth."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.trials import Trial
+from gates.detection.catalogue import catalogue
+from gates.detection.striking import scenarios_of, soonest_first
+
+STRUCK = [defect for defect in catalogue() if defect.gate == 2]
+LABELS = ("ledger: COMMIT", "ledger: COMMIT acknowledged", "broker: POST orders answered 201")
+PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([Strike.KILL_BEFORE, Strike.LOSE_ANSWER])))
+
+
+def trials(drawn):
+    """A trial for each, told apart by its occurrence."""
+    return [
+        (label, Trial("open", Point(Channel.LEDGER, Direction.ANSWER, label, number), strike))
+        for number, (label, strike) in enumerate(drawn, start=1)
+    ]
+
+
+@given(PAIRS)
+def test_what_shows_soonest_comes_first_and_every_other_strike_after_it_in_the_order_of_the_messages(drawn):
+    pairs = trials(drawn)
+    ordered = soonest_first(pairs, ("lose the answer at ledger: COMMIT",))
+    begun = [trial.strike == Strike.LOSE_ANSWER and label.startswith("ledger") for label, trial in ordered]
+    assert begun == sorted(begun, reverse=True)
+    assert [pair for pair in pairs if pair in ordered] == pairs
+    for part in (True, False):
+        numbers = [trial.point.occurrence for (_, trial), first in zip(ordered, begun, strict=True) if first is part]
+        assert numbers == sorted(numbers)
+
+
+@given(PAIRS)
+def test_without_a_beginning_the_order_is_that_of_the_messages(drawn):
+    assert soonest_first(trials(drawn), ()) == trials(drawn)
+
+
+@pytest.mark.parametrize("defect", STRUCK, ids=lambda defect: defect.name)
+def test_a_search_begins_with_a_strike_that_its_scenarios_make(defect):
+    known = {
+        Trial("", Point(Channel.LEDGER, Direction.REQUEST, "x", 1), aim.strike, aim.parameters).fault
+        for scenario in scenarios_of(defect)
+        for aim in scenario.aims
+    }
+    assert len(defect.begin_at) <= defect.depth
+    for words in defect.begin_at[:1]:
+        assert words.partition(" at ")[0] in known
+    for words in defect.begin_at[1:]:
+        assert words.startswith(("kill before", "kill after"))
+
+
+def test_the_scenarios_of_every_defect_are_among_the_twelve():
+    names = {scenario.name for scenario in SCENARIOS}
+    assert {name for defect in STRUCK for name in defect.scenarios} <= names
