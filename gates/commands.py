@@ -23,7 +23,15 @@ log = logging.getLogger(__name__)
 
 
 class CannotStartError(Exception):
-    """A run cannot start; the message says why and what to do."""
+    """A run cannot start; the message says why and what to do.
+
+    CannotStartError
+    └── TargetIllError   the target does not answer, or says that it is not well: it may be, a moment later
+    """
+
+
+class TargetIllError(CannotStartError):
+    """The target is not well, or its process cannot be seen; the message says what was seen."""
 
 
 def start_campaign(target: Target, *, profile: str, started_by: User | None, now: datetime, whole: bool = False) -> Run:
@@ -85,11 +93,11 @@ def _evidence(target: Target, profile: str) -> dict[str, Any]:
 
 def _baseline(target: Target) -> dict[str, Any]:
     """Look at the target before its run: one that is ill, or whose process cannot be seen, would fail without a fault
-    of its own. Raises CannotStartError, TargetUnreachableError."""
+    of its own. Raises TargetIllError, TargetUnreachableError."""
     seen = health.observe(access(target.spec))
     outcome = health.judge(seen, seen)
     if outcome.verdict != Verdict.PASSED:
-        raise CannotStartError(f"{outcome.reason} See to the target, then start the run.")
+        raise TargetIllError(f"{outcome.reason} See to the target, then start the run.")
     return {key: seen[key] for key in health.IDENTITY if seen.get(key) is not None}
 
 

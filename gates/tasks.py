@@ -1,4 +1,4 @@
-"""Celery's side: five thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
+"""Celery's side: six thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
-from gates.campaigns import moving
+from gates.campaigns import moving, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
 from gates.ledger_audit import starting as audits
@@ -46,6 +46,8 @@ def _send_ends(now: datetime) -> None:
 
 def _send_moves(now: datetime) -> None:
     moving.advance(now, lambda campaign_id: move_campaign.apply_async((campaign_id,), expires=WAKE_UP_S))
+    for campaign_id in reporting.unreported():
+        write_campaign_report.apply_async((campaign_id,), expires=WAKE_UP_S)
 
 
 PARTS: tuple[Callable[[datetime], object], ...] = (
@@ -85,3 +87,12 @@ def write_report(run_id: int) -> None:
         reports.write(run_id, timezone.now())
     except SigningKeyError as error:
         log.error("The report of run %s waits: %s", run_id, error)
+
+
+@shared_task
+def write_campaign_report(campaign_id: int) -> None:
+    """Write the report on gates 1 to 3 of a campaign that has come to their end."""
+    try:
+        reports.write_campaign(campaign_id, timezone.now())
+    except SigningKeyError as error:
+        log.error("The report of campaign %s waits: %s", campaign_id, error)

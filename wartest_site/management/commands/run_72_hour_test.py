@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gates import commands, queries, reports
-from gates.models import Report, Run, Target
+from gates.models import Report, Run
 from gates.plans import PlanError, plan_for
 from gates.targets.access import TargetUnreachableError
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.stack import background_stack
+from wartest_site.starting import start_once_it_answers, target_named
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
 CANNOT_START = 2
 POLL_S = 0.5
-ANSWER_S = 10
 CLOSING_S = 900  # after the last due time: graces, closing, report
 
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> str:
         """Start the run, follow it to its report, show the criteria; the last line names the report file."""
-        run = self._start(options["target"], options["profile"])
+        run = start_once_it_answers(target_named(options["target"]), options["profile"])
         report = self._follow(run)
         path = reports.write_file(report, Path(options["reports_dir"]))
         for criterion in report.content["criteria"]:
@@ -60,24 +60,6 @@ class Command(BaseCommand):
         self.stdout.write(f"Run {run.pk}: {report.verdict}")
         self.stdout.write(str(path))
         return report.verdict
-
-    def _start(self, name: str, profile: str) -> Run:
-        target = Target.objects.filter(name=name).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
-            raise commands.CannotStartError(f"There is no target {name!r}; known targets: {known}.")
-        return self._once_it_answers(target, profile)
-
-    def _once_it_answers(self, target: Target, profile: str) -> Run:
-        """Start the run; a target that has just been started gets a little time to answer."""
-        ends = time.monotonic() + ANSWER_S
-        while True:
-            try:
-                return commands.start_campaign(target, profile=profile, started_by=None, now=timezone.now())
-            except commands.CannotStartError:
-                if time.monotonic() > ends:
-                    raise
-                time.sleep(POLL_S)
 
     def _follow(self, run: Run) -> Report:
         """Show progress until the report is there, within the plan's time and a limit for closing.

@@ -1,0 +1,34 @@
+"""Starting gate 1 from a terminal: of a target by its name, once it answers."""
+
+import time
+from functools import partial
+
+from django.utils import timezone
+
+from gates import commands
+from gates.models import Run, Target
+
+ANSWER_S = 10
+PAUSE_S = 0.5
+
+
+def target_named(name: str) -> Target:
+    """Return the target. Raises CannotStartError, which names those that there are."""
+    target = Target.objects.filter(name=name).first()
+    if target is None:
+        known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
+        raise commands.CannotStartError(f"There is no target {name!r}; known targets: {known}.")
+    return target
+
+
+def start_once_it_answers(target: Target, profile: str, *, whole: bool = False) -> Run:
+    """Start a campaign; a target that has just been started gets a little time to answer. Raises CannotStartError."""
+    start = partial(commands.start_campaign, target, profile=profile, started_by=None, whole=whole)
+    ends = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return start(now=timezone.now())
+        except commands.TargetIllError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(PAUSE_S)
