@@ -8,9 +8,13 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from audits.sources import BrokerError
 from audits.verdicts import Verdict
 from gates import engine, queries
 from gates.campaigns.commands import CampaignRefusedError, stop, supersede
+from gates.campaigns.hands import SLOT
+from gates.campaigns.reviews import cut_reviews
+from gates.campaigns.searching import closed_by_hand, description_sha256, last_transaction
 from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
 from gates.criteria import Criterion, criteria, verdict_of
@@ -69,6 +73,7 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
             planned_end=start + timedelta(seconds=plan.duration_s),
         )
         count = engine.cut(run, plan)
+        cut_reviews(run)
         RunEvent.objects.create(
             run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=f"Run of {target} started with {count} slots."
         )
@@ -98,7 +103,12 @@ def _baseline(target: Target) -> dict[str, Any]:
     outcome = health.judge(seen, seen)
     if outcome.verdict != Verdict.PASSED:
         raise TargetIllError(f"{outcome.reason} See to the target, then start the run.")
-    return {key: seen[key] for key in health.IDENTITY if seen.get(key) is not None}
+    told = {key: seen[key] for key in (*health.IDENTITY, *health.MAY_TELL) if seen.get(key) is not None}
+    try:
+        last = last_transaction(access(target.spec))
+    except BrokerError as error:
+        raise TargetIllError(f"The target's broker account cannot be read: {error}") from error
+    return told | {"description": description_sha256(target.spec), "last_transaction_id": last}
 
 
 def criteria_of(run: Run) -> tuple[Criterion, ...]:
@@ -124,6 +134,9 @@ def close_run(run_id: int, now: datetime) -> Run | None:
     run = Run.objects.select_for_update().get(pk=run_id)
     if not run.is_open or run.slots.filter(state=Slot.State.DUE).exists():
         return None
+    for closed in closed_by_hand(run) if run.gate == 1 else ():
+        engine.note_intervention(run, rule=SLOT, sentence=f"{closed.slot}: {closed.why}.", now=now)
+    run.refresh_from_db(fields=["cursor"])
     table = criteria_of(run)
     run.verdict = verdict_of(table)
     run.criteria = [asdict(criterion) for criterion in table]

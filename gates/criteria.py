@@ -35,7 +35,7 @@ class Criterion:
     reason: str = ""
 
 
-CRITERIA_OF = ("health", "positions", "integrity", "stops")
+CRITERIA_OF = ("health", "positions", "integrity", "stops", "hands")
 
 
 def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
@@ -43,12 +43,13 @@ def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, st
 
     Merging the verdicts gives the run's.
     """
-    rows = tuple(slots)
+    rows, happened = tuple(slots), tuple(events)
     return (
-        _critical_errors(rows, tuple(events)),
+        _critical_errors(rows, happened),
         _stops(plan, rows),
         _balance(rows),
         _mismatches(plan, rows),
+        _hands(rows, happened),
         _slots_filled(rows),
     )
 
@@ -124,6 +125,17 @@ def _mismatches(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
     required = f"every comparison equal; 0 in at least {plan.min_reconciliations} reconciliations of its own"
     measured = f"{measured}; {found} in {own} of its own"
     return Criterion("zero reconciliation mismatches", required, measured, verdict, reason)
+
+
+def _hands(rows: tuple[Judged, ...], events: tuple[tuple[str, str], ...]) -> Criterion:
+    found = sum(kind == "intervention" for kind, _ in events)
+    verdict = Verdict.FAILED if found else _verdict_of_check(rows, "hands")
+    measured = f"{found} in {_seen(rows, 'hands')} looks"
+    if found:
+        reason = f"{found} times somebody or something else than the target had its hands in the run: see its log."
+    else:
+        reason = "" if verdict == Verdict.PASSED else "Hands were not looked for at every due time."
+    return Criterion("nobody's hands", "0 interventions", measured, verdict, reason)
 
 
 def _of_check(rows: tuple[Judged, ...], check_name: str) -> tuple[Verdict, str, str]:

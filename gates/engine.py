@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from audits.verdicts import Verdict
+from gates.campaigns.hands import INTERVENTIONS
 from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
 from gates.models import Alert, Beat, Finding, Run, RunEvent, Slot, SlotResult
@@ -122,9 +123,19 @@ def record(slot: Slot, outcome: Outcome, *, started_at: datetime, now: datetime)
         for found in outcome.findings
     )
     for found in outcome.findings:
+        if found.rule in INTERVENTIONS:
+            note_intervention(slot.run, rule=found.rule, sentence=found.sentence, now=now)
         raise_alert(slot.run, rule=found.rule, level=found.level, sentence=found.sentence, event_at=started_at, now=now)
     _touch(slot.run_id)
     return True
+
+
+def note_intervention(run: Run, *, rule: str, sentence: str, now: datetime) -> None:
+    """Write down once, in these words, that something besides the target had its hands in the run; it fails the run."""
+    words = f"{rule.capitalize()}: {sentence}"
+    if not run.events.filter(kind=RunEvent.Kind.INTERVENTION, sentence=words).exists():
+        RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.INTERVENTION, level="critical", sentence=words)
+        _touch(run.pk)
 
 
 def raise_alert(

@@ -91,6 +91,7 @@ PLANS = (
             Cadence("positions", every_s=600, delay_s=0, grace_s=120),
             Cadence("integrity", every_s=3600, delay_s=0, grace_s=600),
             Cadence("stops", every_s=60, delay_s=7, grace_s=300),
+            Cadence("hands", every_s=600, delay_s=0, grace_s=300),
         ),
     ),
     Plan(
@@ -104,6 +105,7 @@ PLANS = (
             Cadence("positions", every_s=15, delay_s=0, grace_s=15),
             Cadence("integrity", every_s=30, delay_s=0, grace_s=20),
             Cadence("stops", every_s=15, delay_s=5, grace_s=20),
+            Cadence("hands", every_s=30, delay_s=0, grace_s=20),
         ),
     ),
     Plan(
@@ -117,6 +119,7 @@ PLANS = (
             Cadence("positions", every_s=5, delay_s=0, grace_s=30),
             Cadence("integrity", every_s=10, delay_s=0, grace_s=30),
             Cadence("stops", every_s=5, delay_s=4, grace_s=60),
+            Cadence("hands", every_s=10, delay_s=0, grace_s=30),
         ),
     ),
 )

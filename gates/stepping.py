@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates import engine
+from gates.campaigns.searching import look_for_hands
 from gates.checks import health, ledger, stops
 from gates.checks.growth import RESOURCES, judge_growth
 from gates.checks.integrity import Base, judge_integrity
@@ -76,6 +77,7 @@ CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
     "positions": _positions,
     "integrity": _integrity,
     "stops": _stops,
+    "hands": look_for_hands,
 }
 
 

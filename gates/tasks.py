@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
-from gates.campaigns import moving, reporting
+from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
 from gates.ledger_audit import starting as audits
@@ -24,6 +24,7 @@ STEPPING_S = 3.0
 def tick() -> None:
     """Find what is due and have one step of each done; close what is over. What fails is left to the next tick."""
     now = timezone.now()
+    pauses.note_pause(now)
     engine.beat("tick", now)
     for part in PARTS:
         try:

@@ -18,8 +18,9 @@ TIMEOUT_S = 5.0
 BODY_LIMIT = 64 * 1024
 TEXT_LIMIT = 300
 IDENTITY = ("pid", "started_ticks", "build")
+MAY_TELL = ("configuration",)  # compared where the target tells it: a fingerprint of its settings
 NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
-TEXTS = ("status", "reason", "build")
+TEXTS = ("status", "reason", "build", "configuration")
 
 
 def observe(access: Access) -> dict[str, Any]:
@@ -92,8 +93,9 @@ def _process(pid: object) -> dict[str, Any]:
 def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
     """Compare what was seen with the process that the run started with.
 
-    `baseline` holds `pid`, `started_ticks` and `build` of the start. A target that does not answer, answers unhealthy,
-    is another process or another build is a critical finding; what cannot be seen is inconclusive.
+    `baseline` holds `pid`, `started_ticks`, `build` and, where it was told, `configuration` of the start. A target that
+    does not answer, answers unhealthy, is another process or another build, or has other settings is a critical
+    finding; what cannot be seen is inconclusive.
     """
     if "error" in seen:
         return judged((_critical("target does not answer", str(seen["error"]), "an answer", "none"),), seen)
@@ -101,8 +103,8 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
     if seen["status_code"] != 200 or seen.get("status") != "ok":
         words = f"The target says that it is not well: {seen.get('reason') or seen.get('status') or 'no reason'}."
         findings.append(_critical("target unhealthy", words, "200 ok", f"{seen['status_code']} {seen.get('status')}"))
-    for key in IDENTITY:
-        rule = "another build" if key == "build" else "another process"
+    for key in (*IDENTITY, *MAY_TELL):
+        rule = f"another {key}" if key in ("build", *MAY_TELL) else "another process"
         if key in baseline and key in seen and seen[key] != baseline[key]:
             sentence = f"The target is not what the run started with: its {key} changed."
             findings.append(_critical(rule, sentence, str(baseline[key]), str(seen[key])))

@@ -6,10 +6,12 @@ from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, Sc
 from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Alert, Beat, Report, RunEvent
 from gates.models.findings import Finding
+from gates.models.hands import AtRest, Review
 from gates.models.slots import Slot, SlotResult
 
 __all__ = [
     "Alert",
+    "AtRest",
     "Beat",
     "Campaign",
     "ChaosRun",
@@ -21,6 +23,7 @@ __all__ = [
     "Rehearsal",
     "RehearsedDefect",
     "Report",
+    "Review",
     "Run",
     "RunEvent",
     "ScenarioRun",

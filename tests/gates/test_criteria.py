@@ -9,7 +9,7 @@ from gates.criteria import Judged, criteria, verdict_of
 from gates.plans import plan_for
 
 SMOKE = plan_for("smoke")
-CHECKS = ("health", "positions", "integrity", "stops")
+CHECKS = ("health", "positions", "integrity", "stops", "hands")
 MEASURED = {
     "stops": {"touches": 3, "executed": 3},
     "positions": {"reconciliations": 1, "reconciliation_mismatches": 0},

@@ -126,7 +126,7 @@ class Following:
         assert last.endswith(".json"), complained
         report = json.loads(Path(last).read_text())
         slots = report["slots"]
-        assert slots["planned"] == 20 == slots["passed"] + slots["failed"] + slots["inconclusive"]
+        assert slots["planned"] == 22 == slots["passed"] + slots["failed"] + slots["inconclusive"]
         return self.process.returncode, report
 
 
@@ -237,7 +237,7 @@ def _passes_on_evidence(code: int, report: dict[str, Any]) -> None:
     executed, touched = measured["stops executed"].split(" executed")[0].split(" of ")
     assert executed == touched
     assert int(touched) >= 3
-    assert measured["slots filled"] == "20 of 20, 0 holes", "two workers and two beats fill each slot once"
+    assert measured["slots filled"] == "22 of 22, 0 holes", "two workers and two beats fill each slot once"
 
 
 def _names_the_stops(code: int, report: dict[str, Any]) -> None:
@@ -294,4 +294,4 @@ def _accuses_nobody(portal: Portal, code: int, report: dict[str, Any]) -> None:
     assert report["findings"] == []
     assert (code, report["verdict"]) == ((3, "inconclusive") if holes else (0, "passed")), report["criteria"]
     results = "SELECT count(*) FROM gates_slotresult r JOIN gates_slot s ON s.id = r.slot_id WHERE s.run_id = %s"
-    assert portal.rows(results, report["run"]) == [(20 - holes,)]
+    assert portal.rows(results, report["run"]) == [(22 - holes,)]

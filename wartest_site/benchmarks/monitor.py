@@ -23,6 +23,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
+from gates.campaigns.searching import last_transaction
 from gates.checks import health
 from gates.models import Campaign, Run, Slot, SlotResult, Target
 from gates.plans import CANDLE_S, Cadence, plan_for
@@ -104,7 +105,7 @@ def _baseline(spec: Spec) -> dict[str, Any]:
     while time.monotonic() < ends:
         seen = health.observe(access(spec))
         if seen.get("status") == "ok":
-            return {key: seen[key] for key in health.IDENTITY}
+            return {key: seen[key] for key in health.IDENTITY} | {"last_transaction_id": last_transaction(access(spec))}
         time.sleep(0.2)
     raise CannotStartError("the rehearsal desk was not well in time")
 
@@ -156,7 +157,7 @@ def _minute(runs: list[Run], begin: datetime, length_s: float) -> list[Slot]:
     for place, cadence in enumerate(PLAN.cadences):
         count = max(1, round(len(runs) * MINUTE_S / cadence.every_s))
         for number in range(count):
-            due_at = begin + timedelta(seconds=(number + place / 4) * length_s / count)
+            due_at = begin + timedelta(seconds=(number + place / len(PLAN.cadences)) * length_s / count)
             slots.append(_slot(runs[number * len(runs) // count], cadence, due_at))
     return Slot.objects.bulk_create(slots)
 

@@ -34,7 +34,9 @@ class Desk:
         )
         self._follower = Follower(self._databases[0], self._brokers[0])
         self.trader = Trader(self._follower, Protection(settings.stop_pips, settings.take_profit_pips))
-        self.health = Health(self._databases[1], self._brokers[1], follower=self._follower, pulse=self._pulse)
+        self.health = Health(
+            self._databases[1], self._brokers[1], follower=self._follower, pulse=self._pulse, settings=settings
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -14,6 +14,7 @@ import psutil
 from gates.rehearsal.desk.broker import Broker, BrokerError
 from gates.rehearsal.desk.database import Database, DatabaseUnavailableError
 from gates.rehearsal.desk.following import Follower
+from gates.rehearsal.desk.settings import Settings
 
 PROBE_TIMEOUT_S = 1.5
 
@@ -24,6 +25,13 @@ def own_build() -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return f"sha256:{digest.hexdigest()}"
+
+
+def own_configuration(settings: Settings) -> str:
+    """`sha256:` over the settings that make the desk trade as it does; no address and no secret is among them."""
+    told = (settings.trading, settings.trade_every_s, settings.stop_pips, settings.take_profit_pips)
+    rest = (settings.reconcile_every_s, settings.poll_every_s, settings.max_open)
+    return f"sha256:{sha256(repr((*told, *rest)).encode()).hexdigest()}"
 
 
 @dataclass
@@ -38,12 +46,15 @@ class Pulse:
 class Health:
     """Probes over connections of its own, so that a long booking never delays an answer."""
 
-    def __init__(self, database: Database, broker: Broker, *, follower: Follower, pulse: Pulse) -> None:
+    def __init__(
+        self, database: Database, broker: Broker, *, follower: Follower, pulse: Pulse, settings: Settings
+    ) -> None:
         self._database = database
         self._broker = broker
         self._follower = follower
         self._pulse = pulse
         self._build = own_build()
+        self._configuration = own_configuration(settings)
         self._started_at = datetime.now(UTC)
 
     async def report(self) -> tuple[bool, dict[str, Any]]:
@@ -59,6 +70,7 @@ class Health:
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(),
             "build": self._build,
+            "configuration": self._configuration,
             "trading": self._pulse.trading,
             "database_ms": database_ms,
             "broker_ms": broker_ms,

@@ -153,5 +153,5 @@ def test_stopping_ends_what_waits_in_the_open_run_as_holes():
     run = a_run()
     commands.stop(run.campaign_id, "The build changed.", verdict=Verdict.FAILED, now=START)
     assert set(run.slots.values_list("state", "verdict")) == {("hole", "inconclusive")}
-    assert "20 slots are not judged any more" in run.events.get().sentence
+    assert "22 slots are not judged any more" in run.events.get().sentence
     assert Run.objects.get(pk=run.pk).is_open, "the next tick closes it by its rows"
