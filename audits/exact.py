@@ -1,4 +1,4 @@
-"""Exact products of ledger numbers, for those that DECIMAL(38, 18) cannot multiply without overflow. Pure."""
+"""Exact products of ledger numbers. Pure."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException, Inexact
 

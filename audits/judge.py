@@ -103,7 +103,8 @@ def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[Ch
     As many checks as THREADS run at once, each on one thread; one for which memory then does not suffice runs alone.
     """
     room = _Room()
-    with judged_tables(snapshot) as tables, ThreadPoolExecutor(THREADS) as pool:
+    users = [check.uses for check in checks]
+    with judged_tables(snapshot, users) as tables, ThreadPoolExecutor(THREADS) as pool:
         yield from pool.map(lambda check: _judge_one(tables, snapshot, check, room), checks)
 
 
@@ -133,6 +134,8 @@ def _judge_one(tables: Tables, snapshot: Snapshot, check: Check, room: _Room) ->
         seen = room.look(lambda: _seen(tables, snapshot, check))
     except Exception as error:  # noqa: BLE001  whatever a check dies of, it is no pass
         seen = _Seen(reasons=[f"the check could not be carried out: {type(error).__name__}: {error}"])
+    finally:
+        tables.release(check.uses)
     verdict = Verdict.PASSED
     if seen.groups:
         verdict = Verdict.FAILED

@@ -1,24 +1,26 @@
 """The tables that several checks share, as SQL over a snapshot's relations. Pure.
 
+- `flows`: what the transactions of each account at the broker add up to;
 - `broker_accounts`: what the broker says of each account;
 - `pairs`: each ledger account with the broker account of the same id, or the only one with the only one;
 - `tied_pairs`: the same, but none where ledger and broker are of different moments;
 - `changes`: each broker transaction with what it adds to the balance;
 - `starts`: the broker transaction after which a ledger account began;
+- `trade_records`: what each fill and each stop order of the broker says of one trade;
 - `parts`: each trade that a fill of the broker opened, closed or reduced;
 - `links`: each balance event whose number or balance does not follow from the one before, and each account's first;
 - `breaks`: each broker transaction whose balance or id does not follow from the one before;
 - `stops`: each stop order of the broker, and when it ended;
 - `deals`: what the executions of a position add up to;
-- `earnings`: what each closing execution earned, by its prices;
+- `misfits`: each execution that does not go with its position or its fill, and each fill without one;
+- `earnings`: the closing executions that earned something else than what was booked;
 - `stories`: what the events of a position do.
 """
 
 from collections.abc import Iterable
 
 # money(): a number from text, by way of a narrow decimal where the text is short, which is ten times as fast.
-# gain(): price difference × units × rate, exactly, where the numbers have so few digits that their product does not
-# overflow (currencies; rates from the yen; coins of 8 decimals); else null.
+# same_side(): whether two numbers have the same sign; sign() goes by way of binary fractions, which is slow.
 MACROS = """
 CREATE MACRO plain(n) AS CASE WHEN contains(n::VARCHAR, '.') THEN rtrim(rtrim(n::VARCHAR, '0'), '.')
     ELSE n::VARCHAR END;
@@ -26,18 +28,7 @@ CREATE MACRO number(id) AS CASE WHEN regexp_full_match(id, '[0-9]{1,18}') THEN i
 CREATE MACRO money(t) AS CASE WHEN length(t) <= 10 AND NOT contains(lower(t), 'e')
     THEN coalesce(TRY_CAST(t AS DECIMAL(18, 9))::DECIMAL(38, 18), TRY_CAST(t AS DECIMAL(38, 18)))
     ELSE TRY_CAST(t AS DECIMAL(38, 18)) END;
-CREATE MACRO gain(d, u, r) AS CASE
-    WHEN r = 1 AND abs(d) < 10000 AND d % 0.00000001 = 0 AND abs(u) < 1000000000 AND u % 0.001 = 0
-    THEN (d::DECIMAL(38, 8) * u::DECIMAL(12, 3))::DECIMAL(38, 18)
-    WHEN abs(d) < 10000 AND d % 0.00000001 = 0 AND abs(u) < 1000000000 AND u % 0.001 = 0
-         AND abs(r) < 100 AND r % 0.000000000001 = 0
-    THEN (d::DECIMAL(38, 8) * u::DECIMAL(12, 3) * r::DECIMAL(14, 12))::DECIMAL(38, 18)
-    WHEN abs(d) < 10000 AND d % 0.00000001 = 0 AND abs(u) < 1000000000 AND u % 0.001 = 0
-         AND abs(r) < 100000 AND r % 0.000000001 = 0
-    THEN (d::DECIMAL(38, 8) * u::DECIMAL(12, 3) * r::DECIMAL(14, 9))::DECIMAL(38, 18)
-    WHEN abs(d) < 10000000 AND d % 0.00000001 = 0 AND abs(u) < 1000000 AND u % 0.00000001 = 0
-         AND abs(r) < 100 AND r % 0.01 = 0
-    THEN (d::DECIMAL(38, 8) * u::DECIMAL(14, 8) * r::DECIMAL(4, 2))::DECIMAL(38, 18) END;
+CREATE MACRO same_side(a, b) AS (a > 0) = (b > 0) AND (a < 0) = (b < 0);
 """
 
 # Rule (OANDA v20, exact in 282 of 282 consecutive pairs of real transactions): what one adds to the balance.
@@ -50,71 +41,95 @@ FROM broker_transactions
 
 # name: SQL. Made when a check first uses one; each may use those before it.
 SHARED = {
+    "flows": """
+        SELECT account_id, count(*) AS transactions, count_if(change <> 0) AS moves,
+               count_if(change <> 0 AND account_balance IS NULL) AS unbalanced, min(number) AS first_number,
+               max(number) AS last_number, count(DISTINCT number) AS numbers,
+               count_if(number IS NULL) AS unnumbered, min(id) FILTER (number IS NULL) AS first_unnumbered,
+               arg_min(account_balance - change, number) FILTER (account_balance IS NOT NULL) AS first_balance,
+               arg_max(account_balance, number) AS last_balance
+        FROM changes GROUP BY account_id
+    """,
     "broker_accounts": """
         SELECT account_id, currency, balance, last_transaction_id FROM broker_account
         UNION ALL
-        SELECT account_id, NULL, arg_max(account_balance, number), max(number)::VARCHAR
-        FROM changes ANTI JOIN broker_account USING (account_id) GROUP BY account_id
+        SELECT account_id, NULL, last_balance, last_number::VARCHAR
+        FROM flows ANTI JOIN broker_account USING (account_id)
     """,
     "pairs": """
-        SELECT l.account_id, b.account_id AS broker_account_id FROM accounts l JOIN broker_accounts b
+        SELECT l.account_id, b.account_id AS broker_account_id, row_number() OVER ()::INTEGER AS pair
+        FROM accounts l JOIN broker_accounts b
           ON l.account_id = b.account_id
              OR ((SELECT count(*) FROM accounts) = 1 AND (SELECT count(*) FROM broker_accounts) = 1)
     """,
     "tied_pairs": "SELECT * FROM pairs WHERE (SELECT tied FROM this)",
     "starts": """
         WITH firsts AS (
-            SELECT account_id AS broker_account_id, min(number) AS first_number,
-                   arg_min(account_balance - change, number) FILTER (account_balance IS NOT NULL) AS first_balance
-            FROM changes GROUP BY account_id
+            SELECT p.account_id, p.broker_account_id, a.opening_balance, f.first_number,
+                   coalesce(a.opening_balance = f.first_balance, false) AS opened_first
+            FROM tied_pairs p JOIN accounts a USING (account_id)
+            LEFT JOIN flows f ON f.account_id = p.broker_account_id
         ), matches AS (
-            SELECT p.account_id, min(c.number) AS opened_after
-            FROM changes c JOIN pairs p ON c.account_id = p.broker_account_id
-            JOIN accounts a ON a.account_id = p.account_id AND c.account_balance = a.opening_balance GROUP BY ALL
+            SELECT f.account_id, min(c.number) AS opened_after
+            FROM changes c JOIN firsts f ON c.account_id = f.broker_account_id AND c.account_balance = f.opening_balance
+            WHERE NOT opened_first GROUP BY f.account_id
         )
-        SELECT p.account_id, p.broker_account_id, first_number,
-               CASE WHEN a.opening_balance = first_balance THEN first_number - 1 ELSE opened_after END AS opened_after
-        FROM tied_pairs p JOIN accounts a USING (account_id) LEFT JOIN firsts USING (broker_account_id)
-        LEFT JOIN matches USING (account_id)
+        SELECT account_id, broker_account_id, first_number,
+               CASE WHEN opened_first THEN first_number - 1 ELSE opened_after END AS opened_after
+        FROM firsts LEFT JOIN matches USING (account_id)
     """,
-    "parts": """
-        WITH fills AS (
-            SELECT p.account_id, t.id AS fill_id, number(t.id) AS fill_number, t.time, t.order_id, t.reason,
-                   TRY(from_json(t.raw, '{"instrument": "VARCHAR", "clientOrderID": "VARCHAR", "price": "VARCHAR",
-                       "fullPrice": {"timestamp": "VARCHAR"},
+    # Short values only: a long text costs more to keep than its JSON to read. Whose hash is equal may be equal.
+    "trade_records": """
+        WITH bodies AS (
+            SELECT pair, t.id, t.time, t.type, t.order_id,
+                   CASE WHEN reason LIKE '%STOP_LOSS_ORDER' THEN 'stop loss' WHEN reason = 'TAKE_PROFIT_ORDER'
+                        THEN 'take profit' ELSE 'neither' END AS executed,
+                   TRY(from_json(t.raw, '{"clientOrderID": "VARCHAR", "tradeID": "VARCHAR", "price": "VARCHAR",
+                       "triggerCondition": "VARCHAR", "fullPrice": {"timestamp": "VARCHAR"},
                        "tradeOpened": {"tradeID": "VARCHAR", "units": "VARCHAR", "price": "VARCHAR"},
                        "tradeReduced": {"tradeID": "VARCHAR", "units": "VARCHAR", "price": "VARCHAR"},
                        "tradesClosed": [{"tradeID": "VARCHAR", "units": "VARCHAR", "price": "VARCHAR"}]}')) AS body
             FROM broker_transactions t JOIN tied_pairs p ON t.account_id = p.broker_account_id
-            WHERE t.type = 'ORDER_FILL'
+            WHERE t.type IN ('ORDER_FILL', 'STOP_LOSS_ORDER', 'GUARANTEED_STOP_LOSS_ORDER',
+                'TRAILING_STOP_LOSS_ORDER', 'TAKE_PROFIT_ORDER')
         ), split AS (
-            SELECT * EXCLUDE (body), body.instrument, body.clientOrderID AS client_order_id, body.price AS fill_price,
-                   TRY_CAST(body.fullPrice.timestamp AS TIMESTAMPTZ) AS quoted_at, unnest(list_filter(list_concat(
-                       [{'kind': 'opened', 'part': body.tradeOpened}, {'kind': 'reduced', 'part': body.tradeReduced}],
-                       list_transform(body.tradesClosed, lambda one: {'kind': 'closed', 'part': one})),
-                       lambda each: each.part IS NOT NULL)) AS one
-            FROM fills
+            SELECT * EXCLUDE (body), body.price AS whole_price,
+                   CASE WHEN body.clientOrderID IS NOT NULL THEN hash(body.clientOrderID) END AS client_order_hash,
+                   TRY_CAST(body.fullPrice.timestamp AS TIMESTAMPTZ) AS quoted_at,
+                   coalesce(body.triggerCondition, 'DEFAULT') = 'DEFAULT' AS has_usual_trigger,
+                   unnest(CASE
+                       WHEN type <> 'ORDER_FILL' THEN [{
+                           'kind': CASE type WHEN 'TAKE_PROFIT_ORDER' THEN 'take profit' ELSE 'stop loss' END,
+                           'part': {'tradeID': body.tradeID, 'units': NULL, 'price': NULL}}]
+                       ELSE list_filter(list_concat(
+                           [{'kind': 'opened', 'part': body.tradeOpened},
+                            {'kind': 'reduced', 'part': body.tradeReduced}],
+                           list_transform(body.tradesClosed, lambda one: {'kind': 'closed', 'part': one})),
+                           lambda each: each.part IS NOT NULL) END) AS one
+            FROM bodies
         )
-        SELECT * EXCLUDE (one, fill_price), one.kind, one.part.tradeID AS trade_id, money(one.part.units) AS units,
-               coalesce(money(one.part.price), money(fill_price)) AS price
+        SELECT pair, id, time, order_id, executed, client_order_hash, quoted_at, has_usual_trigger,
+               type = 'TRAILING_STOP_LOSS_ORDER' AS is_trailing, one.kind, one.part.tradeID AS trade_id,
+               money(one.part.units) AS units, coalesce(money(one.part.price), money(whole_price)) AS price
         FROM split
     """,
+    "parts": """
+        SELECT account_id, broker_account_id, id AS fill_id, number(id) AS fill_number, time, order_id, executed,
+               client_order_hash, quoted_at, kind, trade_id, units, price
+        FROM trade_records JOIN tied_pairs USING (pair) WHERE kind IN ('opened', 'reduced', 'closed')
+    """,
     "stops": """
-        WITH ends AS (
-            SELECT p.account_id, t.order_id, min(t.time) AS ended_at
+        WITH placed AS (
+            SELECT * FROM trade_records JOIN tied_pairs USING (pair) WHERE kind IN ('stop loss', 'take profit')
+        ), ends AS (
+            SELECT pair, t.order_id, min(t.time) AS ended_at
             FROM broker_transactions t JOIN tied_pairs p ON t.account_id = p.broker_account_id
             WHERE t.type IN ('ORDER_FILL', 'ORDER_CANCEL') AND t.order_id IS NOT NULL GROUP BY ALL
         )
-        SELECT p.account_id, t.id AS order_id, number(t.id) AS number, t.time AS created_at, ended_at,
-               CASE t.type WHEN 'TAKE_PROFIT_ORDER' THEN 'take profit' ELSE 'stop loss' END AS kind,
-               t.type = 'TRAILING_STOP_LOSS_ORDER' AS is_trailing, TRY(t.raw ->> 'tradeID') AS trade_id,
-               money(TRY(t.raw ->> 'price')) AS price, o.time AS opened_at, o.units AS trade_units,
-               coalesce(TRY(t.raw ->> 'triggerCondition'), 'DEFAULT') = 'DEFAULT' AS has_usual_trigger
-        FROM broker_transactions t JOIN tied_pairs p ON t.account_id = p.broker_account_id
-        LEFT JOIN ends e ON e.account_id = p.account_id AND e.order_id = t.id
-        LEFT JOIN parts o ON o.account_id = p.account_id AND o.kind = 'opened' AND o.trade_id = TRY(t.raw ->> 'tradeID')
-        WHERE t.type IN ('STOP_LOSS_ORDER', 'GUARANTEED_STOP_LOSS_ORDER', 'TRAILING_STOP_LOSS_ORDER',
-            'TAKE_PROFIT_ORDER')
+        SELECT s.account_id, s.id AS order_id, number(s.id) AS number, s.time AS created_at, ended_at, s.kind,
+               s.is_trailing, s.trade_id, s.price, o.time AS opened_at, o.units AS trade_units, s.has_usual_trigger
+        FROM placed s LEFT JOIN ends e ON e.pair = s.pair AND e.order_id = s.id
+        LEFT JOIN trade_records o ON o.pair = s.pair AND o.kind = 'opened' AND o.trade_id = s.trade_id
     """,
     # Without the text of event ids: ten million of them would not fit into memory.
     "links": """
@@ -129,8 +144,8 @@ SHARED = {
     # An account's ids are looked at one by one only where they are not as many as from the first to the last.
     "breaks": """
         WITH uneven AS (
-            SELECT account_id FROM changes GROUP BY account_id
-            HAVING count(*) <> max(number) - min(number) + 1 OR count(*) <> count(DISTINCT number)
+            SELECT account_id FROM flows
+            WHERE transactions <> last_number - first_number + 1 OR transactions <> numbers
         ), whole AS (
             SELECT account_id, id, number, type, account_balance, change, lag(number) OVER balances AS before_number,
                    lag(account_balance) OVER balances AS before, 0 AS holes
@@ -149,7 +164,8 @@ SHARED = {
         FROM whole WHERE account_balance <> before + change
         UNION ALL
         SELECT account_id, id, number, type, account_balance, change, NULL, NULL, 0
-        FROM changes ANTI JOIN uneven USING (account_id) WHERE account_balance IS NULL AND change <> 0
+        FROM changes SEMI JOIN (SELECT account_id FROM flows ANTI JOIN uneven USING (account_id) WHERE unbalanced > 0)
+        USING (account_id) WHERE account_balance IS NULL AND change <> 0
         UNION ALL
         FROM holed
         WHERE account_balance <> before + change OR (account_balance IS NULL AND change <> 0)
@@ -157,22 +173,29 @@ SHARED = {
     """,
     "deals": """
         SELECT e.position_id, count(*) AS executions,
-               count_if(sign(e.units) = sign(p.units)) AS openings, count_if(sign(e.units) <> sign(p.units))
+               count_if(same_side(e.units, p.units)) AS openings, count_if(NOT same_side(e.units, p.units))
                    AS closings,
-               sum(e.units) AS units, sum(e.units) FILTER (sign(e.units) = sign(p.units)) AS opened_units,
+               sum(e.units) AS units, sum(e.units) FILTER (same_side(e.units, p.units)) AS opened_units,
                arg_min(e.units, e.executed_at) AS first_units, sum(e.realized_pnl) AS realized_pnl,
-               min(e.price) FILTER (sign(e.units) = sign(p.units)) AS lowest_entry,
-               max(e.price) FILTER (sign(e.units) = sign(p.units)) AS highest_entry,
+               min(e.price) FILTER (same_side(e.units, p.units)) AS lowest_entry,
+               max(e.price) FILTER (same_side(e.units, p.units)) AS highest_entry,
                min(e.executed_at) AS first_at, max(e.executed_at) AS last_at,
-               max(e.executed_at) FILTER (sign(e.units) = sign(p.units)) AS last_opening_at,
-               min(e.executed_at) FILTER (sign(e.units) <> sign(p.units)) AS first_closing_at
+               max(e.executed_at) FILTER (same_side(e.units, p.units)) AS last_opening_at,
+               min(e.executed_at) FILTER (NOT same_side(e.units, p.units)) AS first_closing_at
         FROM executions e JOIN positions p USING (position_id) GROUP BY e.position_id
     """,
-    "earnings": """
-        SELECT row_number() OVER () AS row_id, e.execution_id, e.position_id, e.realized_pnl, e.broker_transaction_id,
-               e.price - p.entry_price AS difference, -e.units AS units, e.conversion_rate,
-               gain(e.price - p.entry_price, -e.units, e.conversion_rate) AS earned
-        FROM executions e JOIN positions p USING (position_id) WHERE sign(e.units) <> sign(p.units)
+    "misfits": """
+        SELECT e.execution_id, e.account_id, e.position_id, e.broker_transaction_id, e.instrument, e.units, e.price,
+               e.broker_trade_id, f.account_id AS fill_account_id, f.fill_id, f.fill_number, f.trade_id,
+               f.units AS fill_units, f.price AS fill_price
+        FROM (SELECT e.*, p.broker_trade_id, e.account_id IN (SELECT account_id FROM tied_pairs)
+                  AS is_tied, coalesce(
+                  p.account_id <> e.account_id OR p.instrument <> e.instrument, p.position_id IS NULL) AS is_odd
+              FROM executions e LEFT JOIN positions p USING (position_id)) e
+        FULL JOIN parts f ON f.account_id = e.account_id AND f.fill_id = e.broker_transaction_id
+            AND f.trade_id = e.broker_trade_id
+        WHERE e.execution_id IS NULL OR is_odd OR (f.fill_id IS NULL AND broker_transaction_id IS NOT NULL AND is_tied)
+           OR e.units <> f.units OR e.price <> f.price
     """,
     "stories": """
         SELECT position_id, count(*) AS events, min(sequence) AS first_sequence, max(sequence) AS last_sequence,
@@ -198,14 +221,19 @@ SHARED = {
     """,
 }
 
-WIDE = "SELECT row_id, difference, units, conversion_rate FROM earnings WHERE earned IS NULL"
+VIEWS = frozenset({"parts"})
+NAMES = (*SHARED, "earnings")  # which is made in audits.earnings
 
 _MADE_FROM = {
+    "broker_accounts": ("flows",),
     "pairs": ("broker_accounts",),
     "tied_pairs": ("pairs",),
-    "starts": ("pairs", "tied_pairs"),
-    "parts": ("tied_pairs", "starts"),
-    "stops": ("tied_pairs", "parts"),
+    "starts": ("tied_pairs", "flows"),
+    "trade_records": ("tied_pairs",),
+    "parts": ("trade_records", "tied_pairs"),
+    "stops": ("tied_pairs", "trade_records"),
+    "breaks": ("flows",),
+    "misfits": ("tied_pairs", "parts"),
 }
 
 
@@ -215,4 +243,4 @@ def needed(names: Iterable[str]) -> list[str]:
     for name in reversed(SHARED):
         if name in wanted:
             wanted.update(_MADE_FROM.get(name, ()))
-    return [name for name in SHARED if name in wanted]
+    return [name for name in NAMES if name in wanted]

@@ -1,17 +1,17 @@
 """The sealed files of a snapshot as tables of one in-memory database, beside the tables that several checks share."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
 import duckdb
-import pyarrow as pa
 
-from audits import exact
 from audits.contract import BROKER_RELATIONS, BY_NAME, Kind, Relation
-from audits.shared_tables import CHANGES, MACROS, SHARED, WIDE, needed
+from audits.earnings import make_earnings
+from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
 
 MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.2 GiB
@@ -25,7 +25,7 @@ _TYPES = {
     Kind.MOMENT: "TIMESTAMP WITH TIME ZONE",
 }
 
-BATCH_ROWS = 20_000
+_KINDS = ("TABLE", "VIEW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,19 @@ class Flaw:
 
 
 class Tables:
-    """One open database over a snapshot's sealed files. Several threads may use it, each with cursors of its own."""
+    """One open database over a snapshot's sealed files. Several threads may use it, each with cursors of its own.
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    `users` are the shared tables that each check will use: one that nobody uses any more is dropped.
+    """
+
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, users: Iterable[Sequence[str]] = ()
+    ) -> None:
         self.database = database
         self._snapshot = snapshot
-        self._making = {name: Lock() for name in SHARED}
+        self._making = {name: Lock() for name in NAMES}
         self._made: set[str] = set()
+        self._left = Counter(name for uses in users for name in needed(uses))
         self._flaws: dict[str, tuple[Flaw, ...]] = {}
 
     def make(self, names: Iterable[str]) -> None:
@@ -52,24 +58,20 @@ class Tables:
             with self._making[name]:
                 if name not in self._made:
                     with self.database.cursor() as database:
-                        database.execute(f'CREATE TABLE "{name}" AS {SHARED[name]}')
                         if name == "earnings":
-                            self._multiply_the_rest(database)
+                            make_earnings(database)
+                        else:
+                            database.execute(f'CREATE {_KINDS[name in VIEWS]} "{name}" AS {SHARED[name]}')
                     self._made.add(name)
 
-    def _multiply_the_rest(self, database: duckdb.DuckDBPyConnection) -> None:
-        """Multiply in Python what does not fit into DuckDB's decimals; a product beyond any account stays null."""
-        rest = self.database.cursor().execute(WIDE)
-        while batch := rest.fetchmany(BATCH_ROWS):
-            products = pa.table(
-                {
-                    "row_id": [row[0] for row in batch],
-                    "earned": pa.array([exact.product(*row[1:]) for row in batch], pa.decimal128(38, 18)),
-                }
-            )
-            database.register("products", products)
-            database.execute("UPDATE earnings SET earned = p.earned FROM products p WHERE earnings.row_id = p.row_id")
-            database.unregister("products")
+    def release(self, names: Iterable[str]) -> None:
+        """Drop those of a check's shared tables that no other check will use."""
+        for name in reversed(needed(names)):
+            with self._making[name]:
+                self._left[name] -= 1
+                if not self._left[name] and name in self._made:
+                    with self.database.cursor() as database:
+                        database.execute(f'DROP {_KINDS[name in VIEWS]} "{name}"')
 
     def flaws(self, name: str) -> tuple[Flaw, ...]:
         """Return the columns of a relation that have another type than the contract's, or nulls that it has not."""
@@ -118,8 +120,11 @@ def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterat
 
 
 @contextmanager
-def judged_tables(snapshot: Snapshot) -> Iterator[Tables]:
-    """Open a whole snapshot for judging: what the broker's books lack is empty, `this` holds its moment and tie."""
+def judged_tables(snapshot: Snapshot, users: Iterable[Sequence[str]] = ()) -> Iterator[Tables]:
+    """Open a whole snapshot for judging: what the broker's books lack is empty, `this` holds its moment and tie.
+
+    `users` are the shared tables of each check that will release them.
+    """
     with opened(snapshot) as database:
         database.execute("SET threads = 1")  # of a query: several checks run at once, and none waits by spinning
         for relation in BROKER_RELATIONS:
@@ -131,7 +136,7 @@ def judged_tables(snapshot: Snapshot) -> Iterator[Tables]:
             [snapshot.moment.isoformat(), snapshot.tied],
         )
         database.execute(CHANGES)
-        yield Tables(database, snapshot)
+        yield Tables(database, snapshot, users)
 
 
 def _wrong_types(database: duckdb.DuckDBPyConnection, relation: Relation) -> tuple[Flaw, ...]:

@@ -8,19 +8,21 @@ from audits.broker_words import KNOWN_FIELDS, TRANSACTION_TYPES
 from audits.checks.check import INCONCLUSIVE, NOTE, Check, Rule
 from audits.findings import Level
 
-_TYPES = ", ".join(f"('{name}')" for name in sorted(TRANSACTION_TYPES))
+_TYPES = ", ".join(f"'{name}'" for name in sorted(TRANSACTION_TYPES))
 _FIELDS = ", ".join(f"('{name}')" for name in sorted(KNOWN_FIELDS))
 
 BROKER_CHAIN = Check(
     name="broker_chain",
     title="The broker's balance follows from its own transactions",
     needs=("broker_transactions",),
-    uses=("breaks",),
-    rows_sql="SELECT count(*) FROM changes",
+    uses=("flows", "breaks"),
+    rows_sql="SELECT coalesce(sum(transactions), 0) FROM flows",
     findings_sql=f"""
         WITH unknown AS (
-            SELECT field FROM (SELECT DISTINCT unnest(json_keys(raw)) AS field FROM broker_transactions
-                               WHERE account_balance IS NOT NULL)
+            SELECT DISTINCT field FROM (
+                SELECT unnest(fields) AS field
+                FROM (SELECT DISTINCT json_keys(raw) AS fields FROM broker_transactions
+                      WHERE account_balance IS NOT NULL))
             ANTI JOIN (VALUES {_FIELDS}) known(name) ON field = name
             WHERE NOT regexp_matches(field, 'I[Dd]$')
         ), found AS (
@@ -37,7 +39,7 @@ BROKER_CHAIN = Check(
             UNION ALL
             SELECT 'unknown transaction type', 'one of {len(TRANSACTION_TYPES)} known types', type, change, account_id,
                    id, type
-            FROM changes ANTI JOIN (VALUES {_TYPES}) known(name) ON type = name
+            FROM changes WHERE type IS NULL OR type NOT IN ({_TYPES})
             UNION ALL
             SELECT 'unknown money field', 'a known field', field || ' ' || (raw ->> field), money(raw ->> field),
                    account_id, id, type
@@ -52,9 +54,9 @@ BROKER_CHAIN = Check(
                || ', the first before transaction ' || arg_min(id, number) FILTER (number > before_number + 1)
         FROM breaks GROUP BY account_id HAVING count_if(number > before_number + 1) > 0
         UNION ALL
-        SELECT '{INCONCLUSIVE}', count(*) || ' transactions of the broker have an id that is no number, the first: '
-               || min(id)
-        FROM changes WHERE number IS NULL HAVING count(*) > 0
+        SELECT '{INCONCLUSIVE}', sum(unnumbered) || ' transactions of the broker have an id that is no number, the '
+               || 'first: ' || min(first_unnumbered)
+        FROM flows HAVING sum(unnumbered) > 0
     """,
     rules={
         "broker balance chain": Rule(

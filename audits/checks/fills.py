@@ -3,17 +3,12 @@
 from audits.checks.check import Rule
 from audits.findings import Level
 
-_EXECUTED = """
-    SELECT e.*, p.broker_trade_id, f.units AS fill_units, f.price AS fill_price, f.trade_id
-    FROM executions e JOIN positions p USING (position_id)
-    LEFT JOIN parts f ON e.account_id = f.account_id AND e.broker_transaction_id = f.fill_id
-                     AND p.broker_trade_id = f.trade_id
-    SEMI JOIN parts known ON e.account_id = known.account_id AND e.broker_transaction_id = known.fill_id
-    WHERE p.broker_trade_id IS NOT NULL
-"""
-
-FILLS_SQL = f"""
-    WITH executed AS ({_EXECUTED})
+FILLS_SQL = """
+    WITH executed AS (
+        SELECT * FROM misfits
+        SEMI JOIN parts known ON misfits.account_id = known.account_id AND broker_transaction_id = known.fill_id
+        WHERE broker_trade_id IS NOT NULL
+    )
     SELECT 'fill on the wrong position' AS rule, 'trade ' || broker_trade_id AS expected,
            'not part of transaction ' || broker_transaction_id AS measured, units AS difference, position_id,
            broker_trade_id AS trade_id, execution_id, instrument

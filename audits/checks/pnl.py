@@ -6,9 +6,8 @@ decimal from the exact product and no further; sums of booked figures must agree
 """
 
 from audits.checks.check import INCONCLUSIVE, NOTE, Check, Rule
+from audits.earnings import HALF_STEP
 from audits.findings import Level
-
-HALF_STEP = "0.00005"
 
 # Entered at one price, or at several before anything was closed; else what a close earned depends on a convention.
 _SIMPLE = "(lowest_entry = highest_entry OR last_opening_at <= first_closing_at OR first_closing_at IS NULL)"
@@ -56,7 +55,7 @@ PNL = Check(
             SELECT 'profit of an opening', '0', plain(e.realized_pnl), e.realized_pnl, position_id, execution_id,
                    broker_transaction_id
             FROM executions e JOIN positions p USING (position_id)
-            WHERE sign(e.units) = sign(p.units) AND e.realized_pnl <> 0
+            WHERE same_side(e.units, p.units) AND e.realized_pnl <> 0
             UNION ALL
             SELECT 'profit of a position', plain(d.realized_pnl), plain(p.realized_pnl),
                    p.realized_pnl - d.realized_pnl,

@@ -32,7 +32,7 @@ _OWN_SQL = """
     UNION ALL
     SELECT 'execution of another kind', p.instrument || ' of ' || p.account_id, e.instrument || ' of ' || e.account_id,
            NULL, position_id, p.broker_trade_id, e.execution_id, e.instrument
-    FROM executions e JOIN positions p USING (position_id)
+    FROM executions e SEMI JOIN misfits USING (execution_id) JOIN positions p USING (position_id)
     WHERE e.instrument <> p.instrument OR e.account_id <> p.account_id
 """
 
@@ -61,14 +61,15 @@ POSITIONS = Check(
     title="Positions follow from executions, and open ones are the broker's open trades",
     needs=("accounts", "positions", "executions"),
     compares=("broker_transactions", "broker_trades", "broker_account"),
-    uses=("tied_pairs", "deals", "parts"),
+    uses=("tied_pairs", "deals", "parts", "misfits"),
     # The broker's account is looked at too: that it counts no trade is evidence that none should be open.
     rows_sql="""
         SELECT (SELECT count(*) FROM positions) + (SELECT count(*) FROM executions)
              + (SELECT count(*) FROM broker_trades) + (SELECT count(*) FROM broker_account)
     """,
     findings_sql=f"""
-        FROM ({_OWN_SQL} UNION ALL ({FILLS_SQL}) UNION ALL ({TRADES_SQL})) ORDER BY rule, position_id, trade_id
+        FROM ({_OWN_SQL} UNION ALL ({FILLS_SQL}) UNION ALL ({TRADES_SQL})) ORDER BY rule, position_id, trade_id,
+            execution_id
     """,
     remarks_sql=f"""
         SELECT '{NOTE}', 'no execution names the broker''s transaction: fills were not compared one by one'

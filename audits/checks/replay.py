@@ -9,9 +9,10 @@ from audits.checks.check import INCONCLUSIVE, NOTE, Check, Rule
 from audits.findings import Level
 
 _CREATED = """
-    SELECT position_id, TRY(payload ->> 'instrument') AS told_instrument, money(TRY(payload ->> 'units')) AS told_units,
-           money(TRY(payload ->> 'entry_price')) AS told_price
-    FROM position_events WHERE event_type = 'POSITION_CREATED'
+    SELECT position_id, told.instrument AS told_instrument, money(told.units) AS told_units,
+           money(told.entry_price) AS told_price
+    FROM (SELECT position_id, TRY(from_json(payload, '{"instrument": "VARCHAR", "units": "VARCHAR",
+              "entry_price": "VARCHAR"}')) AS told FROM position_events WHERE event_type = 'POSITION_CREATED')
 """
 
 REPLAY = Check(
@@ -48,9 +49,8 @@ REPLAY = Check(
                OR (told_price <> entry_price AND told_units = units)
             UNION ALL
             SELECT 'balance from events', plain(total), plain(balance), balance - total, account_id
-            FROM (SELECT account_id, balance, opening_balance + coalesce(sum(amount), 0) AS total
-                  FROM accounts LEFT JOIN balance_events USING (account_id) GROUP BY account_id, balance,
-                      opening_balance)
+            FROM (SELECT account_id, balance, opening_balance + coalesce(amounts, 0) AS total FROM accounts LEFT JOIN
+                  (SELECT account_id, sum(amount) AS amounts FROM balance_events GROUP BY 1) USING (account_id))
             WHERE balance IS DISTINCT FROM total
         )
         FROM found ORDER BY rule, key

@@ -52,12 +52,10 @@ STOPS = Check(
     """,
     findings_sql=f"""
         WITH wanted AS ({_WANTED}), closes AS (
-            SELECT account_id, trade_id, time, fill_id, order_id, price, reason,
-                   quoted_at FROM parts WHERE kind = 'closed'
+            SELECT account_id, trade_id, time, fill_id, order_id, price, executed, quoted_at FROM parts
+            WHERE kind = 'closed'
         ), closed AS (
-            SELECT p.position_id, p.close_reason, {_BOOKED} AS booked, c.*,
-                   CASE WHEN reason LIKE '%STOP_LOSS_ORDER' THEN 'stop loss'
-                        WHEN reason = 'TAKE_PROFIT_ORDER' THEN 'take profit' ELSE 'neither' END AS executed
+            SELECT p.position_id, p.close_reason, {_BOOKED} AS booked, c.*
             FROM positions p JOIN closes c ON p.account_id = c.account_id AND p.broker_trade_id = c.trade_id
         ), found AS (
             SELECT 'position without its stop' AS rule, kind || ' at ' || plain(wanted) AS expected, 'none' AS measured,
@@ -101,7 +99,7 @@ STOPS = Check(
               AND CASE WHEN (s.kind = 'stop loss') = (s.trade_units > 0) THEN c.price < s.price ELSE c.price
                   > s.price END
         )
-        FROM found ORDER BY rule, position_id, order_id
+        FROM found ORDER BY rule, position_id, order_id, expected
     """,
     remarks_sql=f"""
         SELECT '{NOTE}', count(*) || ' stops executed, the slowest ' || coalesce(max(epoch_ms(p.time)

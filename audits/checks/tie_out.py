@@ -10,22 +10,23 @@ TIE_OUT = Check(
     name="tie_out",
     title="Each broker transaction that moves money is booked once, with the same sum",
     needs=("accounts", "balance_events", "broker_transactions"),
-    uses=("starts", "broker_accounts", "pairs"),
+    uses=("flows", "starts", "broker_accounts", "pairs"),
     rows_sql="""
-        SELECT (SELECT count(*) FROM changes c JOIN starts s ON c.account_id = s.broker_account_id WHERE change <> 0)
+        SELECT (SELECT coalesce(sum(moves), 0) FROM flows f JOIN starts s ON f.account_id = s.broker_account_id)
              + (SELECT count(*) FROM balance_events SEMI JOIN starts USING (account_id))
     """,
     findings_sql="""
-        WITH halves AS (
-            SELECT s.account_id, id, change AS moved, NULL AS booked, 1 AS is_moved
-            FROM changes c JOIN starts s ON c.account_id = s.broker_account_id WHERE change <> 0
-            UNION ALL
-            SELECT account_id, broker_transaction_id, NULL, amount, 0
+        WITH moved AS (
+            SELECT s.account_id, id, change FROM changes c JOIN starts s ON c.account_id = s.broker_account_id
+            WHERE change <> 0 OR account_balance IS NOT NULL
+        ), booked AS (
+            SELECT account_id, broker_transaction_id AS id, sum(amount) AS booked
             FROM balance_events SEMI JOIN starts USING (account_id) WHERE broker_transaction_id IS NOT NULL
+            GROUP BY ALL
         ), sums AS (
-            SELECT account_id, id, coalesce(max(moved), 0) AS moved, sum(booked) AS booked
-            FROM halves GROUP BY account_id, id
-            HAVING max(is_moved) = 0 OR sum(booked) IS DISTINCT FROM max(moved)
+            SELECT account_id, id, coalesce(max(change), 0) AS moved, any_value(booked) AS booked
+            FROM moved FULL JOIN booked USING (account_id, id)
+            WHERE change IS NULL OR change <> coalesce(booked, 0) GROUP BY ALL
         ), named AS (
             SELECT account_id, broker_transaction_id AS id, min(event_id) AS event_id
             FROM balance_events b SEMI JOIN sums s ON b.account_id = s.account_id AND b.broker_transaction_id = s.id
@@ -64,18 +65,18 @@ TIE_OUT = Check(
         SELECT '{INCONCLUSIVE}', 'the broker''s books do not hold the account ' || account_id
         FROM accounts ANTI JOIN pairs USING (account_id)
         UNION ALL
-        SELECT '{INCONCLUSIVE}', 'no balance event of account ' || account_id || ' names a broker_transaction_id'
-        FROM balance_events SEMI JOIN starts USING (account_id)
-        GROUP BY account_id HAVING count(broker_transaction_id) = 0
-        UNION ALL
         SELECT '{INCONCLUSIVE}', 'the broker never held the opening balance of account ' || account_id
                || ': it is not known which of its transactions the ledger must hold'
         FROM starts WHERE opened_after IS NULL AND first_number IS NOT NULL
         UNION ALL
-        SELECT '{INCONCLUSIVE}', count(*) || ' balance events of account ' || account_id
-               || ' name transactions before the first that the broker''s books hold'
-        FROM balance_events JOIN starts USING (account_id) WHERE number(broker_transaction_id) < first_number
-        GROUP BY account_id
+        SELECT '{INCONCLUSIVE}', CASE WHEN named = 0
+               THEN 'no balance event of account ' || account_id || ' names a broker_transaction_id'
+               ELSE early || ' balance events of account ' || account_id
+                    || ' name transactions before the first that the broker''s books hold' END
+        FROM (SELECT account_id, count(broker_transaction_id) AS named,
+                     count_if(number(broker_transaction_id) < first_number) AS early
+              FROM balance_events JOIN starts USING (account_id) GROUP BY account_id)
+        WHERE named = 0 OR early > 0
     """,
     rules={
         "transaction not booked": Rule(

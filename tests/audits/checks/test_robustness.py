@@ -7,15 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audits.checks import CHECKS
 from audits.exact import product
-from audits.judge import judge, sealed_snapshot
+from audits.judge import judge
 from audits.relation_files import sha256_of
 from audits.snapshot import MANIFEST, take_snapshot
-from audits.tables import judged_tables
 from audits.verdicts import Verdict
 from tests.audits.books import Books, BooksBroker, at, clean_books
 from tests.audits.checks.test_checks import results_of
@@ -174,26 +171,6 @@ def test_many_open_positions_without_trades_are_all_counted(tmp_path: Path) -> N
     assert results["sequences"].verdict is Verdict.PASSED
     groups = {group.rule: group.count for group in results["orphans"].groups}
     assert groups["execution unknown to the broker"] == 20_000
-
-
-EXACT = st.decimals(min_value=-(10**19), max_value=10**19, places=18, allow_nan=False)
-SMALL = st.decimals(min_value=-2000, max_value=2000, places=9, allow_nan=False)
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory):
-    with judged_tables(sealed_snapshot(sealed(tmp_path_factory.mktemp("gain")), None)) as opened:
-        yield opened
-
-
-@given(st.one_of(EXACT, SMALL), st.one_of(EXACT, SMALL), st.one_of(EXACT, SMALL))
-def test_a_product_in_duckdb_is_the_exact_one_or_left_to_python(
-    tables: object, difference: Decimal, units: Decimal, rate: Decimal
-) -> None:
-    query = "SELECT gain(?::DECIMAL(38, 18), ?::DECIMAL(38, 18), ?::DECIMAL(38, 18))"
-    ((found,),) = tables.database.execute(query, [str(difference), str(units), str(rate)]).fetchall()
-    if found is not None:
-        assert abs(found - product(difference, units, rate)) <= Decimal("1e-18")
 
 
 def test_products_of_many_digits_are_compared_exactly(tmp_path: Path) -> None:
