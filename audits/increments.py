@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -24,8 +24,7 @@ from audits.checks import CHECKS, Check
 from audits.contract import ACCOUNTS, BALANCE_EVENTS, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, rows_of
 from audits.snapshot import Snapshot, take_snapshot
-from audits.sources import Broker, LedgerMoment
-from audits.sources.postgres import PostgresLedger
+from audits.sources import Broker, Ledger, LedgerMoment, LedgerUnreadable
 from audits.tables import opened
 
 MAX_NEW_ROWS = 500_000  # more than that is read as a whole snapshot
@@ -106,7 +105,7 @@ def marks_from_json(kept: Mapping[str, Any]) -> Marks:
 
 
 def take_increment(
-    ledger: PostgresLedger,
+    ledger: Ledger,
     broker: Broker | Sequence[Broker],
     directory: Path,
     *,
@@ -129,6 +128,7 @@ def take_increment(
     )
 
 
+@runtime_checkable
 class _ReadsFrom(Protocol):
     """A moment that can read the end of a relation."""
 
@@ -139,7 +139,7 @@ class _ReadsFrom(Protocol):
 class _LedgerSince:
     """The end of a ledger, as a ledger."""
 
-    ledger: PostgresLedger
+    ledger: Ledger
     marks: Marks
 
     def describe(self) -> str:
@@ -148,6 +148,8 @@ class _LedgerSince:
     @contextmanager
     def at_one_moment(self, relations: Sequence[Relation]) -> Iterator["_MomentSince"]:
         with self.ledger.at_one_moment(relations) as moment:
+            if not isinstance(moment, _ReadsFrom):
+                raise LedgerUnreadable("This ledger cannot be read from a number on: audit the whole of it.")
             accounts = _rows(ACCOUNTS, moment.rows(ACCOUNTS))
             events = self._events(moment, [str(row[0]) for row in accounts])
             yield _MomentSince(moment, {ACCOUNTS: self._opened_later(accounts), BALANCE_EVENTS: events})

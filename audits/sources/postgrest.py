@@ -161,3 +161,13 @@ class PostgrestMoment:
     def rows(self, relation: Relation) -> Iterator[pa.Table]:
         """Yield the rows, every value as the server's text."""
         yield self._tables[relation.name]
+
+    def rows_from(self, relation: Relation, firsts: Mapping[str, int]) -> Iterator[pa.Table]:
+        """Yield those of the accounts named whose `sequence` is at least the account's first: all were read anyway."""
+        table = self._tables[relation.name]
+        accounts, sequences = table.column("account_id").to_pylist(), table.column("sequence").to_pylist()
+        wanted = [
+            account in firsts and int(sequence) >= firsts[account]
+            for account, sequence in zip(accounts, sequences, strict=True)
+        ]
+        yield table.filter(pa.array(wanted, pa.bool_()))

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from django.conf import settings
 
 from audits.contract import RELATIONS, Relation
 from audits.increments import Marks, take_increment
 from audits.snapshot import Snapshot, sealed_file, take_snapshot
 from audits.sources.oanda import OandaReader
-from audits.sources.postgres import PostgresLedger
 from gates.targets.access import Access
+from gates.targets.ledgers import ledger_of
 
 Row = dict[str, Any]
 
@@ -25,18 +24,14 @@ Row = dict[str, Any]
 def snapshot_of(access: Access, broker: OandaReader, relations: Sequence[Relation] = RELATIONS) -> Iterator[Snapshot]:
     """Hold a snapshot of the ledger's `relations` and of the broker's books for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="wartest-slot-") as folder:
-        yield take_snapshot(_ledger(access), broker, Path(folder) / "snapshot", relations=relations)
+        yield take_snapshot(ledger_of(access), broker, Path(folder) / "snapshot", relations=relations)
 
 
 @contextmanager
 def increment_of(access: Access, broker: OandaReader, marks: Marks) -> Iterator[Snapshot]:
     """Hold what was booked since `marks`, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="wartest-slot-") as folder:
-        yield take_increment(_ledger(access), broker, Path(folder) / "snapshot", marks=marks)
-
-
-def _ledger(access: Access) -> PostgresLedger:
-    return PostgresLedger(access.ledger_url, access.ledger_schema, max_age_s=settings.SNAPSHOT_LIMIT_S)
+        yield take_increment(ledger_of(access), broker, Path(folder) / "snapshot", marks=marks)
 
 
 def rows_of(snapshot: Snapshot, relation: Relation, *, since: tuple[str, datetime] | None = None) -> list[Row]:

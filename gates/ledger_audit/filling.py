@@ -19,7 +19,6 @@ from audits.since import judging_since
 from audits.snapshot import Snapshot, sealed_file, take_snapshot
 from audits.sources import BrokerError, LedgerUnreadable
 from audits.sources.oanda import OandaReader
-from audits.sources.opening import ledger_at
 from gates import engine
 from gates.checks.outcome import Outcome
 from gates.ledger_audit import lease
@@ -27,6 +26,7 @@ from gates.ledger_audit.lines import kept_findings, line_of, reason_of, snapshot
 from gates.ledger_audit.starting import close_rest
 from gates.models import LedgerAudit, Slot
 from gates.targets.access import TargetUnreachableError, access
+from gates.targets.ledgers import ledger_of
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +154,7 @@ def _taken(audit: LedgerAudit, folder: Path, held: _Held) -> Snapshot:
     held.say(LedgerAudit.Phase.READING, "reading the books", part=0)
     reach = access(audit.run.campaign.target.spec)
     with OandaReader(reach.broker_url, reach.broker_account, reach.broker_token) as broker, held.watching(folder):
-        return take_snapshot(
-            ledger_at(reach.ledger_url, schema=reach.ledger_schema, max_age_s=settings.SNAPSHOT_LIMIT_S), broker, folder
-        )
+        return take_snapshot(ledger_of(reach), broker, folder)
 
 
 def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:

@@ -24,7 +24,10 @@ class TargetUnreachableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a target's ledger, broker and health are. Never stored, never logged: it holds secrets."""
+    """Where a target's ledger, broker and health are. Never stored, never logged: it holds secrets.
+
+    `ledger_url` is a `postgresql://…` address, or that of a hosted ledger (`https://…`), which `ledger_key` opens.
+    """
 
     ledger_url: str = field(repr=False)
     ledger_schema: str
@@ -32,6 +35,7 @@ class Access:
     broker_account: str
     broker_token: str = field(repr=False)
     health_url: str
+    ledger_key: str = field(default="", repr=False)
 
     @property
     def ledger_host(self) -> str:
@@ -41,17 +45,32 @@ class Access:
 
 def access(spec: dict[str, Any]) -> Access:
     """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""
+    ledger_url, ledger_key = _ledger(spec)
     health = _resolved(spec, "process", "health")
     if not urlsplit(health).path.strip("/"):
         health = health.rstrip("/") + "/health"
     return Access(
-        ledger_url=_resolved(spec, "ledger", "url"),
+        ledger_url=ledger_url,
         ledger_schema=_resolved(spec, "ledger", "schema"),
         broker_url=_resolved(spec, "broker", "url"),
         broker_account=_resolved(spec, "broker", "account"),
         broker_token=_resolved(spec, "broker", "token"),
         health_url=health,
+        ledger_key=ledger_key,
     )
+
+
+def _ledger(spec: dict[str, Any]) -> tuple[str, str]:
+    """Return the ledger's address and, of a hosted one, its key."""
+    ledger = spec.get("ledger", {})
+    if "supabase" not in ledger:
+        return _resolved(spec, "ledger", "url"), ""
+    if "url" in ledger:
+        raise TargetUnreachableError("The target's description has both [ledger] url and supabase: keep one of them.")
+    address = _resolved(spec, "ledger", "supabase")
+    if urlsplit(address).scheme not in ("https", "http"):
+        raise TargetUnreachableError("[ledger] supabase must be the https:// address of the project: correct it.")
+    return address, _resolved(spec, "ledger", "key")
 
 
 def _resolved(spec: dict[str, Any], section: str, key: str) -> str:
