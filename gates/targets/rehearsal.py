@@ -17,6 +17,7 @@ ACCOUNT = "101-001-0000001-001"
 TOKEN_ENV = "WARTEST_REHEARSAL_TOKEN"  # noqa: S105 - the name of a variable
 LEDGER_ENV = "WARTEST_REHEARSAL_LEDGER_URL"
 CATALOGUE_LIMIT_S = 30
+TRADE_EVERY_S = "1"  # so that the market touches many more stops within 20 s than a smoke run must see
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ def rehearsal_processes(home: Path, ports: RehearsalPorts, desk_database_url: st
     )
     desk = ProcessSpec(
         name="desk",
-        argv=(sys.executable, "-m", "gates.rehearsal.desk", "--port", str(ports.desk)),
+        argv=(
+            *(sys.executable, "-m", "gates.rehearsal.desk", "--port", str(ports.desk)),
+            *("--trade-every-s", TRADE_EVERY_S),
+        ),
         env={
             "DATABASE_URL": desk_database_url,
             "OANDA_URL": f"http://127.0.0.1:{ports.broker}",
