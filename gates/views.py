@@ -237,9 +237,9 @@ def _dashboard(now: datetime) -> dict[str, Any]:
 
 
 def _run(row: Run, now: datetime) -> dict[str, Any]:
-    groups = rows.slot_groups(row)
+    groups = rows.slot_groups(row, now)
     findings = row.findings.all()
-    counts = rows.slot_counts(row, now)
+    counts = rows.SlotCounts.of(groups)
     return {
         "now": now,
         "run": row,

@@ -15,13 +15,18 @@ WORST_FIRST = ("failed", "inconclusive", "running", "passed", "waiting")
 
 @dataclass(frozen=True, slots=True)
 class SlotGroup:
-    """The slots of one check in one stretch of time, counted by status; `slot_id` is set when it is one slot."""
+    """The slots of one check in one stretch of time, counted by status; `slot_id` is set when it is one slot.
+
+    `due` of them have had their time, and `holes` were filled by nobody.
+    """
 
     check: str
     start: datetime
     end: datetime
     counts: dict[str, int]
     slot_id: int | None = None
+    due: int = 0
+    holes: int = 0
 
     @property
     def status(self) -> str:

@@ -22,12 +22,6 @@ WORDS = {"waiting": "not yet"}
 
 MOST_TEXT = 4000
 MOST_ROWS = 100
-CELL = (
-    '<a id="cell-{row}-{column}" class="{status}" data-row="{row}" data-column="{column}" tabindex="{tab}"'
-    ' href="{address}" aria-label="{words}"><title>{words}</title>'
-    '<rect x="{x}" y="{y}" width="{width}" height="{height}"/>{mark}</a>'
-)
-MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 MARK = '<rect class="mark" x="{}" y="{}" width="5" height="5"/>'
 
 register = template.Library()
@@ -165,23 +159,24 @@ def grid_cells(run: Run, row: Row) -> SafeString:
 
 def _cell(cell: Cell, name: str, slot_address: str, list_address: str) -> str:
     group = cell.group
+    start, end = _utc(group.start), _utc(group.end)
     if group.slot_id:
         address = slot_address.replace("0", str(group.slot_id))
     else:
-        address = f"{list_address}&amp;from={group.start:{MOMENT}}&amp;to={group.end:{MOMENT}}"
-    return CELL.format(
-        row=cell.row,
-        column=cell.column,
-        status=group.status,
-        tab=0 if cell.row == cell.column == 0 else -1,
-        address=address,
-        words=f"{name}, {group.start:%Y-%m-%d %H:%M:%S} to {group.end:%H:%M:%S} UTC: {group.words}",
-        x=cell.x,
-        y=cell.y,
-        width=cell.width,
-        height=CELL_HEIGHT,
-        mark=MARK.format(cell.mark_x, cell.mark_y) if cell.mark else "",
+        address = f"{list_address}&amp;from={start}Z&amp;to={end}Z"
+    words = f"{name}, {start[:10]} {start[11:19]} to {end[11:19]} UTC: {group.words}"
+    tab = 0 if cell.row == cell.column == 0 else -1
+    mark = MARK.format(cell.mark_x, cell.mark_y) if cell.mark else ""
+    return (
+        f'<a id="cell-{cell.row}-{cell.column}" class="{group.status}" data-row="{cell.row}"'
+        f' data-column="{cell.column}" tabindex="{tab}" href="{address}" aria-label="{words}"><title>{words}</title>'
+        f'<rect x="{cell.x}" y="{cell.y}" width="{cell.width}" height="{CELL_HEIGHT}"/>{mark}</a>'
     )
+
+
+def _utc(at: datetime) -> str:
+    """Write a time as `2026-11-22T12:00:00.000000`, in UTC; several times faster than strftime."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26]
 
 
 @register.simple_tag
