@@ -1,24 +1,27 @@
 """Who may do what. Everyone who is signed in sees every page; what changes something needs a permission.
 
-| role         | starts runs | works through findings | sees rows in the admin |
-|--------------|-------------|------------------------|------------------------|
-| engineer     | yes         |                        | yes                    |
-| auditor      |             | yes                    | yes                    |
-| risk officer |             |                        | yes                    |
-| owner        |             |                        | yes                    |
+| role         | starts runs | works through findings | reviews code | signs off | sees rows in the admin |
+|--------------|-------------|------------------------|--------------|-----------|------------------------|
+| engineer     | yes         |                        | yes          | yes       | yes                    |
+| auditor      |             | yes                    | yes          |           | yes                    |
+| risk officer |             |                        |              | yes       | yes                    |
+| owner        |             |                        |              | yes       | yes                    |
 
-The admin is open to a member of a role when an administrator also makes them staff. Who runs does not judge, and who
-signs does neither.
+Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
+engineer who runs and an engineer who signs are two people. The admin is open to a member of a role when they are staff.
 """
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 
 from gates.role_names import AUDITOR, ENGINEER, OWNER, RISK_OFFICER
 
 START_RUN = "gates.start_run"
 TRIAGE = "gates.change_finding"
+REVIEW_CODE = "gates.review_code"
+SIGN_OFF = "gates.sign_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Role:
 
 
 ROLES = (
-    Role(ENGINEER, may=(START_RUN,)),
-    Role(AUDITOR, may=(TRIAGE,)),
+    Role(ENGINEER, may=(START_RUN, REVIEW_CODE)),
+    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE)),
     Role(RISK_OFFICER, may=()),
     Role(OWNER, may=()),
 )
@@ -43,5 +46,6 @@ def make_groups() -> None:
     seen = ours.filter(codename__startswith="view_")
     for role in ROLES:
         group, _ = Group.objects.get_or_create(name=role.name)
-        codenames = [permission.removeprefix("gates.") for permission in role.may]
+        may = (*role.may, *((SIGN_OFF,) if role.name in settings.SIGN_OFF_ROLES else ()))
+        codenames = [permission.removeprefix("gates.") for permission in may]
         group.permissions.set([*seen, *ours.filter(codename__in=codenames)])

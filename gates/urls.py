@@ -8,6 +8,7 @@ from gates.chaos.pages import views as chaos
 from gates.detection.pages import views as detection
 from gates.ledger_audit import views as audits
 from gates.pages.start import start
+from gates.signoff import views as signoff
 
 app_name = "gates"
 urlpatterns = [
@@ -54,6 +55,11 @@ urlpatterns = [
     path("defects/<slug:name>/", detection.defect, name="defect"),
     path("defects/<slug:name>.json", detection.defect, {"twin": True}, name="defect_json"),
     path("defects/<slug:name>/strike", detection.strike, name="strike_defect"),
+    path("campaigns/<int:pk>/sign-off/", signoff.sign_off, name="sign_off"),
+    path("campaigns/<int:pk>/sign-off.json", signoff.sign_off, {"twin": True}, name="sign_off_json"),
+    path("campaigns/<int:pk>/sign-off/sign", signoff.sign, name="sign"),
+    path("campaigns/<int:pk>/sign-off/withdraw", signoff.withdraw, name="withdraw"),
+    path("campaigns/<int:pk>/sign-off/review", signoff.review, name="review_code"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("healthz", views.healthz, name="healthz"),

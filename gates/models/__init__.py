@@ -7,6 +7,7 @@ from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Alert, Beat, Report, RunEvent
 from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
+from gates.models.signoff import CodeReview, SignOff
 from gates.models.slots import Slot, SlotResult
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Beat",
     "Campaign",
     "ChaosRun",
+    "CodeReview",
     "CrashPoint",
     "Finding",
     "Heal",
@@ -27,6 +29,7 @@ __all__ = [
     "Run",
     "RunEvent",
     "ScenarioRun",
+    "SignOff",
     "Slot",
     "SlotResult",
     "Target",
