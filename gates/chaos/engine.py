@@ -195,7 +195,10 @@ class Engine:
         return result
 
     async def _seconds(self, cell: Cell, point: CrashPoint, result: Result) -> list[tuple[Place, Trial]]:
-        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it."""
+        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it.
+
+        A recovery that never goes the same way twice cannot be struck: then its first strike proves too little.
+        """
         state = (point.scenario_id, point.operation, result.after_kill)
         wanted = self.chaos.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
         if not wanted or point.then_point or point.half_open or state in self._deepened:
@@ -204,9 +207,11 @@ class Engine:
         trial = asking.trial_of(point)
         try:
             found = await record_recovery(cell, trial, await self._clean(point.scenario_id, point.operation))
-        except (NotSteadyError, TargetNotReadyError, ValueError) as error:
+        except NotSteadyError as error:
+            result.concluded(Verdict.INCONCLUSIVE, f"Its recovery could not be struck: {error}")
+            return []
+        except (TargetNotReadyError, ValueError):
             self._deepened.discard(state)
-            log.warning("the recovery from %s could not be recorded: %s", point, error)
             raise
         pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.points)]
         seconds = [

@@ -21,4 +21,5 @@ DEFECT = Defect(
     steps=(fail_once("wartest.executions", "40P01"), ask("open"), let_go("wartest.executions"), ask("open")),
     scenarios=("database_deadlock",),
     operations=("open",),
+    begin_at=("deadlock at ledger: INSERT INTO wartest.executions",),
 )
