@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -40,6 +41,8 @@ class Telling:
         """One more of them is done."""
         if self._all is not None:
             self._progress.advance(self._all)
+            task = next(task for task in self._progress.tasks if task.id == self._all)
+            self._progress.update(self._all, words=f"{task.completed:.0f} of {task.total:.0f}")
 
     def doing(self, name: str, words: str) -> None:
         """`name` is at it, and what it does, in words."""
@@ -55,18 +58,26 @@ class Telling:
                 self._progress.remove_task(self._lines.pop(name))
 
 
+class BarOfAll(BarColumn):
+    """A bar for what has a count, nothing for what has none."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        """What stands in this column."""
+        return Text() if task.total is None else super().render(task)
+
+
 @contextmanager
 def telling(console: Console) -> Iterator[Telling]:
     """The bar and its lines, for as long as the block runs."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[bright_black]{task.fields[words]}"),
+        BarOfAll(bar_width=24),
+        TextColumn("{task.fields[words]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    off = not console.is_terminal
+    with Progress(*columns, console=console, disable=off, transient=True, expand=True) as progress:
         yield Telling(progress)
 
 
@@ -115,7 +126,7 @@ def table(results: Iterable[Rehearsed]) -> Table:
 def _row(result: Rehearsed) -> list[Text | str]:
     mark, style = MARKS[result.outcome]
     shown = result.shown_by
-    scenario = f"{shown.scenario}, {shown.trial.operation}" if shown else result.where
+    scenario = f"{shown.scenario}, {shown.trial.operation}".replace("_", " ") if shown else result.where
     point = f"{shown.trial.fault} at {shown.label}" if shown else ""
     if shown and shown.then_label:
         point += f", at {shown.then_label}"

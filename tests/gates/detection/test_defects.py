@@ -8,6 +8,7 @@ from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import catalogue, named
 from gates.detection.clean import strike_clean
+from gates.detection.luck import Tried, Within, kill_until_found
 from gates.detection.provoking import provoke
 from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
 from gates.detection.striking import strike_until_caught
@@ -79,6 +80,25 @@ def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_d
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
     assert "lose the answer at broker: POST orders answered 201" in result.where
     assert clean_after(postgres_server.url(), result.shown_by.trial) == Judged()
+
+
+def test_a_strike_in_the_recovery_finds_what_is_marked_done_before_it_is_booked(postgres_server):
+    result = strike_until_caught(postgres_server.url(), named(catalogue(), "done-before-booked"))
+    assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
+    assert result.shown_by.trial.then is not None
+    assert result.shown_by.result.receipt["then"]["proof"]["signal"] == "SIGKILL"
+
+
+@pytest.mark.parametrize("within", Within)
+def test_a_random_kill_raises_nothing_on_the_clean_desk(postgres_server, within):
+    assert kill_until_found(postgres_server.url(), None, "open", within, kills=1) == Tried(1, 0, found=False)
+
+
+def test_some_of_eight_random_kills_finds_what_two_in_three_would(postgres_server):
+    defect = named(catalogue(), "order-before-intent")
+    tried = kill_until_found(postgres_server.url(), defect, "open", Within.OPERATION, kills=8)
+    assert tried.found
+    assert tried.kills <= 8
 
 
 def test_a_clean_desk_that_could_not_be_struck_is_not_called_clean():
