@@ -110,7 +110,7 @@ async def try_once(
                 return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
             result.receipt["then"] = proof_shape(second.receipt)
         if trial.kills:
-            result.after_kill = (await cell.state()).digest()
+            result.after_kill = await cell.durable_digest()
         known = (judged or {}).get(result.after_kill)
         if known is not None:
             result.same_as = known.crash_point

@@ -23,7 +23,7 @@ from gates.chaos.auditing import Audited, Books, audit
 from gates.chaos.baseline import Kind, kind_of
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.states import State, read_ledger
+from gates.chaos.cells.states import State, durable_digest, read_ledger
 from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
 from gates.chaos.messages import Channel, Message
 from gates.chaos.proxies.events import Event
@@ -182,6 +182,11 @@ class Cell:
         """The durable state, read past the proxies."""
         ledger = await read_ledger(await self.direct(), self.premises.schema)
         return State(ledger, tuple(await self.premises.simulator.transactions(self.account)))
+
+    async def durable_digest(self) -> str:
+        """One hash for the durable state, by everything that the ledger's database and the broker hold."""
+        broker = await self.premises.simulator.transactions(self.account)
+        return await durable_digest(await self.direct(), broker)
 
     async def audited(self) -> Audited:
         """The full audit of the books as they are."""

@@ -33,6 +33,7 @@ TELLING: dict[str, tuple[str, ...]] = {
 TELLING_TRANSACTION = ("type", "instrument", "units", "price", "pl", "reason", "accountBalance")
 VALUATION = frozenset({"equity", "margin_used", "margin_available", "updated_at"})
 LOST_ORDERS = frozenset({"cancelled", "rejected"})
+MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,6 @@ class State:
         told["broker"] = [_values(record, TELLING_TRANSACTION) for record in self.broker]
         return told
 
-    def digest(self) -> str:
-        """One hash for one durable state: equal for runs that differ in ids and times only."""
-        return hashlib.sha256(json.dumps(self.told(), sort_keys=True).encode()).hexdigest()[:16]
-
     def economy(self) -> dict[str, list[list[str | None]]]:
         """What was traded and booked: orders that came to nothing, and the broker's refusals, left out."""
         told = self.told()
@@ -87,6 +84,35 @@ async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str
             rows = await (await cursor.execute(query)).fetchall()
             found[relation.name] = {str(row[relation.key]): row for row in rows}
     return found
+
+
+async def durable_digest(connection: psycopg.AsyncConnection[TupleRow], broker: Iterable[Mapping[str, Any]]) -> str:
+    """One hash for everything that would survive: equal for runs that differ in random ids and times only.
+
+    Every table of the ledger's database counts, not only what the contract names: two states that differ in a cursor of
+    the target's own are recovered from in two ways. Of a table above MOST_BYTES its size stands for its rows.
+    Raises psycopg.Error.
+    """
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        tables = await (await cursor.execute(_TABLES, (list(HOUSEKEEPING),))).fetchall()
+        held: list[Any] = [(schema, name, size) for schema, name, size in tables if size > MOST_BYTES]
+        for schema, name, size in tables:
+            if size <= MOST_BYTES:
+                query = sql.SQL(_ROWS).format(table=sql.Identifier(schema, name))
+                held.append((schema, name, await (await cursor.execute(query, (_RANDOM,))).fetchone()))
+    told = [_values(record, TELLING_TRANSACTION) for record in broker]
+    return hashlib.sha256(json.dumps([held, told]).encode()).hexdigest()[:16]
+
+
+_TABLES = """SELECT n.nspname, c.relname, pg_table_size(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)' AND c.relname <> ALL(%s) ORDER BY 1, 2"""
+_ROWS = """SELECT count(*), md5(string_agg(told, E'\n' ORDER BY told)) FROM
+    (SELECT regexp_replace(row::text, %s, '*', 'gi') AS told FROM {table} AS row) AS rows"""
+_UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+_TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?"
+_RANDOM = f"{_UUID}|{_TIME}"
 
 
 def difference(before: State, after: State) -> dict[str, Any]:
