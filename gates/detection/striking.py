@@ -160,7 +160,12 @@ async def _trials(cell: Cell, defect: Planted, search: Search) -> AsyncIterator[
 
 def soonest_first(pairs: Iterable[tuple[str, Trial]], begin_at: tuple[str, ...]) -> list[tuple[str, Trial]]:
     """The strikes whose words begin so come first, in their order; then all others, in theirs."""
-    return sorted(pairs, key=lambda pair: not f"{pair[1].fault} at {pair[0]}".startswith(begin_at or ("",)))
+    return sorted(pairs, key=lambda pair: not words_of(*pair).startswith(begin_at or ("",)))
+
+
+def words_of(label: str, trial: Trial) -> str:
+    """A strike in words, its message told apart from others of its label: `kill after at ledger: COMMIT #2`."""
+    return f"{trial.fault} at {label} #{trial.point.occurrence}"
 
 
 def scenarios_of(defect: Planted) -> Iterator[Scenario]:

@@ -39,5 +39,5 @@ DEFECT = Defect(
     ),
     scenarios=("database_connection_drop",),
     operations=("close",),
-    begin_at=("lose the answer at ledger: COMMIT",),
+    begin_at=("lose the answer at ledger: COMMIT acknowledged #4",),
 )

@@ -46,7 +46,8 @@ class Defect:
     caught for another reason. A defect of gate 2 names the `scenarios` that must catch it, the `operations` of them in
     which it shows (all, where none is named), and how many strikes that takes: `depth` 2 is one more in the recovery.
     `begin_at` says, for each of the strikes, how fault and message begin in words where it shows soonest, as in `lose
-    the answer at ledger: COMMIT`: the search begins there, and goes on with every other message.
+    the answer at ledger: COMMIT acknowledged #2` (the second of this label): the search begins there, and goes on with
+    every other message.
     `steps` make it show by hand, and `by_hand` are the rules that the books alone break then; empty where they are
     right, and only what was dealt gives it away. `origin` is where it was met in public.
     """

@@ -66,5 +66,5 @@ DEFECT = Defect(
     ),
     depth=2,
     scenarios=("kill_during_trade_open",),
-    begin_at=("kill before at broker: POST orders answered", "kill after at ledger: COMMIT"),
+    begin_at=("kill before at broker: POST orders answered", "kill after at ledger: COMMIT acknowledged #3"),
 )

@@ -36,5 +36,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_trade_close", "kill_during_partial_fill"),
-    begin_at=("kill after at ledger: COMMIT",),
+    begin_at=("kill after at ledger: COMMIT acknowledged #4",),
 )

@@ -53,5 +53,5 @@ DEFECT = Defect(
         START,
     ),
     scenarios=("kill_during_trade_close",),
-    begin_at=("kill after at ledger: COMMIT",),
+    begin_at=("kill after at ledger: COMMIT acknowledged #4",),
 )
