@@ -11,7 +11,7 @@ from django.db import transaction
 from audits.sources import BrokerError
 from audits.verdicts import Verdict
 from gates import engine, queries
-from gates.campaigns.commands import CampaignRefusedError, stop, supersede
+from gates.campaigns.commands import CampaignRefusedError, end, stop, supersede
 from gates.campaigns.hands import SLOT
 from gates.campaigns.reviews import cut_reviews
 from gates.campaigns.searching import closed_by_hand, description_sha256, last_transaction
@@ -19,6 +19,8 @@ from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
 from gates.criteria import Criterion, criteria, verdict_of
 from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
+from gates.live_capital.months import begins_again
+from gates.live_capital.standing import live_criteria_of
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
 from gates.targets.access import access
@@ -117,6 +119,8 @@ def criteria_of(run: Run) -> tuple[Criterion, ...]:
         return chaos_criteria_of(run)
     if run.gate == 3:
         return audit_criteria_of(run)
+    if run.gate == 4:
+        return live_criteria_of(run)
     return criteria(Plan.stored(run.plan), queries.judged_slots(run), queries.what_happened(run))
 
 
@@ -134,7 +138,7 @@ def close_run(run_id: int, now: datetime) -> Run | None:
     run = Run.objects.select_for_update().get(pk=run_id)
     if not run.is_open or run.slots.filter(state=Slot.State.DUE).exists():
         return None
-    for closed in closed_by_hand(run) if run.gate == 1 else ():
+    for closed in closed_by_hand(run) if run.gate in (1, 4) else ():
         engine.note_intervention(run, rule=SLOT, sentence=f"{closed.slot}: {closed.why}.", now=now)
     run.refresh_from_db(fields=["cursor"])
     table = criteria_of(run)
@@ -143,7 +147,9 @@ def close_run(run_id: int, now: datetime) -> Run | None:
     run.state, run.closed_at, run.cursor = Run.State.CLOSED, now, run.cursor + 1
     run.save()
     verdict = campaign_verdict(run)
-    if verdict != Verdict.PASSED:
+    if verdict != Verdict.PASSED and not begins_again(run):
         stop(run.campaign_id, _why_stopped(run), verdict=verdict, now=now)
+    elif verdict == Verdict.PASSED and run.gate == 4:
+        end(run.campaign_id, verdict, now)
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.CLOSED, sentence=f"Run closed: {run.verdict}.")
     return run

@@ -17,7 +17,7 @@ from gates.campaigns.hands import INTERVENTIONS
 from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
 from gates.models import Alert, Beat, Finding, Run, RunEvent, Slot, SlotResult
-from gates.plans import Plan, windows
+from gates.plans import Plan, Window, windows
 from gates.workers import is_dead
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,18 @@ LEASE = timedelta(seconds=70)  # above the task time limit: a claim outlives its
 BATCH = 500
 MOST_WAKE_UPS = 16  # per tick: a message wakes a worker up, the rows say what there is to do
 SLOTS_PER_WAKE_UP = 4
+OWN_PROCESS = ("full audit",)  # checks that take minutes: a tick starts a process for each
 MOST_ATTEMPTS = 5  # a check that ends its worker each time is not tried for ever
 ALERT_DEADLINES = {"critical": timedelta(0), "high": timedelta(hours=1), "medium": timedelta(hours=4)}
 
 
 def cut(run: Run, plan: Plan) -> int:
     """Insert every slot of the run; doing it again changes nothing. Returns how many slots the run has."""
+    return insert(run, windows(plan, run.planned_start))
+
+
+def insert(run: Run, cut_windows: Iterable[Window]) -> int:
+    """Insert a slot for each window that the run has none for. Returns how many slots the run has."""
     slots = (
         Slot(
             run=run,
@@ -41,7 +47,7 @@ def cut(run: Run, plan: Plan) -> int:
             due_at=window.due_at,
             grace_until=window.grace_until,
         )
-        for window in windows(plan, run.planned_start)
+        for window in cut_windows
     )
     Slot.objects.bulk_create(slots, ignore_conflicts=True, batch_size=1000)
     return run.slots.count()
@@ -56,7 +62,25 @@ def wake_ups(now: datetime) -> int:
 def _claimable(now: datetime) -> QuerySet[Slot]:
     """Slots that may be claimed now, oldest first."""
     due = Slot.objects.filter(state=Slot.State.DUE, due_at__lte=now, grace_until__gt=now, attempt__lt=MOST_ATTEMPTS)
-    return due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).order_by("due_at")
+    return due.filter(free(now)).exclude(check_name__in=OWN_PROCESS).order_by("due_at")
+
+
+def own_process(now: datetime, most: int = 4) -> list[int]:
+    """Return the slots that wait for a process of their own, oldest first."""
+    due = Slot.objects.filter(state=Slot.State.DUE, due_at__lte=now, grace_until__gt=now, attempt__lt=MOST_ATTEMPTS)
+    mine = due.filter(free(now), check_name__in=OWN_PROCESS).order_by("due_at")
+    return list(mine.values_list("pk", flat=True)[:most])
+
+
+def free(now: datetime) -> Q:
+    """On the slot's own columns only, so that of two who claim at once one wins."""
+    return Q(lease_until=None) | Q(lease_until__lt=now)
+
+
+def renew(slot: Slot, now: datetime) -> bool:
+    """Hold the slot for another lease; False when another attempt has it, or it is closed."""
+    mine = Slot.objects.filter(pk=slot.pk, state=Slot.State.DUE, attempt=slot.attempt)
+    return bool(mine.update(lease_until=now + LEASE, worker=slot.worker))
 
 
 def claim_next(*, worker: str, now: datetime) -> Slot | None:

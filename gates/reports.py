@@ -16,6 +16,7 @@ from gates.chaos.reporting import chaos_report_fields
 from gates.evidence.sealing import sealed
 from gates.evidence.signing import portal_key
 from gates.ledger_audit.standing import audit_report_fields
+from gates.live_capital.standing import live_report_fields
 from gates.models import Campaign, Report, Run
 from gates.report_fields import campaign_fields, run_fields
 
@@ -77,6 +78,8 @@ def _run_report(run: Run, now: datetime) -> Report:
         body |= chaos_report_fields(run)
     if run.gate == 3:
         body |= audit_report_fields(run)
+    if run.gate == 4:
+        body |= live_report_fields(run)
     return _chained(body, campaign=run.campaign, run=run, now=now)
 
 

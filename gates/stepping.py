@@ -18,6 +18,8 @@ from gates.checks.integrity import Base, judge_integrity
 from gates.checks.ledger import Reconciling
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.reconciliations import MISMATCH, SLOW
+from gates.live_capital.checks import LIVE_CHECKS
+from gates.live_capital.reaching import live_access
 from gates.models import Finding, RunEvent, Slot, SlotResult
 from gates.plans import Plan
 from gates.targets.access import Access, access
@@ -72,6 +74,7 @@ def _integrity(slot: Slot, reach: Access) -> Outcome:
     return judge_integrity(reach, Base.of(before or {}))
 
 
+LIVE: dict[str, Callable[[Slot, Access], Outcome]] = {**LIVE_CHECKS, "books": _integrity}
 CHECKS: dict[str, Callable[[Slot, Access], Outcome]] = {
     "health": _health,
     "positions": _positions,
@@ -107,8 +110,11 @@ def step(slot: Slot) -> bool:
 
 
 def _outcome(slot: Slot) -> Outcome:
+    spec = slot.run.campaign.target.spec
     try:
-        return CHECKS[slot.check_name](slot, access(slot.run.campaign.target.spec))
+        if slot.run.gate == 4:
+            return LIVE[slot.check_name](slot, live_access(spec))
+        return CHECKS[slot.check_name](slot, access(spec))
     except Exception as error:
         log.exception("slot %s of run %s", slot, slot.run_id)
         words = str(error).split("\n", 1)[0][:300]

@@ -12,6 +12,8 @@ from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
 from gates.ledger_audit import starting as audits
+from gates.live_capital import auditing as live_audits
+from gates.live_capital import months
 from gates.workers import identity
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,11 @@ def _send_ends(now: datetime) -> None:
         write_report.apply_async((run_id,), expires=WAKE_UP_S)
 
 
+def _send_months(now: datetime) -> None:
+    for live_id in months.to_begin():
+        begin_month.apply_async((live_id,), expires=WAKE_UP_S)
+
+
 def _send_moves(now: datetime) -> None:
     moving.advance(now, lambda campaign_id: move_campaign.apply_async((campaign_id,), expires=WAKE_UP_S))
     for campaign_id in reporting.unreported():
@@ -57,8 +64,12 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     _send_wake_ups,
     audits.attend,
     chaos.attend,
+    live_audits.attend,
+    months.close_broken,
+    months.leave_stages,
     engine.close_holes,
     _send_ends,
+    _send_months,
     _send_moves,
 )
 
@@ -79,6 +90,12 @@ def close(run_id: int) -> None:
 def move_campaign(campaign_id: int) -> None:
     """Look at a campaign's target and move the campaign on."""
     moving.step(campaign_id, timezone.now())
+
+
+@shared_task
+def begin_month(live_id: int) -> None:
+    """Open the month of gate 4 that follows a broken one, at day 1."""
+    months.begin_again(live_id, timezone.now())
 
 
 @shared_task

@@ -19,6 +19,7 @@ from gates.targets.rehearsal import (
     LEDGER_ENV,
     TOKEN_ENV,
     RehearsalPorts,
+    live_desk,
     rehearsal_description,
     rehearsal_processes,
 )
@@ -125,15 +126,17 @@ class _Stack:
 
     def _start_target(self, ports: dict[str, int]) -> str:
         """Returns the address at which the desk tells its health."""
-        ledger_url = self._start_postgres("target-postgres", ports["target_postgres"]).create_database("desk")
+        server = self._start_postgres("target-postgres", ports["target_postgres"])
+        ledger_url, live_ledger_url = server.create_database("desk"), server.create_database("live_desk")
         self.say("starting the rehearsal broker and the desk")
         token = _kept_token(self.launch.home / "rehearsal_token")
-        rehearsal = RehearsalPorts(ports["broker"], ports["control"], ports["desk"])
+        rehearsal = RehearsalPorts(ports["broker"], ports["control"], ports["desk"], ports["live_desk"])
         for spec in rehearsal_processes(self.launch.home, rehearsal, ledger_url, token):
             self.supervisor.start(spec)
+        self.supervisor.start(live_desk(rehearsal, live_ledger_url, token))
         self.env[TOKEN_ENV] = token
         self.env[LEDGER_ENV] = ledger_url
-        description = rehearsal_description(rehearsal, ledger_url)
+        description = rehearsal_description(rehearsal, ledger_url, live_ledger_url)
         self.env["WARTEST_REHEARSAL_JSON"] = json.dumps(description)
         return f"{description['desk_url']}/health"
 

@@ -16,7 +16,7 @@ LEAST_FREE_BYTES = 500_000_000
 # After a kill of everything the orphans need a moment to end and give their ports back.
 PORT_FREE_LIMIT_S = 10.0
 OWN_PORT_LIMIT_S = 3.0
-PORT_NAMES = ("portal_postgres", "valkey", "target_postgres", "broker", "control", "desk")
+PORT_NAMES = ("portal_postgres", "valkey", "target_postgres", "broker", "control", "desk", "live_desk")
 
 
 def check_home(home: Path) -> None:

@@ -7,7 +7,7 @@ from gates.criteria import Criterion
 from gates.ledger_audit.criteria import audit_criteria
 from gates.ledger_audit.lines import Line, report_fields, seen_of
 from gates.ledger_audit.plans import AuditPlan
-from gates.models import ChaosRun, LedgerAudit, Run, Slot
+from gates.models import ChaosRun, LedgerAudit, LiveRun, Run, Slot
 
 
 def audit_criteria_of(run: Run) -> tuple[Criterion, ...]:
@@ -32,7 +32,9 @@ def plan_of(run: Run) -> AuditPlan:
 def campaign_verdict(run: Run) -> Verdict:
     """Return what a closed run says of its campaign: one that does not count proves no gate, so it is no pass."""
     verdict = Verdict(run.verdict or Verdict.INCONCLUSIVE)
-    counted = not any(model.objects.filter(run=run, counted=False).exists() for model in (LedgerAudit, ChaosRun))
+    counted = not any(
+        model.objects.filter(run=run, counted=False).exists() for model in (LedgerAudit, ChaosRun, LiveRun)
+    )
     return verdict if counted or verdict != Verdict.PASSED else Verdict.INCONCLUSIVE
 
 

@@ -20,7 +20,7 @@ class LivePlan:
 
     The least evidence of a pass: `min_touches` stops that the market touched, `min_trades` trades that were closed.
     `audit_grace_s`: how long after its day an audit may still be done. `stop_limit_s`: time that a touched stop may
-    take.
+    take. `most_months`: how often a month that was broken by a hole may start again at day 1.
     """
 
     profile: str
@@ -31,6 +31,7 @@ class LivePlan:
     min_touches: int
     min_trades: int
     stop_limit_s: int
+    most_months: int
     cadences: tuple[Cadence, ...]
 
     @property
@@ -58,6 +59,7 @@ LIVE_PLANS = (
         min_touches=30,
         min_trades=30,
         stop_limit_s=5,
+        most_months=12,
         cadences=(
             Cadence("health", every_s=86_400, delay_s=0, grace_s=3600),
             Cadence("limits", every_s=300, delay_s=5, grace_s=900),
@@ -76,6 +78,7 @@ LIVE_PLANS = (
         min_touches=20,
         min_trades=20,
         stop_limit_s=3,
+        most_months=3,
         cadences=(
             Cadence("health", every_s=20, delay_s=0, grace_s=20),
             Cadence("limits", every_s=5, delay_s=1, grace_s=20),
@@ -94,6 +97,7 @@ LIVE_PLANS = (
         min_touches=1,
         min_trades=1,
         stop_limit_s=3,
+        most_months=2,
         cadences=(
             Cadence("health", every_s=10, delay_s=0, grace_s=60),
             Cadence("limits", every_s=5, delay_s=1, grace_s=60),

@@ -2,6 +2,7 @@
 
 from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
+from gates.models.capital import CapitalPlan, LiveRun
 from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
 from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Alert, Beat, Report, RunEvent
@@ -15,12 +16,14 @@ __all__ = [
     "AtRest",
     "Beat",
     "Campaign",
+    "CapitalPlan",
     "ChaosRun",
     "CodeReview",
     "CrashPoint",
     "Finding",
     "Heal",
     "LedgerAudit",
+    "LiveRun",
     "OperationBaseline",
     "Rehearsal",
     "RehearsedDefect",

@@ -19,6 +19,7 @@ class RunEvent(models.Model):
         HOLE = "hole"
         INTERVENTION = "intervention"
         CLOSED = "closed"
+        STOP = "stop"
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="events")
     at = models.DateTimeField()

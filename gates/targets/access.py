@@ -15,6 +15,14 @@ REHEARSAL_SPEC: dict[str, Any] = {
         "token": "rehearsal:token",
     },
     "process": {"kind": "command", "health": "rehearsal:desk_url"},
+    "live": {  # gate 4: another account of the simulator, a desk of its own
+        "ledger": {"url": "rehearsal:live_ledger_url"},
+        "broker": {"environment": "simulator posing as live", "account": "rehearsal:live_account"},
+        "process": {
+            "health": "rehearsal:live_desk_url",
+            "stop": ["rehearsal:python", "-m", "gates.rehearsal.desk.parking", "rehearsal:live_desk_url"],
+        },
+    },
 }
 
 
@@ -78,6 +86,14 @@ def _resolved(spec: dict[str, Any], section: str, key: str) -> str:
     where = f"[{section}] {key}"
     if not isinstance(value, str) or not value:
         raise TargetUnreachableError(f"The target's description lacks {where}: add it.")
+    return resolved(value, where)
+
+
+def resolved(value: str, where: str) -> str:
+    """Return a text of a description with what it names by `env:` or `rehearsal:` filled in.
+
+    Raises TargetUnreachableError, naming `where` it stands.
+    """
     source, _, name = value.partition(":")
     if source == "env":
         return _from(os.environ, name, where)

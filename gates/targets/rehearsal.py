@@ -14,6 +14,8 @@ from typing import Any
 from gates.targets.processes import ProcessSpec
 
 ACCOUNT = "101-001-0000001-001"
+LIVE_ACCOUNT = "001-001-0000001-001"  # of the site of real money: the simulator poses as it for the rehearsal of gate 4
+LIVE_UNITS = 500  # the largest position of the desk there: some dozen dollars of margin
 TOKEN_ENV = "WARTEST_REHEARSAL_TOKEN"  # noqa: S105 - the name of a variable
 LEDGER_ENV = "WARTEST_REHEARSAL_LEDGER_URL"
 CATALOGUE_LIMIT_S = 30
@@ -22,11 +24,12 @@ TRADE_EVERY_S = "1"  # so that the market touches many more stops within 20 s th
 
 @dataclass(frozen=True)
 class RehearsalPorts:
-    """Loopback ports: the broker's API, its control API, the desk."""
+    """Loopback ports: the broker's API, its control API, the desk, and the desk of the account that poses as live."""
 
     broker: int
     control: int
     desk: int
+    live_desk: int = 0
 
 
 def rehearsal_processes(home: Path, ports: RehearsalPorts, desk_database_url: str, token: str) -> list[ProcessSpec]:
@@ -38,29 +41,43 @@ def rehearsal_processes(home: Path, ports: RehearsalPorts, desk_database_url: st
         argv=(
             *(sys.executable, "-m", "gates.rehearsal.broker"),
             *("--port", str(ports.broker), "--control-port", str(ports.control)),
-            *("--account", ACCOUNT, "--journal", str(journal)),
+            *("--account", ACCOUNT, "--live-account", LIVE_ACCOUNT, "--journal", str(journal)),
         ),
         env={"BROKER_TOKEN": token},
     )
-    desk = ProcessSpec(
-        name="desk",
-        argv=(
-            *(sys.executable, "-m", "gates.rehearsal.desk", "--port", str(ports.desk)),
-            *("--trade-every-s", TRADE_EVERY_S),
-        ),
-        env={
-            "DATABASE_URL": desk_database_url,
-            "OANDA_URL": f"http://127.0.0.1:{ports.broker}",
-            "OANDA_TOKEN": token,
-            "OANDA_ACCOUNT_ID": ACCOUNT,
-        },
+    argv = (
+        *(sys.executable, "-m", "gates.rehearsal.desk", "--port", str(ports.desk)),
+        *("--trade-every-s", TRADE_EVERY_S),
     )
+    desk = ProcessSpec(name="desk", argv=argv, env=_desk_environment(ports, desk_database_url, token, ACCOUNT))
     return [broker, desk]
 
 
-def rehearsal_description(ports: RehearsalPorts, ledger_url: str) -> dict[str, str]:
+def live_desk(ports: RehearsalPorts, database_url: str, token: str) -> ProcessSpec:
+    """The same desk on the account that poses as live. It stands by until gate 4 of a rehearsal lets it trade."""
+    argv = (
+        *(sys.executable, "-m", "gates.rehearsal.desk", "--port", str(ports.live_desk), "--parked"),
+        *("--most-units", str(LIVE_UNITS), "--max-open", "4"),
+    )
+    return ProcessSpec("live-desk", argv, _desk_environment(ports, database_url, token, LIVE_ACCOUNT))
+
+
+def _desk_environment(ports: RehearsalPorts, database_url: str, token: str, account: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database_url,
+        "OANDA_URL": f"http://127.0.0.1:{ports.broker}",
+        "OANDA_TOKEN": token,
+        "OANDA_ACCOUNT_ID": account,
+    }
+
+
+def rehearsal_description(ports: RehearsalPorts, ledger_url: str, live_ledger_url: str) -> dict[str, str]:
     """What the portal needs to register the target; `*_env` name the variables that hold its secrets."""
     return {
+        "live_account": LIVE_ACCOUNT,
+        "live_desk_url": f"http://127.0.0.1:{ports.live_desk}",
+        "live_ledger_url": live_ledger_url,
+        "python": sys.executable,
         "broker_url": f"http://127.0.0.1:{ports.broker}",
         "control_url": f"http://127.0.0.1:{ports.control}",
         "desk_url": f"http://127.0.0.1:{ports.desk}",

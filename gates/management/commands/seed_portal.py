@@ -30,9 +30,11 @@ class Command(BaseCommand):
         roles.make_groups()
         self._signing_key()
         self._first_user()
-        target, _ = Target.objects.get_or_create(
+        target, is_new = Target.objects.get_or_create(
             name="rehearsal", defaults={"spec": REHEARSAL_SPEC, "created_at": timezone.now()}
         )
+        if not is_new:  # what a newer portal describes, with what people added
+            Target.objects.filter(pk=target.pk).update(spec=target.spec | REHEARSAL_SPEC)
         if not options["no_campaign"] and not Campaign.objects.exists():
             self._first_campaign(target)
 

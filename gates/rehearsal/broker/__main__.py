@@ -40,6 +40,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--balance", type=Decimal, default=Decimal(100_000))
     parser.add_argument("--currency", choices=("USD", "EUR", "GBP", "JPY"), default="USD")
     parser.add_argument("--account", default="101-001-0000001-001")
+    parser.add_argument("--live-account", help="a second account, of the number that an account of real money has")
+    parser.add_argument("--live-balance", type=Decimal, default=Decimal(500))
     parser.add_argument("--tick-ms", type=int, default=250)
     parser.add_argument("--volatility-pips", type=float, default=1.0, help="standard deviation of one tick")
     parser.add_argument("--commission-per-million", type=Decimal, default=Decimal(0))
@@ -94,8 +96,9 @@ def opened_pulse(options: argparse.Namespace) -> Pulse:
         financing_hour=options.financing_hour,
     )
     pulse.open_market()
-    if options.account not in venue.accounts:
-        venue.open_account(options.account, options.currency, options.balance, utc_now())
+    for account_id, balance in ((options.account, options.balance), (options.live_account, options.live_balance)):
+        if account_id and account_id not in venue.accounts:
+            venue.open_account(account_id, options.currency, balance, utc_now())
     return pulse
 
 

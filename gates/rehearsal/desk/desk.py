@@ -13,7 +13,7 @@ from gates.rehearsal.desk.following import Follower
 from gates.rehearsal.desk.health import Health, Pulse
 from gates.rehearsal.desk.reconcile import reconcile
 from gates.rehearsal.desk.settings import Settings
-from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, trade_once
+from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, leave_market, trade_once
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pulse = Pulse(trading=settings.trading)
+        self._pulse = Pulse(trading=settings.trading and not settings.parked)
         self._databases = (Database(settings.database_url), Database(settings.database_url))
         self._brokers = tuple(
             Broker(settings.broker_url, token=settings.broker_token, account_id=settings.account_id) for _ in range(2)
@@ -37,6 +37,11 @@ class Desk:
         self.health = Health(
             self._databases[1], self._brokers[1], follower=self._follower, pulse=self._pulse, settings=settings
         )
+
+    def trade(self, running: bool) -> bool:
+        """Trade by itself from now on, or leave the market. Returns whether it does; without a loop it never does."""
+        self._pulse.trading = running and self._settings.trading
+        return self._pulse.trading
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -93,8 +98,10 @@ class Desk:
         await reconcile(self._follower)
 
     async def _trade(self) -> None:
-        dice = random.SystemRandom()
-        await trade_once(self.trader, max_open=self._settings.max_open, dice=dice)
+        if not self._pulse.trading:
+            return await leave_market(self.trader)
+        limits = {"max_open": self._settings.max_open, "most_units": self._settings.most_units}
+        return await trade_once(self.trader, **limits, dice=random.SystemRandom())
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
         """Does `step` every `every_s`, only while the broker is followed."""

@@ -24,6 +24,8 @@ class Settings:
     reconcile_every_s: float
     poll_every_s: float
     max_open: int
+    most_units: int
+    parked: bool
     defects: tuple[str, ...] = ()
 
 
@@ -38,6 +40,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--reconcile-every-s", type=_positive, default=10.0)
     parser.add_argument("--poll-every-s", type=_positive, default=0.2)
     parser.add_argument("--max-open", type=int, default=6)
+    parser.add_argument("--most-units", type=int, default=2000, help="the largest position that it opens by itself")
+    parser.add_argument("--parked", action="store_true", help="does not trade until it is told to by POST /trading")
     parser.add_argument("--defect", action="append", default=[], help="plant this defect of the catalogue")
     given = parser.parse_args(arguments)
     missing = [name for name in REQUIRED if not environment.get(name)]
@@ -56,6 +60,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         reconcile_every_s=given.reconcile_every_s,
         poll_every_s=given.poll_every_s,
         max_open=given.max_open,
+        most_units=given.most_units,
+        parked=given.parked,
         defects=tuple(given.defect),
     )
 

@@ -21,7 +21,7 @@ PIPS = {"EUR_USD": Decimal("0.0001"), "GBP_USD": Decimal("0.0001"), "USD_JPY": D
 TIMES_IN_FORCE = ("FOK", "IOC")
 OUTCOME_TIMEOUT_S = DOUBT_S + 6
 OUTCOME_PAUSE_S = 0.1
-SMALLEST, LARGEST = 100, 2000  # units of a position opened at random
+SMALLEST = 100  # units of a position opened at random
 
 
 class ImpossibleError(Exception):
@@ -146,7 +146,7 @@ def market_order(intent: orders.Intent, quote: Quote, protection: Protection) ->
     }
 
 
-async def trade_once(trader: Trader, *, max_open: int, dice: random.Random) -> None:
+async def trade_once(trader: Trader, *, max_open: int, most_units: int, dice: random.Random) -> None:
     """One move of the desk's own trading: mostly opens a small position, sometimes closes the oldest."""
     positions = await trader.open_positions()
     if positions and (len(positions) >= max_open or dice.random() < 0.2):
@@ -154,5 +154,11 @@ async def trade_once(trader: Trader, *, max_open: int, dice: random.Random) -> N
             await trader.close_position(positions[0])
         return
     instrument = dice.choice(sorted(PIPS))
-    units = Decimal(dice.randint(SMALLEST, LARGEST) * dice.choice((1, -1)))
+    units = Decimal(dice.randint(min(SMALLEST, most_units), most_units) * dice.choice((1, -1)))
     await trader.open_position(instrument, units)
+
+
+async def leave_market(trader: Trader) -> None:
+    """One move of a desk that was told to stop: closes the oldest position, if there is one."""
+    for position in (await trader.open_positions())[:1]:
+        await trader.close_position(position)

@@ -1,4 +1,4 @@
-"""The desk's HTTP face: health and the six operations."""
+"""The desk's HTTP face: health, the six operations, and the switch of its own trading."""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,7 +46,20 @@ def build_application(desk: Desk) -> Starlette:
             return _refusal(503, f"{name} is in doubt or could not be done: {reason or 'no answer in time'}")
         return JSONResponse({"operation": name, **outcome})
 
-    routes = [Route("/health", health), Route("/operations/{name}", operate, methods=["POST"])]
+    async def trading(request: Request) -> JSONResponse:
+        try:
+            running = (await _ask(request)).get("running")
+        except ImpossibleError as reason:
+            return _refusal(409, str(reason))
+        if not isinstance(running, bool):
+            return _refusal(409, "running is missing; say true or false")
+        return JSONResponse({"trading": desk.trade(running)})
+
+    routes = [
+        Route("/health", health),
+        Route("/operations/{name}", operate, methods=["POST"]),
+        Route("/trading", trading, methods=["POST"]),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

@@ -1,6 +1,7 @@
 """Thirty days in a row: each needs all of its evidence, and one that lacks it breaks the row."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_every_check_covers_the_month_without_gap_or_overlap(plan):
         mine = sorted((window for window in windows if window.check_name == name), key=lambda window: window.start)
         assert mine[0].start == START
         assert mine[-1].end == START + timedelta(seconds=plan.duration_s)
-        assert all(before.end == after.start for before, after in zip(mine, mine[1:], strict=False))
+        assert all(before.end == after.start for before, after in pairwise(mine))
 
 
 def test_production_is_thirty_days_with_health_every_day_and_an_audit_every_week_and_at_the_end():
@@ -85,7 +86,7 @@ def test_days_to_come_are_not_yet_and_the_day_that_has_begun_is_running():
     assert [day.status for day in days([None, None], now=START + timedelta(hours=1))] == ["running", "waiting"]
 
 
-def live(plan, *, verdict=Verdict.PASSED, hands=0, trades=99, touches=99, without=(), **changed):
+def live(plan, *, verdict=Verdict.PASSED, hand_count=0, trades=99, touches=99, without=(), **changed):
     windows = [window for window in live_windows(plan, START) if window.check_name not in without]
     slots = [
         Judged(
@@ -101,7 +102,7 @@ def live(plan, *, verdict=Verdict.PASSED, hands=0, trades=99, touches=99, withou
         for window, slot in zip(windows, slots, strict=True)
     ]
     month = calendar(START, (plan.days, plan.day_s), rows, (), START + timedelta(days=99))
-    return live_criteria(plan, Live(month, slots, hands, trades))
+    return live_criteria(plan, Live(month, slots, hand_count, trades))
 
 
 SMOKE = live_plan_for("smoke")
@@ -138,7 +139,7 @@ def test_too_little_evidence_is_inconclusive_and_says_what_was_missing(least, wo
 
 
 def test_a_persons_hand_fails_the_month():
-    table = live(SMOKE, hands=1)
+    table = live(SMOKE, hand_count=1)
     assert [line.name for line in table if line.verdict == Verdict.FAILED] == ["nobody's hands"]
 
 
