@@ -35,6 +35,18 @@ class Answered:
     content_type: str
 
 
+def asking(request: httpx.Request, host: str, token: str) -> httpx.Request:
+    """Return the request with the token. Raises BrokerWriteRefused where it is more than a question to that host."""
+    if request.method != ALLOWED:
+        raise BrokerWriteRefused(f"A {request.method[:20]} request to the broker was refused: only GET is sent.")
+    if request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers:
+        raise BrokerWriteRefused("A request with a body was refused: nothing is sent to a broker but questions.")
+    if request.url.host != host:
+        raise BrokerWriteRefused(f"A request to {request.url.host} was refused: the token is for {host}.")
+    headers = [*request.headers.raw, (b"Authorization", b"Bearer " + token.encode("ascii"))]
+    return httpx.Request(ALLOWED, request.url, headers=headers, extensions=request.extensions)
+
+
 class GetOnlyTransport(httpx.HTTPTransport):
     """Sends GET requests without a body to one host, with the token; raises BrokerWriteRefused for anything else."""
 
@@ -46,16 +58,7 @@ class GetOnlyTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Look at the request before a byte leaves; the token is added to a copy, which no exception of httpx holds."""
-        if request.method != ALLOWED:
-            raise BrokerWriteRefused(f"A {request.method[:20]} request to the broker was refused: only GET is sent.")
-        if request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers:
-            raise BrokerWriteRefused("A request with a body was refused: nothing is sent to a broker but questions.")
-        if request.url.host != self._host:
-            raise BrokerWriteRefused(f"A request to {request.url.host} was refused: the token is for {self._host}.")
-        headers = [*request.headers.raw, (b"Authorization", b"Bearer " + self._token.encode("ascii"))]
-        return super().handle_request(
-            httpx.Request(ALLOWED, request.url, headers=headers, extensions=request.extensions)
-        )
+        return super().handle_request(asking(request, self._host, self._token))
 
     def without_token(self, content: bytes) -> bytes:
         """Return the answer with the token masked: a server that says it back would have it stored with its words."""

@@ -10,6 +10,7 @@ from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
 from gates.models.signoff import CodeReview, SignOff
 from gates.models.slots import Slot, SlotResult
+from gates.models.streams import Stream, StreamGap, StreamLease
 
 __all__ = [
     "Alert",
@@ -35,5 +36,8 @@ __all__ = [
     "SignOff",
     "Slot",
     "SlotResult",
+    "Stream",
+    "StreamGap",
+    "StreamLease",
     "Target",
 ]

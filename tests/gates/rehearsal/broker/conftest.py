@@ -51,8 +51,8 @@ _numbers = count(2)
 
 
 @contextmanager
-def running_broker(*options: str) -> Iterator[Broker]:
-    port, control_port = free_port(), free_port()
+def running_broker(*options: str, ports: tuple[int, int] | None = None) -> Iterator[Broker]:
+    port, control_port = ports or (free_port(), free_port())
     command = [sys.executable, "-m", "gates.rehearsal.broker", "--port", str(port)]
     command += ["--control-port", str(control_port), *options]
     process = subprocess.Popen(command, env={**os.environ, "BROKER_TOKEN": TOKEN})

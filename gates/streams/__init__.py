@@ -1,0 +1,13 @@
+"""The broker's streams of every running gate that watches one, held by one small process.
+
+`python -m gates.streams` holds them; a second one waits for the lease of the first.
+
+- `lines`: what one line says, or why it cannot be read. Pure.
+- `continuity`: which transactions are new, and which the stream left out. Pure.
+- `stopwatch`: stops judged as prices and fills come in. Pure.
+- `connection`: one stream, read line by line through a door that can only ask.
+- `following`: both streams of one run: repair, gaps, alerts.
+- `holding`: the lease, which runs are followed, and what is written down once a second.
+
+What the streams see is early; the slots of the gates stay the proof.
+"""

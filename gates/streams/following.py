@@ -1,0 +1,289 @@
+"""Both streams of one run: lines read, gaps repaired or recorded, stops judged as they happen."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from audits.sources import BrokerError
+from audits.sources.get_only_lines import GetOnlyLines
+from audits.sources.oanda import OandaReader
+from audits.transactions import TransactionUnreadable, number_of
+from gates.streams.continuity import Continuity, Hole
+from gates.streams.lines import Heartbeat, Line, LineUnreadable, Quote, Told, read_line
+from gates.streams.stopwatch import Executed, Missed, Stopwatch
+from gates.streams.writing import Cut, Happened, Pen, Standing
+
+log = logging.getLogger(__name__)
+
+PRICES, TRANSACTIONS = "prices", "transactions"
+MISSED_TRIGGER = "missed SL/TP trigger"
+SLOW_TRIGGER = "SL/TP latency > 100 ms"
+SLOW_MS = 100.0
+SILENCE_S = 12.0  # two heartbeats of five seconds may be lost, the third may not
+LOOK_S = 0.1
+PATIENCE_S = 0.3  # a heartbeat may overtake the lines that it counts
+FIRST_PAUSE_S = 0.5  # the broker asks for at most two new connections a second
+LONGEST_PAUSE_S = 30.0
+WELL_AFTER_S = 20.0
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A run whose streams are held, and how its broker is reached. Never stored or logged: it holds the token."""
+
+    run_id: int
+    url: str = field(repr=False)
+    account: str
+    token: str = field(repr=False)
+    limit_s: float
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows one run. `last` is up to where an earlier process had come, where there was one."""
+
+    watched: Watched
+    pen: Pen
+    last: Mapping[str, Standing] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(init=False)
+
+    def __post_init__(self) -> None:
+        run_id = self.watched.run_id
+        self.standings = {kind: self.last.get(kind) or Standing(run_id, kind) for kind in (PRICES, TRANSACTIONS)}
+
+    async def follow(self) -> None:
+        """Follow until cancelled; what ends it by itself is tried again after growing pauses."""
+        await _again_and_again(self._once, self._note_trouble)
+
+    async def _once(self) -> None:
+        async with asyncio.timeout(SILENCE_S * 2):
+            account = await asyncio.to_thread(self._read, _account)
+        stops = Stopwatch(limit_s=self.watched.limit_s)
+        stops.begin(account)
+        await _Tape(self, stops, account).play()
+
+    def _read(self, what: Any, *arguments: Any) -> Any:
+        watched = self.watched
+        with OandaReader(watched.url, watched.account, watched.token) as broker:
+            return what(broker, *arguments)
+
+    async def read_since(self, last_id: int) -> list[dict[str, Any]]:
+        """Return the transactions after this one, from the broker's own records. Raises BrokerError."""
+        records: list[dict[str, Any]] = await asyncio.to_thread(self._read, OandaReader.transactions, last_id)
+        return records
+
+    def _note_trouble(self, words: str) -> None:
+        for standing in self.standings.values():
+            standing.state, standing.reason = "waiting", words
+
+
+def _account(broker: OandaReader) -> dict[str, Any]:
+    return broker.account()
+
+
+class _Tape:
+    """One life of a follower: from an account's state on, line by line."""
+
+    def __init__(self, follower: Follower, stops: Stopwatch, account: Mapping[str, Any]) -> None:
+        self._follower, self._stops = follower, stops
+        self._pen, self._watched, self._standings = follower.pen, follower.watched, follower.standings
+        self._lines = GetOnlyLines(stream_host(self._watched.url), self._watched.token)
+        self._continuity = Continuity(int(account["lastTransactionID"]))
+        self._traded = {str(position["instrument"]) for position in account.get("positions") or ()}
+        self._priced: frozenset[str] = frozenset()
+        self._latest: dict[str, datetime] = {}
+        self._mending = asyncio.Lock()
+
+    async def play(self) -> None:
+        """Hold both streams until one of them cannot be held, or cancelled."""
+        self._join()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_again_and_again(self._transactions, self._trouble(TRANSACTIONS)))
+            tasks.create_task(_again_and_again(self._prices, self._trouble(PRICES)))
+            tasks.create_task(self._look())
+
+    def _join(self) -> None:
+        """Say what happened while no process held the streams: an account's state was read, its lines were not seen."""
+        before = self._standings[TRANSACTIONS]
+        here = self._continuity.last_id
+        if before.last_id is not None and before.last_id < here and before.last_line_at:
+            hole = Hole(before.last_id + 1, here)
+            self._record(TRANSACTIONS, before.last_line_at, "while nobody held the stream", hole)
+        before.last_id = here
+
+    async def _transactions(self) -> None:
+        path = f"/v3/accounts/{self._watched.account}/transactions/stream"
+        async for line in self._read_lines(TRANSACTIONS, path, {}):
+            if isinstance(line, Told | Heartbeat):
+                await self._take(line)
+
+    async def _take(self, line: Told | Heartbeat) -> None:
+        async with self._mending:
+            found = self._continuity.follow(line)
+            if isinstance(found, Told):
+                self._learn(found.record)
+        if isinstance(found, Hole):
+            if isinstance(line, Heartbeat):
+                await asyncio.sleep(PATIENCE_S)
+            await self._mend(found, "a line that the stream left out")
+        standing = self._standings[TRANSACTIONS]
+        standing.last_id, standing.repeated = self._continuity.last_id, self._continuity.repeated
+
+    async def _mend(self, hole: Hole | None, why: str) -> None:
+        """Read what the stream left out, by `sinceid`; a hole that closed meanwhile is none. Raises BrokerError."""
+        async with self._mending:
+            before = self._continuity.last_id
+            if hole and hole.last <= before:
+                return
+            since = self._standings[TRANSACTIONS].last_line_at or timezone.now()
+            for record in await self._follower.read_since(before):
+                told = Told(timezone.now(), number_of(record), record)
+                if isinstance(self._continuity.follow(told), Told):
+                    self._learn(record)
+            if self._continuity.last_id > before:
+                self._record(TRANSACTIONS, since, why, Hole(before + 1, self._continuity.last_id))
+
+    async def _prices(self) -> None:
+        while not (self._stops.instruments | self._traded):
+            self._standings[PRICES].reason = "no instrument has a stop or was ever traded"
+            await asyncio.sleep(LOOK_S)
+        self._priced = frozenset(self._stops.instruments | self._traded)
+        path = f"/v3/accounts/{self._watched.account}/pricing/stream"
+        lines = self._read_lines(PRICES, path, {"instruments": ",".join(sorted(self._priced))})
+        async for line in lines:
+            if isinstance(line, Quote):
+                self._stops.quote(line, time.monotonic())
+            if self._stops.instruments - self._priced:
+                return  # one more instrument to be priced: a new stream, shorter away than the pause between two prices
+
+    async def _read_lines(self, kind: str, path: str, params: Mapping[str, str]) -> AsyncIterator[Line]:
+        """Yield the readable lines of a stream; what came before the first is a gap. Raises BrokerError."""
+        standing = self._standings[kind]
+        standing.connections += 1
+        fresh = True
+        async for raw in self._lines.lines(path, params, silence_s=SILENCE_S):
+            now = timezone.now()
+            if fresh:
+                fresh = False
+                await self._reconnected(kind, standing.last_line_at, now)
+            standing.state, standing.last_line_at = "connected", now
+            standing.lines += 1
+            line = self._readable(raw, standing)
+            if line is not None:
+                yield line
+
+    async def _reconnected(self, kind: str, since: datetime | None, now: datetime) -> None:
+        if kind == TRANSACTIONS:
+            await self._mend(None, "while the stream was away")
+        elif since is not None and now - since > timedelta(seconds=1):
+            lost = self._stops.forget_touches()
+            held = f" {len(lost)} touched stops are judged by the slots alone." if lost else ""
+            self._record(PRICES, since, f"no price for {(now - since).total_seconds():.1f} s.{held}", None)
+        self._standings[kind].reason = ""
+
+    def _readable(self, raw: bytes, standing: Standing) -> Line | None:
+        """A line that cannot be read, or that goes back in time, is counted and shown; the next one may be well."""
+        try:
+            line = read_line(raw)
+        except LineUnreadable as error:
+            standing.unreadable += 1
+            standing.reason = str(error)[:LONGEST_REASON]
+            return None
+        key = line.instrument if isinstance(line, Quote) else standing.kind
+        before = self._latest.get(key)
+        if before is not None and line.at < before and isinstance(line, Quote):
+            standing.unreadable += 1
+            standing.reason = f"A price of {key} goes back in time, from {before.isoformat()} to {line.at.isoformat()}."
+            return None
+        self._latest[key] = line.at
+        return line
+
+    def _learn(self, record: Mapping[str, Any]) -> None:
+        try:
+            executed = self._stops.learn(record)
+        except (TransactionUnreadable, KeyError) as error:
+            standing = self._standings[TRANSACTIONS]
+            standing.unreadable += 1
+            standing.reason = f"Transaction {record.get('id')} could not be read: {error}"[:LONGEST_REASON]
+            return
+        for stop in executed:
+            if stop.latency_ms > SLOW_MS:
+                self._pen.write(_slow(self._watched.run_id, stop))
+
+    async def _look(self) -> None:
+        """Ask again and again which touched stops are overdue; the account is looked up before one is called missed."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            late = self._stops.overdue(time.monotonic())
+            if late:
+                await self._mend(None, "a fill that the stream had not told yet")
+            for missed in late:
+                if self._stops.is_waiting(missed.order.order_id):
+                    self._pen.write(_missed(self._watched, missed))
+
+    def _record(self, kind: str, since: datetime, why: str, hole: Hole | None) -> None:
+        ids = "" if hole is None else f"transactions {hole.first} to {hole.last}, read again by sinceid: "
+        now = timezone.now()
+        cut = Cut(self._watched.run_id, kind, since, now, f"{ids}{why}", repaired=hole is not None)
+        if hole:
+            cut = Cut(cut.run_id, kind, since, now, cut.sentence, True, hole.first, hole.last)
+        self._pen.write(cut)
+
+    def _trouble(self, kind: str) -> Any:
+        def note(words: str) -> None:
+            self._standings[kind].state, self._standings[kind].reason = "waiting", words[:LONGEST_REASON]
+
+        return note
+
+
+async def _again_and_again(life: Any, note: Any) -> None:
+    """Live one life after another, with pauses that double while they are short; only a cancel ends it."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        began = time.monotonic()
+        try:
+            await life()
+        except (BrokerError, TransactionUnreadable, TimeoutError) as error:
+            note(str(error) or "the broker did not answer in time")
+        except Exception as error:
+            log.exception("a stream's life ended: it begins again")
+            note(f"{type(error).__name__}: begun again, see streams.log")
+        else:
+            continue
+        if time.monotonic() - began > WELL_AFTER_S:
+            pause_s = FIRST_PAUSE_S
+        await asyncio.sleep(pause_s * (1 + random.random() / 4))  # noqa: S311  no secret: so that many do not come at once
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def stream_host(url: str) -> str:
+    """Return where the streams are: OANDA has them on hosts of their own, `stream-…` instead of `api-…`."""
+    base = url.rstrip("/").removesuffix("/v3")
+    return base.replace("://api-fx", "://stream-fx", 1)
+
+
+def _missed(watched: Watched, missed: Missed) -> Happened:
+    order = missed.order
+    over = missed.touched_at + timedelta(seconds=watched.limit_s)
+    sentence = (
+        f"The {order.words} {order.order_id} of trade {order.trade_id} at {order.price} was touched by {missed.price} "
+        f"at {missed.touched_at.isoformat()} and not executed within {watched.limit_s:g} s."
+    )
+    return Happened(watched.run_id, MISSED_TRIGGER, "critical", sentence, over)
+
+
+def _slow(run_id: int, stop: Executed) -> Happened:
+    order = stop.order
+    sentence = (
+        f"The {order.words} {order.order_id} of trade {order.trade_id} was executed {stop.latency_ms:g} ms after the "
+        f"price touched it, at most {SLOW_MS:g} ms are well."
+    )
+    return Happened(run_id, SLOW_TRIGGER, "high", sentence, stop.fill.time)

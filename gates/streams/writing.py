@@ -1,0 +1,141 @@
+"""Rows written by the stream process: at once where something happened, once a second how each stream is.
+
+The portal's database may be away for a while. What happened waits here, in order and bounded, and is written when it
+is back; an alert then carries the time at which it happened.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from gates import engine
+from gates.models import Run, Stream, StreamGap
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 100_000
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one stream of a run is; the columns of `Stream`."""
+
+    run_id: int
+    kind: str
+    state: str = "waiting"
+    reason: str = ""
+    last_line_at: datetime | None = None
+    last_id: int | None = None
+    lines: int = 0
+    unreadable: int = 0
+    repeated: int = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that is an alert: the rule, what happened in one sentence, and when by the broker's clock."""
+
+    run_id: int
+    rule: str
+    level: str
+    sentence: str
+    event_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A time in which a stream did not tell everything; ids where they are known."""
+
+    run_id: int
+    kind: str
+    since: datetime
+    until: datetime
+    sentence: str
+    repaired: bool
+    first_id: int | None = None
+    last_id: int | None = None
+
+
+@dataclass(slots=True)
+class Pen:
+    """Writes what happened, in order, one after another."""
+
+    waiting: asyncio.Queue[Happened | Cut] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+
+    def write(self, event: Happened | Cut) -> None:
+        """Have it written soon. Where too much waits already, the log keeps it."""
+        try:
+            self.waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            log.critical("not written, too much waits: %s", event.sentence)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            event = await self.waiting.get()
+            await persistently(_write, event)
+            self.waiting.task_done()
+
+
+async def persistently(write: Callable[..., object], *arguments: Any) -> None:
+    """Do it in the thread of the database; when that is away, again with growing pauses until it is back."""
+    attempt = 0
+    while True:
+        try:
+            await sync_to_async(write)(*arguments)
+            return
+        except (OperationalError, InterfaceError) as error:
+            log.warning("not written yet: %s", str(error).splitlines()[0])
+            await sync_to_async(connection.close)()
+            await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            attempt += 1
+        except Exception:  # a row that can never be written must not hold up those behind it
+            log.exception("not written: %s", arguments)
+            return
+
+
+def _write(event: Happened | Cut) -> None:
+    run = Run.objects.select_related("campaign__target").get(pk=event.run_id)
+    if isinstance(event, Happened):
+        engine.raise_alert(
+            run,
+            rule=event.rule,
+            level=event.level,
+            sentence=event.sentence,
+            event_at=event.event_at,
+            now=timezone.now(),
+        )
+        return
+    StreamGap.objects.create(
+        run=run,
+        kind=event.kind,
+        since=event.since,
+        until=max(event.since, event.until),
+        first_id=event.first_id,
+        last_id=event.last_id,
+        repaired=event.repaired,
+        sentence=event.sentence,
+    )
+
+
+COLUMNS = ("state", "reason", "last_line_at", "last_id", "lines", "unreadable", "repeated", "connections")
+
+
+def keep(standings: list[Standing]) -> None:
+    """Write down how each stream is."""
+    rows = [
+        Stream(run_id=standing.run_id, kind=standing.kind, **{name: getattr(standing, name) for name in COLUMNS})
+        for standing in standings
+    ]
+    Stream.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["run", "kind"], update_fields=list(COLUMNS), batch_size=500
+    )

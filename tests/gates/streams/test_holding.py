@@ -1,0 +1,105 @@
+"""The stream process itself: one of two holds, the other takes over, and a run's streams are in its rows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from gates.models import Alert, Stream, StreamGap, StreamLease
+from gates.streams import lease
+from tests.gates.cast import a_run
+from tests.gates.elsewhere import ROOT
+from tests.gates.rehearsal.broker.conftest import TOKEN, running_broker
+
+LIMIT_S = 40
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with running_broker("--no-feed") as running:
+        yield running
+
+
+def process(server):
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "wartest_site.settings",
+        "DATABASE_URL": server.url(connection.settings_dict["NAME"]),
+        "TOKEN_OF_THE_TESTS": TOKEN,
+    }
+    return subprocess.Popen([sys.executable, "-m", "gates.streams"], cwd=ROOT, env=env)
+
+
+def until(true):
+    ends = time.monotonic() + LIMIT_S
+    while not (found := true()):
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.05)
+    return found
+
+
+def spec_of(broker, account):
+    return {
+        "ledger": {"url": "postgresql://nobody@127.0.0.1:1/none", "schema": "wartest"},
+        "broker": {
+            "kind": "oanda",
+            "url": f"http://127.0.0.1:{broker.port}",
+            "account": account,
+            "token": "env:TOKEN_OF_THE_TESTS",
+        },
+        "process": {"health": "http://127.0.0.1:1/health"},
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_process_holds_the_streams_and_the_other_takes_over_when_it_is_killed(postgres_server, broker):
+    account = broker.fresh_account()
+    broker.tick("EUR_USD", "1.1000", "1.1002")
+    order = {"type": "MARKET", "instrument": "EUR_USD", "units": "10", "stopLossOnFill": {"price": "1.0990"}}
+    broker.v3.post(f"/accounts/{account}/orders", json={"order": order}).raise_for_status()
+    run = a_run(start=timezone.now(), spec=spec_of(broker, account))
+    pair = [process(postgres_server), process(postgres_server)]
+    try:
+        until(lambda: Stream.objects.filter(run=run, state="connected").count() == 2)
+        first = StreamLease.objects.get()
+        holder = next(one for one in pair if first.holder.split(":")[1] == str(one.pid))
+        holder.kill()
+        holder.wait(10)
+        broker.v3.post(f"/accounts/{account}/orders", json={"order": order}).raise_for_status()
+        second = until(lambda: StreamLease.objects.filter(attempt=first.attempt + 1).first())
+        assert second.holder != first.holder
+        gap = until(lambda: StreamGap.objects.filter(run=run, kind="transactions").first())
+        assert gap.repaired
+        assert "while nobody held the stream" in gap.sentence
+
+        broker.control.post("/faults", json={"kind": "withhold_stops"}).raise_for_status()
+        until(lambda: Stream.objects.filter(run=run, state="connected", connections__gte=2).count() == 2)
+        broker.tick("EUR_USD", "1.0980", "1.0982")
+        alert = until(lambda: Alert.objects.filter(run=run).first())
+        assert (alert.rule, alert.level) == ("missed SL/TP trigger", "critical")
+        assert TOKEN not in json.dumps(list(Stream.objects.values()), default=str)
+    finally:
+        broker.control.delete("/faults")
+        for one in pair:
+            one.send_signal(signal.SIGTERM)
+        codes = [one.wait(15) for one in pair]
+    assert sorted(codes) == [-signal.SIGKILL, 0]
+    assert StreamLease.objects.get().holder == "", "who ends in peace gives the lease back"
+
+
+@pytest.mark.django_db
+def test_a_lease_is_renewed_by_its_holder_and_by_nobody_else_until_it_is_over():
+    now = timezone.now()
+    assert lease.take("one", now=now)
+    assert not lease.take("two", now=now + lease.LEASE)
+    assert lease.take("one", now=now + lease.LEASE)
+    assert lease.take("two", now=now + 2 * lease.LEASE + lease.LEASE / 2)
+    assert not lease.take("one", now=now + 2 * lease.LEASE)
+    lease.give_back("one", now=now)
+    assert StreamLease.objects.get().holder == "two"
