@@ -1,12 +1,13 @@
 """Who may do what. Everyone who is signed in sees every page; what changes something needs a permission.
 
-| role         | starts runs | works through findings | reviews code | signs off | sees rows in the admin |
-|--------------|-------------|------------------------|--------------|-----------|------------------------|
-| engineer     | yes         |                        | yes          | yes       | yes                    |
-| auditor      |             | yes                    | yes          |           | yes                    |
-| risk officer |             |                        |              | yes       | yes                    |
-| owner        |             |                        |              | yes       | yes                    |
+| role         | starts runs | works through findings | reviews code | signs off | plans capital    | stops the target |
+|--------------|-------------|------------------------|--------------|-----------|------------------|------------------|
+| engineer     | yes         |                        | yes          | yes       | proposes         | yes              |
+| auditor      |             | yes                    | yes          |           |                  |                  |
+| risk officer |             |                        |              | yes       | proposes, decides| yes              |
+| owner        |             |                        |              | yes       | proposes, decides| yes              |
 
+Who proposes a plan of capital never decides about it.
 Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
 engineer who runs and an engineer who signs are two people. The admin is open to a member of a role when they are staff.
 """
@@ -22,6 +23,9 @@ START_RUN = "gates.start_run"
 TRIAGE = "gates.change_finding"
 REVIEW_CODE = "gates.review_code"
 SIGN_OFF = "gates.sign_off"
+PROPOSE_CAPITAL = "gates.propose_capital"
+APPROVE_CAPITAL = "gates.approve_capital"
+STOP_TARGET = "gates.stop_target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,10 @@ class Role:
 
 
 ROLES = (
-    Role(ENGINEER, may=(START_RUN, REVIEW_CODE)),
+    Role(ENGINEER, may=(START_RUN, REVIEW_CODE, PROPOSE_CAPITAL, STOP_TARGET)),
     Role(AUDITOR, may=(TRIAGE, REVIEW_CODE)),
-    Role(RISK_OFFICER, may=()),
-    Role(OWNER, may=()),
+    Role(RISK_OFFICER, may=(PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
+    Role(OWNER, may=(PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
 )
 
 

@@ -7,6 +7,8 @@ from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
 from gates.detection.pages import views as detection
 from gates.ledger_audit import views as audits
+from gates.live_capital import plan_views as capital
+from gates.live_capital import views as live
 from gates.pages.start import start
 from gates.signoff import views as signoff
 
@@ -60,6 +62,15 @@ urlpatterns = [
     path("campaigns/<int:pk>/sign-off/sign", signoff.sign, name="sign"),
     path("campaigns/<int:pk>/sign-off/withdraw", signoff.withdraw, name="withdraw"),
     path("campaigns/<int:pk>/sign-off/review", signoff.review, name="review_code"),
+    path("live/", live.live_capital, name="live_capital"),
+    path("live.json", live.live_capital, {"twin": True}, name="live_capital_json"),
+    path("live/start", live.start, name="start_live"),
+    path("runs/<int:pk>/stop", live.stop, name="stop_target"),
+    path("campaigns/<int:pk>/capital/", capital.propose, name="propose_capital"),
+    path("capital/<int:pk>/", capital.plan, name="capital_plan"),
+    path("capital/<int:pk>.json", capital.plan, {"twin": True}, name="capital_plan_json"),
+    path("capital/<int:pk>/decide", capital.decide, name="decide_capital"),
+    path("capital/<int:pk>/open", capital.open_gate, name="open_gate_4"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("healthz", views.healthz, name="healthz"),

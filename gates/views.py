@@ -21,6 +21,9 @@ from gates.chaos.pages import views as chaos
 from gates.ledger_audit import views as audits
 from gates.ledger_audit.pages import changes_of, earlier_selves
 from gates.ledger_audit.twins import triage_twin
+from gates.live_capital import views as live_capital
+from gates.live_capital.figures import LIVE_CURVES
+from gates.live_capital.figures import ready as live_ready
 from gates.models import Beat, Campaign, Finding, Report, Run, Slot
 from gates.pages import rows, twins
 from gates.pages.curves import figures
@@ -76,6 +79,8 @@ def run(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpResponse:
         return chaos.run(request, row, twin=twin)
     if row.gate == 3:
         return audits.audit(request, row, twin=twin)
+    if row.gate == 4:
+        return live_capital.live_run(request, row, twin=twin)
     context = _run(row, timezone.now())
     if twin:
         return JsonResponse(
@@ -101,6 +106,8 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
         return _with_tick(render(request, "gates/chaos_run.html#live", chaos.run_context(row)))
     if row.gate == 3:
         return _with_tick(render(request, "gates/audit.html#live", audits.audit_context(row)))
+    if row.gate == 4:
+        return _with_tick(live_capital.live_part(request, row))
     return _with_tick(render(request, "gates/run.html#live", _run(row, timezone.now())))
 
 
@@ -109,6 +116,8 @@ def curves(request: HttpRequest, pk: int) -> HttpResponse:
     row = _run_or_404(pk)
     span = (row.planned_start, row.planned_end)
     bands = rows.away_bands(row, timezone.now())
+    if row.gate == 4:
+        return JsonResponse(figures(LIVE_CURVES, live_ready(rows.samples(row)), span=span, bands=bands))
     return JsonResponse(figures(RUN_CURVES, ready(rows.samples(row)), span=span, bands=bands))
 
 

@@ -143,7 +143,7 @@ def gate_rail(campaign: Campaign | None) -> list[GateStep]:
 
 def counted_runs() -> QuerySet[Run]:
     """Return the runs that count towards the gates; one out of its turn or of a part is a campaign of its own."""
-    return Run.objects.exclude(audit__counted=False).exclude(chaos__counted=False)
+    return Run.objects.exclude(audit__counted=False).exclude(chaos__counted=False).exclude(live__counted=False)
 
 
 def _why_shut(number: int, before: list[GateStep]) -> str:

@@ -1,0 +1,208 @@
+"""Months: a failed day ends gate 4, a missed one starts again at day 1, and what was seen stays."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import DatabaseError, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from audits.verdicts import Verdict
+from gates import commands, engine, reports, roles
+from gates.live_capital import months
+from gates.live_capital.commands import CannotGoLiveError
+from gates.live_capital.standing import days_of
+from gates.models import LiveRun, Run, Slot
+from tests.gates.cast import START
+
+from .staged import a_month, filled
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(seconds=10)
+
+
+@pytest.fixture(autouse=True)
+def plain(settings, tmp_path):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    folders = {"wartest_home": tmp_path, "reports_dir": tmp_path / "reports"}
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=folders)
+
+
+def closed(run, now=START + timedelta(minutes=5)):
+    return commands.close_run(run.pk, now)
+
+
+def test_a_whole_month_passes_and_ends_the_campaign_with_a_report_that_the_schema_knows():
+    run = closed(filled(a_month()))
+    assert run.verdict == "passed"
+    run.campaign.refresh_from_db()
+    assert (run.campaign.state, run.campaign.verdict) == ("ended", "passed")
+    content = reports.write(run.pk, timezone.now()).content
+    assert content["kind"] == "live-capital"
+    assert [day["verdict"] for day in content["capital"]["days"]] == ["passed"] * 3
+    assert content["target"]["environment"] == "rehearsal"
+
+
+def test_a_month_out_of_its_turn_never_passes_a_campaign():
+    run = closed(filled(a_month(counted=False)))
+    run.campaign.refresh_from_db()
+    assert run.verdict == "passed"
+    assert (run.campaign.state, run.campaign.verdict) == ("stopped", "inconclusive")
+
+
+def test_a_slot_belongs_to_the_day_in_which_its_window_ends():
+    run = a_month()
+    days = days_of(run, START)
+    assert sum(day.planned for day in days) == run.slots.count()
+    assert [day.planned for day in days] == [9, 10, 10]  # a full audit at the end of the second and the last
+
+
+@pytest.mark.parametrize("check", ["limits", "hands", "books", "stops", "health"])
+def test_a_failed_day_closes_the_month_and_stops_the_campaign(check):
+    run = filled(a_month(), {check: Verdict.FAILED}, until=START + DAY)
+    assert months.close_broken(START + DAY) == 1
+    assert not run.slots.filter(state=Slot.State.DUE).exists()
+    run = closed(run)
+    run.campaign.refresh_from_db()
+    assert (run.verdict, run.campaign.state) == ("failed", "stopped")
+    assert months.to_begin() == []
+
+
+def test_a_missed_day_closes_the_month_and_leaves_the_campaign_to_the_next_one():
+    run = filled(a_month(), until=START + DAY)
+    engine.close_holes(START + 2 * DAY + timedelta(seconds=200))
+    months.close_broken(START + 3 * DAY)
+    run = closed(run)
+    run.campaign.refresh_from_db()
+    assert (run.verdict, run.campaign.state) == ("inconclusive", "live")
+    (row,) = [line for line in run.criteria if line["name"].startswith("days")]
+    assert "starts again at day 1" in row["reason"]
+    assert months.to_begin() == [run.live.pk]
+
+
+def test_a_day_that_is_not_over_breaks_nothing_yet():
+    run = a_month()
+    first = run.slots.filter(check_name="health").order_by("due_at").first()
+    Slot.objects.filter(pk=first.pk).update(state="hole", verdict="inconclusive")
+    assert months.close_broken(START + DAY) == 0
+
+
+def broken(run):
+    Slot.objects.filter(run=run, state="due").update(state="hole", verdict="inconclusive")
+    return closed(run)
+
+
+def test_the_next_month_begins_at_day_1_and_the_broken_one_stays(monkeypatch):
+    run = broken(a_month())
+    seen = []
+
+    def opened(month, now):
+        seen.append(month)
+        return run
+
+    monkeypatch.setattr(months, "open_month", opened)
+    months.begin_again(run.live.pk, START + timedelta(minutes=6))
+    assert (seen[0].previous, seen[0].plan) == (run.live, run.live.plan)
+    assert Run.objects.get(pk=run.pk).verdict == "inconclusive"
+
+
+def test_what_keeps_the_next_month_shut_for_too_long_stops_the_campaign(monkeypatch):
+    run = broken(a_month())
+
+    def refused(month, now):
+        raise CannotGoLiveError("The account holds no money.")
+
+    monkeypatch.setattr(months, "open_month", refused)
+    months.begin_again(run.live.pk, run.closed_at + timedelta(seconds=5))
+    run.campaign.refresh_from_db()
+    assert run.campaign.state == "live"
+    months.begin_again(run.live.pk, run.closed_at + timedelta(minutes=5))
+    run.campaign.refresh_from_db()
+    assert run.campaign.state == "stopped"
+    assert "The account holds no money." in run.campaign.stopped_reason
+
+
+def test_the_last_month_that_may_be_tried_ends_gate_4_without_a_pass():
+    run = a_month()
+    plan = Run.objects.get(pk=run.pk).plan | {"most_months": 1}
+    fresh = Run.objects.create(
+        campaign=run.campaign, gate=4, plan=plan, planned_start=START, planned_end=run.planned_end
+    )
+    LiveRun.objects.create(
+        run=fresh, plan=run.live.plan, month=2, previous=run.live, counted=True, environment="practice"
+    )
+    fresh.slots.bulk_create(
+        [
+            Slot(
+                run=fresh,
+                check_name="health",
+                window_start=START,
+                window_end=START + DAY,
+                due_at=START,
+                grace_until=START,
+            )
+        ]
+    )
+    fresh = broken(fresh)
+    fresh.campaign.refresh_from_db()
+    assert fresh.campaign.state == "stopped"
+
+
+def test_the_row_of_a_month_is_never_changed_or_deleted():
+    run = a_month()
+    for change in (lambda: LiveRun.objects.update(counted=False), lambda: LiveRun.objects.all().delete()):
+        with pytest.raises(DatabaseError, match="Cannot"), transaction.atomic():
+            change()
+    assert LiveRun.objects.get(run=run).counted
+
+
+@pytest.fixture
+def owner(client):
+    roles.make_groups()
+    person = User.objects.create_user("olga")
+    person.groups.set(Group.objects.filter(name="owner"))
+    client.force_login(person)
+    return client
+
+
+def test_the_months_page_shows_every_day_with_shape_and_word_and_links_to_its_slots(owner):
+    run = filled(a_month(), until=START + DAY)
+    html = owner.get(run.get_absolute_url()).content.decode()
+    assert html.count('<a class="passed" href="/runs/') == 1
+    assert html.count('<span class="w">') == 3
+    assert "1 of 3 days in a row" in html
+    assert "cannot be signed" in html
+    assert "simulator posing as live" in html
+    twin = owner.get(reverse("gates:run_json", args=[run.pk])).json()
+    assert twin["days"][0]["verdict"] == "passed"
+    assert twin["plan"]["amount"] == "500.00"
+
+
+def test_the_page_says_stop_when_a_limit_is_broken_and_offers_the_button_to_whom_it_is_for(owner, client):
+    run = filled(a_month(), {"limits": Verdict.FAILED}, until=START + DAY)
+    run.findings.create(
+        rule="daily loss limit broken", level="critical", sentence="26 USD were lost today.", found_at=START
+    )
+    html = owner.get(run.get_absolute_url()).content.decode()
+    assert "<strong>26 USD were lost today.</strong>" in html
+    assert "has no stop command" in html  # this target describes none
+    assert owner.post(reverse("gates:stop_target", args=[run.pk]), {"reason": "x"}).status_code == 302
+
+
+def test_who_may_not_stop_the_target_cannot(client):
+    run = a_month()
+    client.force_login(User.objects.create_user("aud"))
+    assert client.post(reverse("gates:stop_target", args=[run.pk]), {"reason": "x"}).status_code == 403
+    assert not run.events.filter(kind="intervention").exists()
+
+
+def test_the_curves_of_a_month_are_drawn_from_its_looks(owner):
+    run = filled(a_month(), until=START + DAY)
+    drawn = owner.get(reverse("gates:curves", args=[run.pk])).json()
+    assert set(drawn) == {"equity", "pnl", "drawdown", "exposure", "costs", "stops"}
+    assert drawn["equity"]["data"][0]["y"] == ["500.0000", "500.0000"]
