@@ -21,11 +21,19 @@ def main() -> int:
     except ImportError:
         sys.stderr.write("Django is not installed here: run this as `uv run manage.py`.\n")
         return 2
-    if sys.argv[1:2] != ["up"]:
-        from wartest_site.stack import adopt_environment  # noqa: PLC0415 - needs what is imported above
+    from wartest_site import unexpected  # noqa: PLC0415 - needs what is imported above
 
-        adopt_environment()
-    execute_from_command_line(sys.argv)
+    try:
+        if sys.argv[1:2] != ["up"]:
+            from wartest_site.stack import adopt_environment  # noqa: PLC0415
+
+            adopt_environment()
+        execute_from_command_line(sys.argv)
+    except Exception as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.stderr.write(unexpected.sentence_of(error) + "\n")
+        return unexpected.EXIT_CODE
     return 0
 
 
