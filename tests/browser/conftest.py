@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
 from gates.plans import plan_for
+from tests.needs import lacks
 
 PASSWORD = "a long enough password"
 CADENCES_S = {"health": 60, "integrity": 3600, "positions": 600, "stops": 600}
@@ -30,7 +31,7 @@ class Portal:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The machine's own browser, else the one that Playwright downloaded; without either the tests are skipped.
+    """The machine's own browser, else the one that Playwright downloaded; without either there are no tests of pages.
 
     Playwright keeps an event loop in this thread: not longer than a module, and Django must be told that it may.
     """
@@ -38,7 +39,7 @@ def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         if not found and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("No Chromium here: install the package chromium, or run playwright install chromium.")
+            lacks("No Chromium here: install the package chromium, or run playwright install chromium.")
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -78,3 +78,10 @@ def test_the_pictures_of_the_readme_are_there_and_small():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert pictures
     assert all((ROOT / picture).stat().st_size <= 200_000 for picture in pictures)
+
+
+def test_a_test_that_lacks_something_says_so_through_one_door_which_fails_in_ci():
+    skipping = re.compile(r"pytest\.(skip|importorskip)\(|\bskipif\(")
+    mine = {str(path.relative_to(ROOT)) for path in sources("tests") if skipping.search(path.read_text())}
+    elsewhere = {"tests/gates/rehearsal/broker/test_openapi.py", "tests/wartest_site/test_supervisor.py"}
+    assert mine - elsewhere <= {"tests/needs.py"}, "use tests.needs.lacks"
