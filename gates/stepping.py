@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from audits.relation_files import SnapshotUnreadable
 from audits.verdicts import Verdict
 from gates import engine
 from gates.campaigns.searching import look_for_hands
@@ -18,6 +20,7 @@ from gates.checks.integrity import Base, judge_integrity
 from gates.checks.ledger import Reconciling
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.reconciliations import MISMATCH, SLOW
+from gates.ledger_audit.basis import last_passed
 from gates.live_capital.checks import LIVE_CHECKS
 from gates.live_capital.reaching import live_access
 from gates.models import Finding, RunEvent, Slot, SlotResult
@@ -27,6 +30,10 @@ from gates.targets.access import Access, access
 log = logging.getLogger(__name__)
 
 LOOKS_BACK = 24  # times in a run that growth is judged, over all that was seen so far
+TOO_LONG = {
+    "integrity": "The ledger is too large to be read whole within one slot: run an audit of it (run_manual_audit); "
+    "slots go on from the last that passed."
+}
 RECORD_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 
 
@@ -71,7 +78,16 @@ def _integrity(slot: Slot, reach: Access) -> Outcome:
         slot__run=slot.run, slot__check_name=slot.check_name, slot__due_at__lt=slot.due_at, verdict=Verdict.PASSED
     )
     before = passed.order_by("-slot__due_at").values_list("measured", flat=True).first()
-    return judge_integrity(reach, Base.of(before or {}))
+    return judge_integrity(reach, Base.of(before or {}) or _audited(slot))
+
+
+def _audited(slot: Slot) -> Base | None:
+    """How far an audit has proved a ledger that may be too large to be read whole within one slot."""
+    try:
+        snapshot = last_passed(slot.run.campaign.target_id)
+        return None if snapshot is None else Base.audited(snapshot)
+    except SnapshotUnreadable:
+        return None
 
 
 LIVE: dict[str, Callable[[Slot, Access], Outcome]] = {**LIVE_CHECKS, "books": _integrity}
@@ -115,6 +131,8 @@ def _outcome(slot: Slot) -> Outcome:
         if slot.run.gate == 4:
             return LIVE[slot.check_name](slot, live_access(spec))
         return CHECKS[slot.check_name](slot, access(spec))
+    except SoftTimeLimitExceeded:
+        return inconclusive(TOO_LONG.get(slot.check_name, "The check took longer than one step may."))
     except Exception as error:
         log.exception("slot %s of run %s", slot, slot.run_id)
         words = str(error).split("\n", 1)[0][:300]

@@ -1,7 +1,7 @@
 """Integrity: the target's books by the audit's own checks, whole while they are small, else what is new in them.
 
-A ledger of years is not read again each hour: once a slot has passed on a large one, the next slots judge what was
-booked since (`audits.increments` says what that relies on). Gate 3 always reads everything.
+A ledger of years is not read again each hour: once a slot has passed on a large one, or an audit of it whole, the next
+slots judge what was booked since (`audits.increments` says what that relies on). Gate 3 always reads everything.
 """
 
 from collections.abc import Iterable
@@ -30,10 +30,11 @@ SMALL_ROWS = 200_000  # read and judged whole in a few seconds
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """How far the last slot that passed has judged the books, and how large they were then, in rows."""
+    """How far the books were judged `by` the last that passed, and how large they were then, in rows."""
 
     marks: Marks
     rows: int
+    by: str = "the slot before"
 
     @classmethod
     def of(cls, measured: dict[str, Any]) -> "Base | None":
@@ -41,6 +42,15 @@ class Base:
         if "marks" not in measured:
             return None
         return cls(marks_from_json(measured["marks"]), int(measured["ledger_rows"]))
+
+    @classmethod
+    def audited(cls, snapshot: Snapshot) -> "Base | None":
+        """Read it from the sealed snapshot of an audit that passed; None where the books were small.
+
+        Raises SnapshotUnreadable.
+        """
+        rows = sum(file.rows for file in snapshot.relations.values())
+        return cls(marks_of(snapshot), rows, "the last audit") if rows > SMALL_ROWS else None
 
 
 def judge_integrity(access: Access, base: Base | None) -> Outcome:
@@ -66,7 +76,7 @@ def _new(access: Access, base: Base) -> Outcome:
         results = judge(snapshot.directory, INCREMENT_CHECKS).results
         new = sum(file.rows for file in snapshot.relations.values())
         measured = measured_of(snapshot, results) | {
-            "read": f"{new} rows, booked since the slot before",
+            "read": f"{new} rows, booked since {base.by}",
             "ledger_rows": base.rows + new,
         }
         return _marked(outcome_of(results, measured), snapshot, base.marks)
