@@ -108,6 +108,14 @@ class FindingAdmin(admin.ModelAdmin):
         own = tuple(field.name for field in Finding._meta.fields if field.name not in TRIAGE)
         return (*own, "keys", "page", "earlier", "changes")
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """An owner is chosen among people, who are added and changed elsewhere."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if owner := form.base_fields.get("owner"):
+            for way in ("add", "change", "delete", "view"):
+                setattr(owner.widget, f"can_{way}_related", False)
+        return form
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
