@@ -11,6 +11,7 @@ from gates import commands, engine, liveness, reports, stepping
 from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
+from gates.ledger_audit import retention
 from gates.ledger_audit import starting as audits
 from gates.live_capital import auditing as live_audits
 from gates.live_capital import months
@@ -71,6 +72,7 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     _send_ends,
     _send_months,
     _send_moves,
+    retention.tidy,
 )
 
 

@@ -27,6 +27,7 @@ class Environment(BaseSettings):
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     reports_dir: Path = BASE_DIR / "reports"
     tick_s: float = Field(default=1.0, ge=0.2, le=30)
+    keep_snapshots_days: int = Field(default=0, ge=0, le=36500)
     snapshot_limit_s: float = Field(default=600.0, ge=10, le=86400)
     sign_off_roles: str = "engineer,risk officer,owner"
     trusted_proxies: int = Field(default=0, ge=0, le=5)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from audits.contract import BROKER_RELATIONS, RELATIONS
 from audits.snapshot import MANIFEST
 from gates import reports
 from gates.evidence.sealing import sealed
@@ -48,7 +49,7 @@ def audit_ledger(source: dict[str, Any], wish: Wish, out: Console) -> str:
     began = datetime.now(UTC)
     folder = wish.reports_dir / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.snapshot"
     telling = terminal.Telling(out)
-    with telling.reading(folder):
+    with telling.reading(folder, len(RELATIONS) + len(BROKER_RELATIONS) * bool(brokers)):
         alone.read_books(ledger, brokers, folder)
     return _judge_and_report(folder, wish, out, began=began)
 

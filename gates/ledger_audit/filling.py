@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audits.checks import CHECKS
+from audits.contract import BROKER_RELATIONS, RELATIONS
 from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
 from audits.since import judging_since
@@ -30,6 +31,8 @@ from gates.targets.ledgers import ledger_of
 
 log = logging.getLogger(__name__)
 
+READ = (*RELATIONS, *BROKER_RELATIONS)
+READING_PART = 0.45  # of the whole work
 UNREADABLE = (LedgerUnreadable, BrokerError, SnapshotUnreadable, TargetUnreachableError)
 
 
@@ -37,9 +40,14 @@ class LeaseLostError(Exception):
     """Another process has this audit now: whatever this one would write is refused."""
 
 
+def snapshots_folder() -> Path:
+    """Return where all of them lie."""
+    return Path(settings.ENVIRONMENT.wartest_home) / "snapshots"
+
+
 def snapshot_folder(run_id: int) -> Path:
     """Return where the snapshot of a run is or will be."""
-    return Path(settings.ENVIRONMENT.wartest_home) / "snapshots" / f"run-{run_id}"
+    return snapshots_folder() / f"run-{run_id}"
 
 
 def fill(audit: LedgerAudit) -> None:
@@ -121,8 +129,8 @@ def _written(folder: Path) -> dict[str, Any]:
     """Say what has been written of a snapshot that is not whole yet: it lies in a hidden folder beside it."""
     files = [path for draft in _drafts(folder) for path in draft.glob("*.parquet")]
     mib = sum(path.stat().st_size for path in files) / 2**20
-    part = min(0.45, 0.05 * len(files))
-    return {"doing": f"reading the books: {len(files)} relations, {mib:.1f} MiB written", "done_part": part}
+    said = f"reading the books: {len(files)} of {len(READ)} relations begun, {mib:.1f} MiB written"
+    return {"doing": said, "done_part": READING_PART * len(files) / len(READ)}
 
 
 def _drafts(folder: Path) -> list[Path]:

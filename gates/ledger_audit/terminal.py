@@ -32,7 +32,7 @@ class _Written(ProgressColumn):
             return Text("")
         files = [file for draft in folder.parent.glob(f".{folder.name}-*") for file in draft.glob("*.parquet")]
         size = sum(_size(file) for file in files)
-        return Text(f"{len(files)} relations, {size / 2**20:.1f} MiB")
+        return Text(f"{len(files)} of {task.fields['relations']} relations begun, {size / 2**20:.1f} MiB")
 
 
 def _size(file: Path) -> int:
@@ -50,15 +50,15 @@ class Telling:
         self._progress: Progress | None = None
 
     @contextmanager
-    def reading(self, folder: Path) -> Iterator[None]:
-        """While the block reads the books."""
+    def reading(self, folder: Path, relations: int) -> Iterator[None]:
+        """While the block reads so many relations of the books."""
         if not self._out.is_terminal:
             self._out.print("reading the books")
             yield
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), _Written(), TimeElapsedColumn())
         with Progress(*columns, console=self._out, transient=True) as progress:
-            progress.add_task("reading the books", total=None, folder=folder)
+            progress.add_task("reading the books", total=None, folder=folder, relations=relations)
             yield
 
     @contextmanager
