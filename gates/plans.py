@@ -3,8 +3,9 @@
 Every profile has the same checks; only durations, cadences and minima differ. `production` follows the product's
 definition: 72 h, health every minute, positions every ten minutes, integrity every hour.
 
-A grace outlasts the return of our own worker, which on a loaded machine takes 20 s in any profile: what the target did
-meanwhile is still there to be read, and that it is the process of the start is still to be seen.
+A grace outlasts the return of our own worker, which takes seconds, and on a machine with many times its load nearly a
+minute, in any profile: what the target did meanwhile is still there to be read, and that it is the process of the start
+is still to be seen. In production it stays within the slot's own cadence, so that each look is one of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -104,11 +105,11 @@ PLANS = (
         min_reconciliations=15,
         stop_limit_s=3,
         cadences=(
-            Cadence("health", every_s=5, delay_s=0, grace_s=60),
-            Cadence("positions", every_s=15, delay_s=0, grace_s=60),
-            Cadence("integrity", every_s=30, delay_s=0, grace_s=60),
-            Cadence("stops", every_s=15, delay_s=5, grace_s=60),
-            Cadence("hands", every_s=30, delay_s=0, grace_s=60),
+            Cadence("health", every_s=5, delay_s=0, grace_s=120),
+            Cadence("positions", every_s=15, delay_s=0, grace_s=120),
+            Cadence("integrity", every_s=30, delay_s=0, grace_s=120),
+            Cadence("stops", every_s=15, delay_s=5, grace_s=120),
+            Cadence("hands", every_s=30, delay_s=0, grace_s=120),
         ),
     ),
     Plan(
@@ -118,11 +119,11 @@ PLANS = (
         min_reconciliations=1,
         stop_limit_s=2,
         cadences=(
-            Cadence("health", every_s=2, delay_s=0, grace_s=60),
-            Cadence("positions", every_s=5, delay_s=0, grace_s=60),
-            Cadence("integrity", every_s=10, delay_s=0, grace_s=60),
-            Cadence("stops", every_s=5, delay_s=4, grace_s=60),
-            Cadence("hands", every_s=10, delay_s=0, grace_s=60),
+            Cadence("health", every_s=2, delay_s=0, grace_s=120),
+            Cadence("positions", every_s=5, delay_s=0, grace_s=120),
+            Cadence("integrity", every_s=10, delay_s=0, grace_s=120),
+            Cadence("stops", every_s=5, delay_s=4, grace_s=120),
+            Cadence("hands", every_s=10, delay_s=0, grace_s=120),
         ),
     ),
 )
