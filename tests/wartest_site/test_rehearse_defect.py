@@ -1,5 +1,6 @@
 """`rehearse_defect` says caught, for another reason, missed or not shown, and passes only for the first."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,30 @@ def test_an_unknown_defect_is_refused_with_the_names_there_are():
     ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "There is no defect 'sand': choose one of dies-on-cancel" in ended.stderr
+
+
+def test_a_database_that_cannot_keep_it_is_named_in_one_sentence(tmp_path):
+    command = (sys.executable, "manage.py", "rehearse_defect", "blind-retry")
+    env = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "WARTEST_HOME": str(tmp_path)}
+    ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60, env=env)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("The portal's database cannot keep the rehearsal: connection failed")
+
+
+KEPT = """
+import django
+django.setup()
+from gates.models import Rehearsal
+from wartest_site.stack import portal_database
+with portal_database() as portal:
+    print(repr(portal), Rehearsal.objects.count())
+"""
+
+
+def test_without_a_portal_its_own_database_is_started_and_brought_up_to_date(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    env |= {"WARTEST_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "wartest_site.settings"}
+    command = (sys.executable, "-c", KEPT)
+    ended = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=120, env=env)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "'' 0"), ended.stderr
+    assert (tmp_path / "portal-postgres" / "data").is_dir()

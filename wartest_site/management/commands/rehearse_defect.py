@@ -10,6 +10,7 @@ from subprocess import SubprocessError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 from rich.console import Console
 
@@ -52,6 +53,12 @@ class Command(BaseCommand):
                     self.stdout.write(f"{portal}defects/")
         except (UnknownDefectError, CannotStartError, GroundError, SubprocessError, *UNCARRIED) as error:
             self.stderr.write(str(error))
+            sys.exit(CANNOT_START)
+        except DatabaseError as error:
+            said = str(error).strip().splitlines()[0]
+            self.stderr.write(
+                f"The portal's database cannot keep the rehearsal: {said}. Look at DATABASE_URL, migrate."
+            )
             sys.exit(CANNOT_START)
         sys.exit(code)
 
