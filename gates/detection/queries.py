@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.utils import timezone
 
@@ -63,11 +64,36 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanDesk:
+    """What these rehearsals say of the clean desk: the worst of them."""
+
+    rehearsals: Sequence[Rehearsal]
+
+    @property
+    def verdict(self) -> str:
+        verdicts = {each.clean_verdict for each in self.rehearsals}
+        return next(verdict for verdict in ("failed", "inconclusive", "passed") if verdict in verdicts)
+
+    @property
+    def strikes(self) -> int:
+        return sum(each.clean_strikes for each in self.rehearsals)
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        return [finding for each in self.rehearsals for finding in each.clean_findings or ()]
+
+    @property
+    def silent(self) -> list[str]:
+        """Where nothing is known of it, in words."""
+        unended = ["a rehearsal that did not end"] * any(each.ended_at is None for each in self.rehearsals)
+        return [*unended, *(words for each in self.rehearsals for words in each.clean_silent)]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The whole catalogue, and what its last rehearsals say of it."""
 
     lanes: Sequence[Lane]
-    clean: Rehearsal | None
     going_on: Rehearsal | None
     build: str
 
@@ -78,6 +104,12 @@ class Standing:
     @property
     def caught(self) -> int:
         return self.count("passed")
+
+    @property
+    def clean(self) -> "CleanDesk | None":
+        """The clean desk in the places of every lane's last rehearsal; None where none was rehearsed."""
+        rehearsals = {lane.last.rehearsal_id: lane.last.rehearsal for lane in self.lanes if lane.last}
+        return CleanDesk(tuple(rehearsals.values())) if rehearsals else None
 
     @property
     def stale(self) -> int:
@@ -100,9 +132,9 @@ class Standing:
         """Passed only when each is caught for its own reason and the clean desk raised nothing."""
         if self.going_on:
             return "running"
-        if self.count("failed") or (self.clean and self.clean.clean_verdict == "failed"):
+        if self.count("failed") or (self.clean and self.clean.verdict == "failed"):
             return "failed"
-        if self.caught == len(self.lanes) and self.clean and self.clean.clean_verdict == "passed":
+        if self.caught == len(self.lanes) and self.clean and self.clean.verdict == "passed":
             return "passed"
         return "waiting" if self.count("waiting") == len(self.lanes) else "inconclusive"
 
@@ -110,11 +142,9 @@ class Standing:
 def standing() -> Standing:
     """The catalogue with the last rehearsal of each. Raises OSError, subprocess.SubprocessError."""
     last = _last(RehearsedDefect.objects.defer("result").select_related("rehearsal"))
-    whole = Rehearsal.objects.filter(ended_at__isnull=False).order_by("-started_at", "-pk")
     going = Rehearsal.objects.filter(ended_at=None, started_at__gt=timezone.now() - GOING_ON)
     return Standing(
         lanes=tuple(Lane(defect, last.get(defect.name)) for defect in planted_defects()),
-        clean=next((each for each in whole[:MOST_EARLIER] if len(each.asked) > 1), whole.first()),
         going_on=going.order_by("-started_at").first(),
         build=war_test_build(),
     )

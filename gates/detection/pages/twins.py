@@ -5,8 +5,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from gates.detection.queries import Lane, Standing
-from gates.models import Rehearsal, RehearsedDefect
+from gates.detection.queries import CleanDesk, Lane, Standing
+from gates.models import RehearsedDefect
 from gates.pages.twins import moment
 
 
@@ -64,12 +64,11 @@ def _rehearsed(row: RehearsedDefect) -> dict[str, Any]:
     }
 
 
-def _clean(row: Rehearsal) -> dict[str, Any]:
+def _clean(desk: CleanDesk) -> dict[str, Any]:
     return {
-        "verdict": row.clean_verdict,
-        "strikes": row.clean_strikes,
-        "findings": row.clean_findings,
-        "silent": row.clean_silent,
-        "ended_at": moment(row.ended_at),
-        "build": row.build,
+        "verdict": desk.verdict,
+        "strikes": desk.strikes,
+        "findings": desk.findings,
+        "silent": desk.silent,
+        "rehearsals": [each.pk for each in desk.rehearsals],
     }

@@ -151,6 +151,14 @@ def test_a_catalogue_is_passed_when_each_is_caught_and_the_clean_desk_is_clean(o
     assert queries.standing().status == "passed"
 
 
+def test_the_clean_desk_is_the_worst_of_the_rehearsals_that_count(client):
+    rehearsed(struck(), clean=Judged((PAID_TWICE,)))
+    rehearsed(by_hand())
+    assert queries.standing().clean.verdict == "failed"
+    rehearsed(struck())
+    assert (queries.standing().clean.verdict, queries.standing().clean.strikes) == ("passed", 2)
+
+
 def test_what_another_build_of_the_war_test_caught_is_said_to_be_so(client, monkeypatch):
     rehearsed(struck())
     monkeypatch.setattr(queries, "war_test_build", lambda: "0" * 16)

@@ -33,7 +33,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("name", nargs="?", help="the defect's name")
+        which.add_argument(
+            "names", nargs="*", default=[], metavar="NAME", help="the defect's name; several are welcome"
+        )
         which.add_argument("--all", action="store_true", help="every defect")
         which.add_argument("--list", action="store_true", help="show the catalogue, rehearse nothing")
         parser.add_argument("--at-once", type=int, default=2, help="how many at the same time, 1 to 8 (default: 2)")
@@ -45,7 +47,8 @@ class Command(BaseCommand):
             if options["list"]:
                 self._list(defects)
                 return
-            chosen = defects if options["all"] else (named(defects, options["name"]),)
+            names = dict.fromkeys(options["names"])
+            chosen = defects if options["all"] else tuple(named(defects, name) for name in names)
             at_once = min(_at_once(options), len(chosen))
             with portal_database() as portal:
                 code = self._rehearse(chosen, at_once=at_once, reports=Path(options["reports_dir"]))
