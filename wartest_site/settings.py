@@ -126,9 +126,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-DATETIME_FORMAT = "Y-m-d H:i:s e"  # in the admin as everywhere: to the second, and with its zone
-DATE_FORMAT = "Y-m-d"
-TIME_FORMAT = "H:i:s"
+FORMAT_MODULE_PATH = ["wartest_site.formats"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = ENVIRONMENT.wartest_home / "static"

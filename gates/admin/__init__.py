@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from gates.admin import capital, chaos, detection, findings, signoff
+from gates.admin import capital, chaos, detection, findings, signoff, streams
 from gates.admin.evidence import EvidenceAdmin
 from gates.models import Alert, Beat, Campaign, LedgerAudit, Report, Run, RunEvent, Slot, SlotResult, Target
 
@@ -75,4 +75,4 @@ class BeatAdmin(EvidenceAdmin):
     list_display = ("kind", "last_at")
 
 
-__all__ = ["capital", "chaos", "detection", "findings", "signoff"]
+__all__ = ["capital", "chaos", "detection", "findings", "signoff", "streams"]

@@ -76,6 +76,13 @@ def test_even_a_superuser_can_only_look_at_evidence(client, name):
         assert client.post(reverse(f"admin:gates_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
 
 
+def test_times_are_told_to_the_second_and_with_their_zone(client):
+    signed_in(client, is_staff=True, is_superuser=True)
+    run = a_run()
+    page = client.get(reverse("admin:gates_run_change", args=[run.pk])).content.decode()
+    assert f"{run.planned_start:%Y-%m-%d %H:%M:%S} UTC" in page
+
+
 def test_a_forged_change_of_a_slot_is_refused(client):
     signed_in(client, is_staff=True, is_superuser=True)
     slot = a_run().slots.first()
