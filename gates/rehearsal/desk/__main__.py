@@ -1,37 +1,55 @@
 """`python -m gates.rehearsal.desk`: runs the desk until SIGTERM or SIGINT."""
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 
-import uvicorn
-
-from gates.rehearsal.defects.planting import UnknownDefectError, plant
 from gates.rehearsal.desk.desk import Desk
-from gates.rehearsal.desk.settings import read_settings
-from gates.rehearsal.desk.web import build_application
+from gates.rehearsal.desk.settings import Settings, read_settings
+from gates.rehearsal.desk.web import Face
 
 CANNOT_START = 2
 
 
-def main() -> None:
-    """Plants what it is told to, then starts the web server; everything else lives inside it."""
+def main() -> int:
+    """Plant what it is told to, then run; 2 and one sentence where it cannot start."""
     settings = read_settings(sys.argv[1:], os.environ)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if settings.defects and not _planted(settings.defects):
+        return CANNOT_START
     try:
-        for name in settings.defects:
+        asyncio.run(_run(settings))
+    except OSError as error:
+        sys.stderr.write(f"port {settings.port} cannot be had ({error}); choose a free one\n")
+        return CANNOT_START
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    """The loops and the face, until it is told to end. Raises OSError where the port is taken."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    desk = Desk(settings)
+    async with desk.running(), Face(desk).shown(settings.port):
+        await told.wait()
+
+
+def _planted(names: tuple[str, ...]) -> bool:
+    """Plant the defects; False and a sentence for one that is unknown. A clean desk never loads the catalogue."""
+    from gates.rehearsal.defects.planting import UnknownDefectError, plant  # noqa: PLC0415
+
+    try:
+        for name in names:
             plant(name)
     except UnknownDefectError as unknown:
         sys.stderr.write(f"{unknown}\n")
-        sys.exit(CANNOT_START)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    uvicorn.run(
-        build_application(Desk(settings)),
-        host="127.0.0.1",
-        port=settings.port,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,9 +9,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from json import dumps, loads
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx
+from gates.rehearsal.desk.exchanges import Caller, ExchangeError
 
 TIMEOUT_S = 3.0
 READ_PAUSES_S = (0.1, 0.3, 0.9)
@@ -51,17 +53,12 @@ class Broker:
 
     def __init__(self, url: str, *, token: str, account_id: str) -> None:
         self.account_id = account_id
-        self._client = httpx.AsyncClient(
-            base_url=f"{url.rstrip('/')}/v3",
-            headers={"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"},
-            timeout=TIMEOUT_S,
-            limits=httpx.Limits(max_connections=8),
-            trust_env=False,
-        )
+        headers = {"Authorization": f"Bearer {token}", "Accept-Datetime-Format": "RFC3339"}
+        self._caller = Caller(f"{url.rstrip('/')}/v3/accounts/{account_id}", headers)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Closes its connections."""
-        await self._client.aclose()
+        self._caller.close()
 
     async def account(self) -> dict[str, Any]:
         """The whole account: balance, NAV, openTrades, with `lastTransactionID` of the same moment."""
@@ -111,15 +108,17 @@ class Broker:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
+        asked = f"{path}?{urlencode(params)}" if params else path
+        body = None if json is None else dumps(json).encode()
         try:
-            reply = await self._client.request(method, f"/accounts/{self.account_id}{path}", params=params, json=json)
-            answer = reply.json()
-        except httpx.HTTPError as error:
+            reply = await self._caller.ask(method, asked, body, limit_s=TIMEOUT_S)
+            answer = loads(reply.body)
+        except (OSError, ExchangeError) as error:
             raise BrokerUnavailableError(f"the broker does not answer ({type(error).__name__})") from error
         except ValueError as error:
-            raise BrokerUnavailableError(f"the broker answered {reply.status_code} without JSON") from error
-        if reply.is_success and isinstance(answer, dict):
+            raise BrokerUnavailableError(f"the broker answered {reply.status} without JSON") from error
+        if 200 <= reply.status < 300 and isinstance(answer, dict):
             return answer
         words = answer.get("errorMessage") if isinstance(answer, dict) else None
-        refusal = f"the broker answered {reply.status_code}: {words or reply.reason_phrase}"
-        raise (BrokerRefusedError if reply.status_code in CLEAR_REFUSALS else BrokerUnavailableError)(refusal)
+        refusal = f"the broker answered {reply.status}: {words or reply.reason}"
+        raise (BrokerRefusedError if reply.status in CLEAR_REFUSALS else BrokerUnavailableError)(refusal)

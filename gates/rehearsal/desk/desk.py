@@ -58,7 +58,7 @@ class Desk:
                 task.cancel()
             await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
             for broker in self._brokers:
-                await broker.close()
+                broker.close()
 
     async def _follow(self) -> None:
         """Sets up, reconciles once, then follows; begins anew after an outage, with growing pauses."""

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from gates.rehearsal.desk.broker import Broker, BrokerError
 from gates.rehearsal.desk.database import Database, DatabaseUnavailableError
@@ -74,7 +73,7 @@ class Health:
             "trading": self._pulse.trading,
             "database_ms": database_ms,
             "broker_ms": broker_ms,
-            "threads": psutil.Process().num_threads(),
+            "threads": threads(),
             "open_positions": open_positions,
             "last_transaction_id": self._follower.cursor,
         }
@@ -104,6 +103,14 @@ class Health:
             return _since_ms(clock), None
         except (BrokerError, TimeoutError) as trouble:
             return None, str(trouble) or f"the broker does not answer within {PROBE_TIMEOUT_S} s"
+
+
+def threads() -> int:
+    """How many threads this process has, by the kernel's count; where it keeps none, by Python's."""
+    try:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208  as plain as can be: it is asked often
+    except OSError:
+        return threading.active_count()
 
 
 def _since_ms(clock: float) -> float:

@@ -4,6 +4,8 @@ Uniqueness is what makes booking twice impossible: gapless numbers per position 
 execution per broker transaction and position, one balance event per broker transaction, kind and position.
 """
 
+from hashlib import sha256
+
 from psycopg import AsyncConnection
 
 LOCK_KEY = 7_731_001  # any fixed number: two desks starting at once create the tables one after the other
@@ -72,7 +74,20 @@ STATEMENTS = (
 
 
 async def create_schema(connection: AsyncConnection[dict[str, object]]) -> None:
-    """Creates what is missing, inside the caller's transaction; safe to repeat and to race."""
+    """Creates what is missing, inside the caller's transaction; safe to repeat and to race.
+
+    A comment on the private schema says of which tables it was, so that a start finds out by one question.
+    """
+    edition = sha256("\n".join(STATEMENTS).encode()).hexdigest()
+    if await _edition(connection) == edition:
+        return
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
     for statement in STATEMENTS:
         await connection.execute(statement.encode())
+    await connection.execute(f"COMMENT ON SCHEMA desk IS '{edition}'".encode())
+
+
+async def _edition(connection: AsyncConnection[dict[str, object]]) -> object:
+    found = await connection.execute("SELECT obj_description(to_regnamespace('desk'), 'pg_namespace') AS edition")
+    row = await found.fetchone()
+    return row["edition"] if row else None
