@@ -1,29 +1,31 @@
 """Judging: run checks over a sealed snapshot in DuckDB, with exact decimals and without a network."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock, Semaphore
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
 from audits.checks import CHECKS, Check
 from audits.checks.check import INCONCLUSIVE, NOT_APPLICABLE, NOTE
 from audits.findings import Finding, FindingGroup, Level
+from audits.loose import Loose
 from audits.snapshot import Snapshot, SnapshotUnreadable, load_snapshot
-from audits.tables import THREADS, Tables, judged_tables, opened
+from audits.tables import THREADS, Tables, judged_tables, loose_tables, opened
+from audits.tie import Tie
 from audits.verdicts import Verdict, merge
 
 KEPT_FINDINGS = 200  # a check keeps so many; the groups count all of them
 LEDGER_BEHIND = "ledger behind the broker"
 NO_BROKER = "no broker's books were given"
 
-__all__ = ["CheckResult", "Judgement", "judge", "judging", "opened", "sealed_snapshot"]
+__all__ = ["CheckResult", "Judgement", "judge", "judge_loose", "judging", "opened", "sealed_snapshot"]
 
 _VALUES = ("rule", "expected", "measured", "difference")
 
@@ -108,6 +110,32 @@ def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[Ch
         yield from pool.map(lambda check: _judge_one(tables, snapshot, check, room), checks)
 
 
+def judge_loose(books: Loose, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
+    """Run the checks over loose books, one after the other; otherwise as `judge`."""
+    room = _Room()
+    with loose_tables(books, [check.uses for check in checks]) as tables:
+        return tuple(_judge_one(tables, books, check, room) for check in checks)
+
+
+class Judged(Protocol):
+    """What a judgement must know of the books: a snapshot's, or loose ones."""
+
+    @property
+    def broker(self) -> str: ...
+
+    @property
+    def last_transaction_id(self) -> str: ...
+
+    @property
+    def tied(self) -> bool: ...
+
+    @property
+    def tie(self) -> Tie: ...
+
+    @property
+    def relations(self) -> Mapping[str, object]: ...
+
+
 class _Room:
     """Memory for as many checks as THREADS at once, or for one that needs it all."""
 
@@ -127,7 +155,7 @@ class _Room:
                 return look()
 
 
-def _judge_one(tables: Tables, snapshot: Snapshot, check: Check, room: _Room) -> CheckResult:
+def _judge_one(tables: Tables, snapshot: Judged, check: Check, room: _Room) -> CheckResult:
     """Judge one check: what it found counts most, then what it could not see, then what does not apply."""
     began = time.perf_counter()
     try:
@@ -167,7 +195,7 @@ class _Seen:
     notes: list[str] = field(default_factory=list)
 
 
-def _seen(tables: Tables, snapshot: Snapshot, check: Check) -> _Seen:
+def _seen(tables: Tables, snapshot: Judged, check: Check) -> _Seen:
     if check.is_about_broker and not snapshot.broker:
         return _Seen(absent=[NO_BROKER])
     needs = (*check.needs, *(check.compares if snapshot.broker else ()))
@@ -198,7 +226,7 @@ def _add_remarks(seen: _Seen, database: duckdb.DuckDBPyConnection, check: Check)
         places[weight].append(sentence)
 
 
-def _add_untied(seen: _Seen, snapshot: Snapshot) -> None:
+def _add_untied(seen: _Seen, snapshot: Judged) -> None:
     """Ledger and broker are of different moments: a finding where the ledger stayed behind, else no evidence."""
     tie = snapshot.tie
     if not tie.lasting:
@@ -222,9 +250,12 @@ def _look(
     """Count the rows, keep the findings in a table, and read back the groups and the first of them."""
     counted = database.execute(check.rows_sql).fetchone()
     # The row number is what the ORDER BY of the check gave, so that first and last mean something.
-    database.execute(
+    found = database.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT row_number() OVER () AS n, * FROM ({check.findings_sql})"  # noqa: S608
-    )
+    ).fetchone()
+    looked_at = int(counted[0]) if counted else 0
+    if found == (0,):
+        return looked_at, (), ()
     places = database.execute(
         "SELECT rule, count(*), min(n), coalesce(arg_max(n, abs(difference)), min(n)), max(n) FROM found "
         "GROUP BY rule ORDER BY rule"
@@ -241,7 +272,7 @@ def _look(
         for rule, count, first, worst, last in places
     )
     findings = tuple(finding for number, finding in by_number.items() if number <= KEPT_FINDINGS)
-    return int(counted[0]) if counted else 0, findings, groups
+    return looked_at, findings, groups
 
 
 def _finding(check: Check, row: dict[str, Any]) -> Finding:

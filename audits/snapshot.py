@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,15 @@ def take_snapshot(
     if directory.exists():
         raise SnapshotUnreadable(f"{directory} exists already: a snapshot is never written over another.")
     directory.parent.mkdir(parents=True, exist_ok=True)
+    with tied_reading(ledger, broker, relations, tie_limit_s=tie_limit_s) as reading:
+        return _write(directory, reading)
+
+
+@contextmanager
+def tied_reading(
+    ledger: Ledger, broker: Broker | Sequence[Broker] | None, relations: Sequence[Relation], *, tie_limit_s: float
+) -> Iterator["Reading"]:
+    """Steps 1 and 2 of `take_snapshot`: ledger and broker of one moment, the ledger's held open for the block."""
     brokers = _brokers(broker)
     began = time.monotonic()
     books: tuple[BrokerBooks, ...] = ()
@@ -84,7 +94,8 @@ def take_snapshot(
             first_behind = behind if first_behind is None else first_behind
             if not behind or waited_s >= tie_limit_s:
                 tie = Tie.judged(bool(books), first_behind, behind, waited_s)
-                return _write(directory, _Reading(ledger, brokers, moment, opened, books, tie, tuple(relations)))
+                yield Reading(ledger, brokers, moment, opened, books, tie, tuple(relations))
+                return
         time.sleep(TIE_PAUSE_S)
 
 
@@ -131,8 +142,8 @@ def sealed_file(snapshot: Snapshot, relation: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What one snapshot is written from."""
+class Reading:
+    """What one snapshot is made from."""
 
     ledger: Ledger
     brokers: tuple[Broker, ...]
@@ -171,7 +182,7 @@ def _behind(moment: LedgerMoment, relations: Sequence[Relation], books: tuple[Br
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
 
 
-def _write(directory: Path, reading: _Reading) -> Snapshot:
+def _write(directory: Path, reading: Reading) -> Snapshot:
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         files = _write_ledger(temporary, reading)
@@ -197,7 +208,7 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def _manifest(reading: _Reading, files: dict[str, RelationFile]) -> dict[str, Any]:
+def _manifest(reading: Reading, files: dict[str, RelationFile]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "moment": reading.moment.moment.astimezone(UTC).isoformat(),
@@ -212,7 +223,7 @@ def _manifest(reading: _Reading, files: dict[str, RelationFile]) -> dict[str, An
     }
 
 
-def _write_ledger(directory: Path, reading: _Reading) -> dict[str, RelationFile]:
+def _write_ledger(directory: Path, reading: Reading) -> dict[str, RelationFile]:
     """Write the relations, large ones in bulk, and demand that as many rows came as were counted."""
     moment = reading.moment
     counts = {relation: moment.count(relation) for relation in reading.relations}
@@ -224,16 +235,28 @@ def _write_ledger(directory: Path, reading: _Reading) -> dict[str, RelationFile]
             written = seal_file(directory / f"{relation.name}.parquet", relation)
         else:
             written = write_relation(directory, relation, moment.rows(relation))
-        if written.rows != expected:
-            raise SnapshotUnreadable(
-                f"{relation.name} has {expected} rows but {written.rows} came: the ledger cut short."
-            )
+        demand_whole(relation, expected, written.rows)
         files[relation.name] = written
     return files
 
 
+def demand_whole(relation: Relation, expected: int, came: int) -> None:
+    """Raise SnapshotUnreadable unless as many rows came as were counted."""
+    if came != expected:
+        raise SnapshotUnreadable(f"{relation.name} has {expected} rows but {came} came: the ledger cut short.")
+
+
 def _write_broker(directory: Path, books: tuple[BrokerBooks, ...]) -> dict[str, RelationFile]:
-    """Write the broker's relations; open trades only where they are known of every account."""
+    return {
+        relation.name: write_relation(directory, relation, batches) for relation, batches in broker_rows(books).items()
+    }
+
+
+def broker_rows(books: tuple[BrokerBooks, ...]) -> dict[Relation, list[list[tuple[Any, ...]]]]:
+    """The rows of the broker's relations; open trades only where they are known of every account.
+
+    Raises SnapshotUnreadable.
+    """
     try:
         rows = {
             BROKER_TRANSACTIONS: [transaction_rows(each) for each in books],
@@ -242,11 +265,7 @@ def _write_broker(directory: Path, books: tuple[BrokerBooks, ...]) -> dict[str, 
         }
     except TransactionUnreadable as error:
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
-    return {
-        relation.name: write_relation(directory, relation, batches)
-        for relation, batches in rows.items()
-        if len(batches) == len(books)
-    }
+    return {relation: batches for relation, batches in rows.items() if len(batches) == len(books)}
 
 
 def _relation_file(entry: dict[str, Any]) -> RelationFile:

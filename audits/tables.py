@@ -1,16 +1,18 @@
-"""The sealed files of a snapshot as tables of one in-memory database, beside the tables that several checks share."""
+"""Sealed files, or loose books, as tables of one in-memory database, beside the tables that several checks share."""
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 
 import duckdb
 
 from audits.contract import BROKER_RELATIONS, BY_NAME, Kind, Relation
 from audits.earnings import make_earnings
+from audits.loose import Loose
 from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
 
@@ -37,16 +39,20 @@ class Flaw:
 
 
 class Tables:
-    """One open database over a snapshot's sealed files. Several threads may use it, each with cursors of its own.
+    """One open database over books of one moment. Several threads may use it, each with cursors of its own.
 
+    `may_be_null` names the columns of a relation that may hold nulls, so that the others need not be looked through.
     `users` are the shared tables that each check will use: one that nobody uses any more is dropped.
     """
 
     def __init__(
-        self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, users: Iterable[Sequence[str]] = ()
+        self,
+        database: duckdb.DuckDBPyConnection,
+        may_be_null: Callable[[str], set[str]],
+        users: Iterable[Sequence[str]] = (),
     ) -> None:
         self.database = database
-        self._snapshot = snapshot
+        self._may_be_null = may_be_null
         self._making = {name: Lock() for name in NAMES}
         self._made: set[str] = set()
         self._left = Counter(name for uses in users for name in needed(uses))
@@ -82,13 +88,8 @@ class Tables:
         return self._flaws[name]
 
     def _nulls(self, database: duckdb.DuckDBPyConnection, relation: Relation) -> Iterator[Flaw]:
-        """Columns with nulls where the contract has none, found by the counts that a Parquet file keeps of itself."""
-        path = str(self._snapshot.directory / self._snapshot.relations[relation.name].file)
-        counted = database.execute(
-            "SELECT path_in_schema, sum(coalesce(stats_null_count, num_values)) FROM parquet_metadata(?) GROUP BY ALL",
-            [path],
-        ).fetchall()
-        suspected = {column for column, nulls in counted if nulls}
+        """Columns with nulls where the contract has none."""
+        suspected = self._may_be_null(relation.name)
         for column in relation.columns:
             if not column.nullable and column.name in suspected:
                 query = f'SELECT count(*) FROM "{relation.name}" WHERE "{column.name}" IS NULL'  # noqa: S608
@@ -103,20 +104,11 @@ def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterat
 
     It may spill to disk, but not fetch anything. Raises SnapshotUnreadable when a file is not what was sealed.
     """
-    with tempfile.TemporaryDirectory(prefix="wartest-audit-") as spill:
-        database = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
-        try:
-            database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            database.execute(f"SET temp_directory = {_quoted(spill)}")
-            database.execute(f"SET threads = {THREADS}")
-            database.execute("SET GLOBAL TimeZone = 'UTC'")  # for every cursor
-            database.execute(MACROS)
-            for name in snapshot.relations if relations is None else relations:
-                path = _quoted(str(sealed_file(snapshot, name)))
-                database.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({path})')  # noqa: S608
-            yield database
-        finally:
-            database.close()
+    with _empty() as database:
+        for name in snapshot.relations if relations is None else relations:
+            path = _quoted(str(sealed_file(snapshot, name)))
+            database.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({path})')  # noqa: S608
+        yield database
 
 
 @contextmanager
@@ -126,17 +118,62 @@ def judged_tables(snapshot: Snapshot, users: Iterable[Sequence[str]] = ()) -> It
     `users` are the shared tables of each check that will release them.
     """
     with opened(snapshot) as database:
-        database.execute("SET threads = 1")  # of a query: several checks run at once, and none waits by spinning
-        for relation in BROKER_RELATIONS:
-            if relation.name not in snapshot.relations:
-                columns = ", ".join(f'NULL::{_TYPES[column.kind]} AS "{column.name}"' for column in relation.columns)
-                database.execute(f'CREATE VIEW "{relation.name}" AS SELECT {columns} WHERE false')
-        database.execute(
-            "CREATE TABLE this AS SELECT ?::TIMESTAMPTZ AS moment, ?::BOOLEAN AS tied",
-            [snapshot.moment.isoformat(), snapshot.tied],
-        )
-        database.execute(CHANGES)
-        yield Tables(database, snapshot, users)
+        _complete(database, set(snapshot.relations), snapshot.moment, tied=snapshot.tied)
+        yield Tables(database, lambda name: _nulls_by_metadata(database, snapshot, name), users)
+
+
+@contextmanager
+def loose_tables(books: Loose, users: Iterable[Sequence[str]] = ()) -> Iterator[Tables]:
+    """Open loose books for judging, otherwise as `judged_tables`."""
+    with _empty() as database:
+        for name, table in books.relations.items():
+            columns = ", ".join(f'"{column.name}" {_TYPES[column.kind]}' for column in BY_NAME[name].columns)
+            database.execute(f'CREATE TABLE "{name}" ({columns})')
+            database.register("came", table)
+            database.execute(f'INSERT INTO "{name}" SELECT * FROM came')  # noqa: S608
+            database.unregister("came")
+        _complete(database, set(books.relations), books.moment, tied=books.tied)
+        yield Tables(database, books.may_be_null, users)
+
+
+@contextmanager
+def _empty() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database that may spill to disk, but not fetch anything."""
+    with tempfile.TemporaryDirectory(prefix="wartest-audit-") as spill:
+        database = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
+        try:
+            database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            database.execute(f"SET temp_directory = {_quoted(spill)}")
+            database.execute(f"SET threads = {THREADS}")
+            database.execute("SET GLOBAL TimeZone = 'UTC'")  # for every cursor
+            database.execute(MACROS)
+            yield database
+        finally:
+            database.close()
+
+
+def _complete(database: duckdb.DuckDBPyConnection, there: set[str], moment: datetime, *, tied: bool) -> None:
+    """Add what every check may use: empty relations for what the broker's books lack, `this`, and `changes`."""
+    database.execute("SET threads = 1")  # of a query: several checks run at once, and none waits by spinning
+    for relation in BROKER_RELATIONS:
+        if relation.name not in there:
+            columns = ", ".join(f'NULL::{_TYPES[column.kind]} AS "{column.name}"' for column in relation.columns)
+            database.execute(f'CREATE VIEW "{relation.name}" AS SELECT {columns} WHERE false')
+    database.execute(
+        "CREATE TABLE this AS SELECT ?::TIMESTAMPTZ AS moment, ?::BOOLEAN AS tied", [moment.isoformat(), tied]
+    )
+    database.execute(CHANGES)
+
+
+def _nulls_by_metadata(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, name: str) -> set[str]:
+    """By the counts that a Parquet file keeps of itself."""
+    with database.cursor() as counting:
+        path = str(snapshot.directory / snapshot.relations[name].file)
+        counted = counting.execute(
+            "SELECT path_in_schema, sum(coalesce(stats_null_count, num_values)) FROM parquet_metadata(?) GROUP BY ALL",
+            [path],
+        ).fetchall()
+    return {column for column, nulls in counted if nulls}
 
 
 def _wrong_types(database: duckdb.DuckDBPyConnection, relation: Relation) -> tuple[Flaw, ...]:
