@@ -7,7 +7,7 @@ KINDS = {
     "late": "the answer comes `delay_ms` after the request was carried out",
     "refused": "the request is not carried out; the answer has `status` (503)",
     "accepted_not_answered": "the order is carried out and the connection is reset without an answer",
-    "stale_lookup": "look-ups do not yet see what is younger than `age_ms` (500)",
+    "stale_lookup": "look-ups of orders, trades and transactions do not yet see what is younger than `age_ms` (500)",
     "duplicate_line": "a line of the transaction stream comes twice",
     "missing_line": "a line of the transaction stream is left out",
     "withhold_stops": "touched take profits and stops are not executed",

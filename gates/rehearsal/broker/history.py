@@ -20,7 +20,7 @@ GROUPS = {
 
 
 class History:
-    """GET endpoints about transactions."""
+    """GET endpoints about transactions. A stale look-up ends earlier, and says so by an earlier lastTransactionID."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
@@ -30,29 +30,30 @@ class History:
         about = self._readings.about
         return [
             Route(base, about(pages), methods=["GET"]),
-            Route(base + "/idrange", about(id_range), methods=["GET"]),
-            Route(base + "/sinceid", about(since_id), methods=["GET"]),
-            Route(base + "/{transaction_id}", about(one), methods=["GET"]),
+            Route(base + "/idrange", about(self.id_range), methods=["GET"]),
+            Route(base + "/sinceid", about(self.since_id), methods=["GET"]),
+            Route(base + "/{transaction_id}", about(self.one), methods=["GET"]),
         ]
 
+    def one(self, request: Request, account: Account) -> dict[str, Any]:
+        text = request.path_params["transaction_id"]
+        number = int(text) if text.isdigit() and len(text) < 19 else 0
+        seen = self._readings.visible(request, account)
+        if not 1 <= number <= len(seen):
+            raise Refusal(404, "The transaction ID specified does not exist", lastTransactionID=str(len(seen)))
+        return {"transaction": seen[number - 1], "lastTransactionID": str(len(seen))}
 
-def one(request: Request, account: Account) -> dict[str, Any]:
-    text = request.path_params["transaction_id"]
-    number = int(text) if text.isdigit() and len(text) < 19 else 0
-    if not 1 <= number <= account.last_id:
-        raise Refusal(404, "The transaction ID specified does not exist", lastTransactionID=str(account.last_id))
-    return {"transaction": account.transactions[number - 1]}
+    def id_range(self, request: Request, account: Account) -> dict[str, Any]:
+        start, end = id_of(request, "from", account), id_of(request, "to", account)
+        if start < 1 or start > end:
+            raise Refusal(416, "The range of transaction IDs is not valid", lastTransactionID=str(account.last_id))
+        seen = self._readings.visible(request, account)
+        return {"transactions": wanted(request, seen[start - 1 : end]), "lastTransactionID": str(len(seen))}
 
-
-def id_range(request: Request, account: Account) -> dict[str, Any]:
-    start, end = id_of(request, "from", account), id_of(request, "to", account)
-    if start < 1 or start > end:
-        raise Refusal(416, "The range of transaction IDs is not valid", lastTransactionID=str(account.last_id))
-    return {"transactions": wanted(request, account.transactions[start - 1 : end])}
-
-
-def since_id(request: Request, account: Account) -> dict[str, Any]:
-    return {"transactions": wanted(request, account.transactions[id_of(request, "id", account) :])}
+    def since_id(self, request: Request, account: Account) -> dict[str, Any]:
+        since = id_of(request, "id", account)
+        seen = self._readings.visible(request, account)
+        return {"transactions": wanted(request, seen[since:]), "lastTransactionID": str(len(seen))}
 
 
 def pages(request: Request, account: Account) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .account import Account
+from .account import Account, Transaction
 from .asking import asked_instruments, count_of, id_of, instrument_in_path, page, time_of
 from .candles import GRANULARITY_SECONDS, Candle
 from .door import Door, Refusal, utc_now
@@ -71,9 +71,20 @@ class Readings:
         async def endpoint(request: Request) -> Response:
             account = self.door.account(request)
             parts = reading(request, account)
-            return self.door.json(request, parts | {"lastTransactionID": str(account.last_id)})
+            return self.door.json(request, {"lastTransactionID": str(account.last_id)} | parts)
 
         return self.door(endpoint)
+
+    def visible(self, request: Request, account: Account) -> list[Transaction]:
+        """The transactions as this request sees them: a stale look-up lacks those of the first young batch and after.
+
+        Order and fill become visible together, as they are stored together.
+        """
+        seen = account.transactions
+        young = [each.batch_id for each in reversed(seen) if self._is_young(request, each.time)]
+        if not young or not self._unseen(request, seen[-1].time):
+            return seen
+        return [each for each in seen if each.batch_id < young[-1]]
 
     async def accounts(self, request: Request) -> Response:
         listed = [{"id": account_id, "tags": []} for account_id in self.venue.accounts]
@@ -147,12 +158,14 @@ class Readings:
         return order
 
     def _unseen(self, request: Request, at: datetime) -> bool:
-        """Whether a stale look-up hides what came to be at `at`."""
-        where = (request.method, request.url.path)
-        fault = self.venue.faults.find("stale_lookup", *where)
-        if fault is None or request.method != "GET" or utc_now() - at > timedelta(milliseconds=fault.age_ms):
+        """Whether a stale look-up hides what came to be at `at`, which uses up a strike."""
+        if not self._is_young(request, at):
             return False
-        return self.venue.faults.strike("stale_lookup", *where) is not None
+        return self.venue.faults.strike("stale_lookup", request.method, request.url.path) is not None
+
+    def _is_young(self, request: Request, at: datetime) -> bool:
+        fault = self.venue.faults.find("stale_lookup", request.method, request.url.path)
+        return fault is not None and request.method == "GET" and utc_now() - at <= timedelta(milliseconds=fault.age_ms)
 
     async def candles(self, request: Request) -> Response:
         spec = instrument_in_path(request)

@@ -32,7 +32,11 @@ DEFECT = Defect(
     gate=2,
     rules=("exposure",),
     replaces=(Replacement(Broker, "place", _place),),
-    steps=(fault("stale_lookup", age_ms=2000, times=1), fault("accepted_not_answered", times=1), ask("open")),
+    steps=(
+        fault("stale_lookup", path="/orders/", age_ms=2000, times=1),
+        fault("accepted_not_answered", times=1),
+        ask("open"),
+    ),
     scenarios=("network_drop_during_order",),
     begin_at=("stale look-up (age_ms 500) at broker: POST orders",),
 )

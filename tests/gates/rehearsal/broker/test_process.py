@@ -109,6 +109,21 @@ def test_a_stale_lookup_does_not_yet_see_a_new_trade(broker: Broker) -> None:
     assert broker.v3.get(f"/accounts/{account}/trades/{trade}").json()["trade"]["id"] == trade
 
 
+def test_a_stale_lookup_sees_a_history_that_ends_before_the_new_order(broker: Broker) -> None:
+    account = broker.fresh_account()
+    before = broker.v3.get(f"/accounts/{account}/summary").json()["lastTransactionID"]
+    buy(broker, account)
+    broker.control.post("/faults", json={"kind": "stale_lookup", "age_ms": 60_000})
+    stale = broker.v3.get(f"/accounts/{account}/transactions/sinceid", params={"id": before}).json()
+    assert (stale["transactions"], stale["lastTransactionID"]) == ([], "0")  # the deposit is young too
+    assert broker.v3.get(f"/accounts/{account}/transactions/1").status_code == 404
+    (struck,) = broker.control.delete("/faults").json()["faults"]
+    assert struck["struck"] == 2
+    seen = broker.v3.get(f"/accounts/{account}/transactions/sinceid", params={"id": before}).json()
+    assert [each["type"] for each in seen["transactions"]][:2] == ["MARKET_ORDER", "ORDER_FILL"]
+    assert seen["lastTransactionID"] == seen["transactions"][-1]["id"]
+
+
 def test_a_fault_strikes_only_the_requests_it_names(broker: Broker) -> None:
     account = broker.fresh_account()
     broker.control.post("/faults", json={"kind": "refused", "method": "POST", "path": "/orders", "times": 1})
