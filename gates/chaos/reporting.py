@@ -72,7 +72,8 @@ def _point(point: CrashPoint) -> dict[str, Any]:
 
 
 def _not_applicable(point: CrashPoint) -> dict[str, str]:
-    return {"point": point.point, "label": point.label, "fault": point.fault, "reason": point.reason}
+    names = ("point", "label", "operation", "fault", "reason")
+    return {name: getattr(point, name) for name in names}
 
 
 def _side(point: CrashPoint) -> str:

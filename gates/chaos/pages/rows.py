@@ -9,6 +9,7 @@ from typing import Any, cast
 from django.db.models import Count, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
+from gates.chaos.comparing import Comparison, Verdicts, compare
 from gates.chaos.pages.chart import Chart, StrikeSeen, fault_words, sequence_chart
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.standing import spread
@@ -158,8 +159,29 @@ def seconds_of(scenario: ScenarioRun) -> list[tuple[CrashPoint, list[StrikeSeen]
     return list(groups.values())
 
 
-def earlier_lines(scenario: ScenarioRun) -> list[ScenarioLine]:
-    """The same scenario of the same target, newest first, this one among them."""
+def earlier_lines(scenario: ScenarioRun) -> list[tuple[ScenarioLine, Comparison | None]]:
+    """The same scenario of the same target, newest first, each compared with this one, which stands among them.
+
+    None where there is nothing to compare yet: this one itself, and as long as either still goes on.
+    """
     same = ScenarioRun.objects.filter(name=scenario.name, run__campaign__target=scenario.run.campaign.target_id)
     found = same.filter(pk__lte=scenario.pk).select_related("slot", "run__campaign", "run__chaos")
-    return lines_of(found.order_by("-pk")[:MOST_EARLIER])
+    listed = list(found.order_by("-pk")[:MOST_EARLIER])
+    verdicts = _verdicts_of(listed)
+    return [
+        (line, None if line.scenario == scenario else compare(verdicts[line.scenario.pk], verdicts[scenario.pk]))
+        if line.scenario.phase == scenario.phase == Phase.DONE
+        else (line, None)
+        for line in lines_of(listed)
+    ]
+
+
+def _verdicts_of(scenarios: Iterable[ScenarioRun]) -> dict[int, Verdicts]:
+    """The verdict of every strike of each scenario, in one query."""
+    found: dict[int, dict[tuple[str, str, str, str], str]] = {each.pk: {} for each in scenarios}
+    points = CrashPoint.objects.filter(scenario__in=found).order_by("scenario", "number")
+    names = ("scenario", "operation", "point", "fault", "then_point", "verdict", "applies")
+    for scenario_id, operation, point, fault, then_point, verdict, applies in points.values_list(*names):
+        word = str(verdict) if applies else "not applicable"
+        found[scenario_id][operation, point, fault, then_point] = word
+    return dict(found)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gates.chaos.comparing import Comparison
 from gates.chaos.pages.chart import Chart, StrikeSeen
 from gates.chaos.pages.rows import ScenarioLine, point_status
 from gates.chaos.reporting import repeat_command
@@ -40,6 +41,19 @@ def line_twin(line: ScenarioLine) -> dict[str, Any]:
         "recovery": line.recovery,
         "url": scenario.get_absolute_url(),
     }
+
+
+def earlier_twin(line: ScenarioLine, compared: Comparison | None) -> dict[str, Any]:
+    told = None
+    if compared is not None:
+        told = {
+            "identical": compared.identical,
+            "same": compared.same,
+            "only_earlier": [list(strike) for strike in compared.only_earlier],
+            "only_later": [list(strike) for strike in compared.only_later],
+            "verdicts": [[*strike, *pair] for strike, pair in compared.verdicts.items()],
+        }
+    return line_twin(line) | {"compared_with_this": told}
 
 
 def chart_twin(chart: Chart) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def scenario(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRespon
                     {"first": first.pk, "strikes": [twins.strike_twin(strike) for strike in strikes]}
                     for first, strikes in context["seconds"]
                 ],
-                "earlier": [twins.line_twin(line) for line in context["earlier"]],
+                "earlier": [twins.earlier_twin(line, compared) for line, compared in context["earlier"]],
             }
         )
     return render(request, "gates/scenario.html", context)

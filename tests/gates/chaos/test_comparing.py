@@ -1,0 +1,75 @@
+"""Two runs of one scenario: the same strikes and the same verdicts, or what differs, by name."""
+
+import json
+
+import pytest
+from django.core.management import call_command
+
+from gates.chaos.comparing import compare
+
+KILL = ("open", "ledger:request:1:COMMIT", "kill before", "")
+LOST = ("open", "broker:answer:1:POST orders", "lose the answer", "")
+
+
+def report(*points, skipped=(), kind="chaos-test"):
+    """A report of one scenario, as far as it is compared."""
+    names = ("operation", "point", "fault")
+    made = [dict(zip(names, strike, strict=False)) | {"then": None, "verdict": verdict} for strike, verdict in points]
+    left = [dict(zip(names, strike, strict=False)) for strike in skipped]
+    return {"kind": kind, "scenarios": [{"name": "one", "crash_points": made, "not_applicable": left}]}
+
+
+def written(tmp_path, *reports):
+    paths = [tmp_path / f"{number}.json" for number in range(len(reports))]
+    for path, content in zip(paths, reports, strict=True):
+        path.write_text(json.dumps(content))
+    return [str(path) for path in paths]
+
+
+def ended(*arguments):
+    with pytest.raises(SystemExit) as end:
+        call_command("compare_chaos", *arguments)
+    return end.value.code
+
+
+def test_the_same_strikes_with_the_same_verdicts_are_identical_in_any_order():
+    assert compare({KILL: "passed", LOST: "failed"}, {LOST: "failed", KILL: "passed"}).identical
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "words"),
+    [
+        ({KILL: "passed"}, {KILL: "failed"}, "1 with another verdict; 0 the same"),
+        ({KILL: "passed", LOST: "passed"}, {KILL: "passed"}, "1 only in the earlier; 1 the same"),
+        ({}, {KILL: "passed"}, "1 only in the later; 0 the same"),
+        ({}, {}, "nothing was struck; 0 the same"),
+    ],
+)
+def test_what_differs_is_counted_and_nothing_is_never_identical(earlier, later, words):
+    compared = compare(earlier, later)
+    assert (compared.identical, compared.words) == (False, words)
+
+
+def test_reports_are_compared_from_their_files_alone(tmp_path, capsys):
+    one = report((KILL, "passed"), skipped=(LOST,))
+    same, other = report((KILL, "passed"), skipped=(LOST,)), report((KILL, "failed"), (LOST, "passed"))
+    first, second, third = written(tmp_path, one, same, other)
+    assert ended(first, second) == 0
+    assert "≡ one: identical: the same 2 strikes" in capsys.readouterr().out
+    assert ended(first, second, third) == 1
+    said = capsys.readouterr().out
+    assert "passed → failed: open · ledger:request:1:COMMIT · kill before" in said
+    assert "not applicable → passed: open · broker:answer:1:POST orders" in said
+
+
+def test_what_is_no_report_of_gate_2_is_said_in_one_sentence(tmp_path, capsys):
+    good, other = written(tmp_path, report((KILL, "passed")), report(kind="manual-audit"))
+    (tmp_path / "broken.json").write_text("{")
+    for arguments, words in (
+        ((good, other), "a report of another kind: manual-audit"),
+        ((good, str(tmp_path / "broken.json")), "is no report of gate 2"),
+        ((good, str(tmp_path / "nowhere.json")), "cannot be read"),
+        ((good,), "two reports or more"),
+    ):
+        assert ended(*arguments) == 2
+        assert words in capsys.readouterr().err
