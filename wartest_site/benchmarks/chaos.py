@@ -5,7 +5,11 @@ receipt, the recovery, the full audit twice, a restart that must change nothing,
 
 `wall_over_floor` compares that with the floor: as many desks at once doing what is theirs alone, without proxies,
 recordings, receipts and audits: start, open, die of a SIGKILL, start again until well, restart, open and close.
-Databases of the floor are made before it begins. Not measured: the portal's rows and pages.
+Databases of the floor are made before it begins; it is of FLOOR desks at most. Not measured: the portal's rows and
+pages.
+
+`left_over_…` is what is still held once the cells are closed and was not before: zero after 1,000 strikes
+(`--scale 1000`) as after one.
 """
 
 import asyncio
@@ -19,6 +23,7 @@ from typing import Any
 
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import FLAT, Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.engine import running_premises
 from gates.chaos.recording import CleanRun, prepare, record_clean
@@ -28,11 +33,13 @@ from gates.chaos.striking import Unwritten
 from gates.chaos.trials import Trial
 from gates.targets.rehearsal import cell_program
 from wartest_site.benchmarks import Figures, Say
+from wartest_site.benchmarks.leftovers import held
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.embedded.postgres import running_postgres
 
 SCALE = 60
 CELLS = 6
+FLOOR = 60
 OPERATION = "open"
 READY_LIMIT_S = 60.0
 
@@ -55,16 +62,20 @@ def _spec(ledger_url: str) -> dict[str, Any]:
 
 async def _measure(spec: dict[str, Any], folder: Path, scale: int, say: Say) -> Figures:
     spec["process"] = spec["process"] | {"health": "http://127.0.0.1:9/health"}
+    ledgers = LedgerServer(spec["ledger"]["url"])
+    before = await held(ledgers)
     async with running_premises(spec, folder) as premises:
-        say(f"the floor: {scale} starts, opens, deaths and recoveries, {CELLS} at once")
-        floor_s = await _floor(premises, scale)
-        say(f"the floor took {floor_s:.1f} s; the same with every strike held, proven and judged")
+        alone = min(scale, FLOOR)
+        say(f"the floor: {alone} starts, opens, deaths and recoveries, {CELLS} at once")
+        floor_s = await _floor(premises, alone) * scale / alone
+        say(f"the floor takes {floor_s:.1f} s; the same with every strike held, proven and judged")
         async with _cells(premises) as cells:
             clean_run = await record_clean(cells[0], OPERATION)
             await asyncio.gather(*(prepare(cell, OPERATION) for cell in cells))
             began = time.monotonic()
             results = await _struck(cells, clean_run, scale)
             wall_s = time.monotonic() - began
+    left = (await held(ledgers)).since(before)
     wrong = [result.reason for result in results if result.verdict != Verdict.PASSED]
     if wrong:
         raise CannotStartError(f"{len(wrong)} of {scale} strikes did not pass, so there is nothing to time: {wrong[0]}")
@@ -74,6 +85,7 @@ async def _measure(spec: dict[str, Any], folder: Path, scale: int, say: Say) -> 
         "wall_s": round(wall_s, 2),
         "floor_s": round(floor_s, 2),
         "recovery_p50_ms": median(result.recovery_ms or 0.0 for result in results),
+        **{f"left_over_{name}": count for name, count in left.items()},
     }
 
 
