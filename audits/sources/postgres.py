@@ -189,6 +189,7 @@ class PostgresMoment:
         self._opened = opened
         self._moment = moment
         self._unreadable = unreadable
+        self._counts: dict[str, int] = {}
 
     @property
     def moment(self) -> datetime:
@@ -207,7 +208,8 @@ class PostgresMoment:
             row = self._connection.execute(query).fetchone()
         except psycopg.Error as error:
             raise self._unreadable(error) from error
-        return int(row[0]) if row else 0
+        self._counts[relation.name] = int(row[0]) if row else 0
+        return self._counts[relation.name]
 
     def last_number(self, relation: Relation, column: str, account_id: str | None) -> int | None:
         """Return the largest whole number among the texts of a column, of one account or of all."""
@@ -240,7 +242,7 @@ class PostgresMoment:
         columns = sql.SQL(", ").join(sql.Identifier(name) + sql.SQL("::text") for name in names)
         query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(self._opened.schema, relation.name)) + some
         try:
-            with self._connection.cursor(name=f"read_{relation.name}") as cursor:
+            with self._cursor(relation) as cursor:
                 cursor.execute(query, values)
                 while batch := cursor.fetchmany(BATCH_ROWS):
                     self._left_s()
@@ -248,6 +250,12 @@ class PostgresMoment:
                     yield pa.table({name: pa.array(text, pa.string()) for name, text in zip(names, texts, strict=True)})
         except psycopg.Error as error:
             raise self._unreadable(error) from error
+
+    def _cursor(self, relation: Relation) -> psycopg.Cursor | psycopg.ServerCursor:
+        """At the server, which costs three round trips more, unless it was counted that one batch holds it all."""
+        if self._counts.get(relation.name, BATCH_ROWS) < BATCH_ROWS:
+            return self._connection.cursor()
+        return self._connection.cursor(name=f"read_{relation.name}")
 
     def write_files(self, directory: Path, counts: Mapping[Relation, int]) -> bool:
         """Write large relations to `<relation>.parquet`, several at once; False where this cannot be done here.

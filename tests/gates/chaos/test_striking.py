@@ -229,6 +229,16 @@ def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_t
     assert (struck.verdict, struck.state_after_kill) == (point.verdict, point.state_after_kill)
 
 
+def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_waited_for(desk_target):
+    only = asked(desk_target, "network_drop_during_order", strike="stale look-up")
+    run = start_chaos(only, started_by=None, now=timezone.now())
+    assert engine_of(run).wait(LIMIT_S) == 0
+    points = CrashPoint.objects.filter(scenario__run=run)
+    assert {point.label for point in points} == {"broker: POST orders", "broker: POST orders answered 201"}
+    assert {(point.applies, point.verdict, point.end) for point in points} == {(True, "passed", "done")}
+    assert all(point.receipt["proof"]["lookups_answered_stale"] > 0 for point in points)
+
+
 def test_a_target_that_does_not_start_makes_the_scenario_inconclusive_not_failed(desk_target):
     desk_target.spec["process"]["command"] = [sys.executable, "-c", "raise SystemExit('no desk today')"]
     desk_target.save()

@@ -12,7 +12,7 @@ from gates import roles
 from gates.chaos import commands
 from gates.chaos.commands import CannotStrikeError
 from gates.models import CrashPoint, Run, ScenarioRun, Target
-from tests.gates.chaos.pages.staged import START, close, staged_run
+from tests.gates.chaos.pages.staged import START, close, staged_run, strike
 
 pytestmark = pytest.mark.django_db
 
@@ -306,6 +306,18 @@ def test_a_scenario_is_shown_beside_its_earlier_selves_of_the_same_target(client
     twin = member(client, "owner").get(f"/scenarios/{later.pk}.json").json()
     assert [line["run"] for line in twin["earlier"]] == [later.run_id, run.pk]
     assert [line["status"] for line in twin["earlier"]] == ["running", "passed"]
+
+
+def test_a_scenario_says_whether_its_earlier_self_made_the_same_strikes_with_the_same_verdicts(client, run):
+    later = ScenarioRun.objects.get(run=staged_run(), number=1)
+    member(client, "owner")
+    assert "identical</strong>: 12 strikes, the same verdicts" in text(client, later.get_absolute_url())
+    strike(later, 5, "kill after")
+    twin = client.get(f"/scenarios/{later.pk}.json").json()
+    this, earlier = (line["compared_with_this"] for line in twin["earlier"])
+    assert this is None
+    assert (earlier["identical"], earlier["same"], len(earlier["only_later"])) == (False, 12, 1)
+    assert "≠ 1 only in the later; 12 the same" in text(client, later.get_absolute_url())
 
 
 @pytest.mark.django_db
