@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from gates import engine
 from gates.chaos import work
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.processes import NotOursError, start_ticks
+from gates.chaos.cells.processes import NotOursError, is_running
 from gates.models import ChaosRun, CrashPoint, Heal, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access
 
@@ -28,13 +28,16 @@ ATTEMPTS = 20
 AT_ONCE = 20
 HEALS_AT_ONCE = 4  # a tick is short; the next one goes on
 UNHEALED = "unhealed fault"
+_started: list[subprocess.Popen[bytes]] = []  # by this process, whose children they are: nobody else can bury them
 
 
 def attend(now: datetime) -> None:
     """See that somebody works on each open run, and that nothing stays broken.
 
-    1. Heal what dead engines have left, and free what they had claimed. 2. Start an engine for each run without one.
+    1. Take note of engines of ours that have ended. 2. Heal what dead engines have left, and free what they had
+    claimed. 3. Start an engine for each run without one.
     """
+    _started[:] = [engine for engine in _started if engine.poll() is None]
     heal_left(now)
     free_dead()
     _start_engines(now)
@@ -54,7 +57,7 @@ def is_dead(worker: str) -> bool:
     host, _, pid = host.rpartition(":")
     if host != socket.gethostname() or not pid.isdigit() or not rest.isdigit():
         return False
-    return _ticks(int(pid)) != int(rest)
+    return not is_running(int(pid), int(rest))
 
 
 def _heal(heal: Heal, now: datetime) -> None:
@@ -76,14 +79,14 @@ def _heal(heal: Heal, now: datetime) -> None:
 
 def _kill(pid: int | None, ticks: int | None) -> None:
     """SIGKILL a process if it still is the one that the engine started."""
-    if pid is None or _ticks(pid) != ticks:
+    if pid is None or ticks is None or not is_running(pid, ticks):
         return
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        if _ticks(pid) == ticks:
+        if is_running(pid, ticks):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:
         return
@@ -120,7 +123,7 @@ def _start_engines(now: datetime) -> None:
             continue
         argv = (sys.executable, "-m", "gates.chaos", str(chaos.run_id))
         try:
-            subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL)  # noqa: S603  argv is ours
+            _started.append(subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL))  # noqa: S603  argv is ours
         except OSError:
             log.exception("no engine could be started for run %s; the next tick tries again", chaos.run_id)
 
@@ -130,10 +133,3 @@ def _give_up(chaos: ChaosRun, now: datetime) -> None:
     reason = chaos.trouble or f"The engine ended {ATTEMPTS} times before its work was done: see the worker's log."
     for scenario in ScenarioRun.objects.filter(run_id=chaos.run_id).exclude(phase="done"):
         work.close_scenario(scenario, worker="attend", now=now, reason=reason)
-
-
-def _ticks(pid: int) -> int | None:
-    try:
-        return start_ticks(pid)
-    except NotOursError:
-        return None

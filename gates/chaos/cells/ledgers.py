@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from gates.chaos.cells.processes import NotOursError, start_ticks
+from gates.chaos.cells.processes import NotOursError, is_running, start_ticks
 
 PREFIX = "wartest_cell_"
 _NAME = re.compile(rf"{PREFIX}(\d+)_(\d+)_")
@@ -93,8 +93,4 @@ def _is_alive(name: str) -> bool:
     found = _NAME.match(name)
     if found is None:
         return True  # not of our making: leave it alone
-    pid, ticks = int(found[1]), int(found[2])
-    try:
-        return start_ticks(pid) == ticks
-    except NotOursError:
-        return False
+    return is_running(int(found[1]), int(found[2]))

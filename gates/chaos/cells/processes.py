@@ -16,6 +16,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 DEATH_LIMIT_S = 10.0
+ENDED = ("Z", "X", "x")
 
 
 class NotOursError(Exception):
@@ -130,8 +131,22 @@ class OwnedProcess:
 
 def start_ticks(pid: int) -> int:
     """When a process was started, in clock ticks since boot (proc(5), field 22). Raises NotOursError for none."""
+    return int(_stat(pid)[19])
+
+
+def is_running(pid: int, started_ticks: int) -> bool:
+    """Whether the process of this number and start time runs; one that is dead and not yet waited for does not."""
+    try:
+        stat = _stat(pid)
+    except NotOursError:
+        return False
+    return int(stat[19]) == started_ticks and stat[0] not in ENDED
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process after its name (proc(5), from field 3 on). Raises NotOursError for none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError as error:
         raise NotOursError(f"Process {pid} is gone.") from error
-    return int(stat.rpartition(")")[2].split()[19])
+    return stat.rpartition(")")[2].split()

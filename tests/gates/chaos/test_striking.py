@@ -20,6 +20,7 @@ from gates import commands, reports
 from gates.chaos import starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import running_cell
+from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises, worker_name
 from gates.chaos.messages import Point, Strike
@@ -182,8 +183,9 @@ def test_a_killed_engine_is_healed_at_once_and_its_work_is_done_by_the_next(desk
     (engine,) = engines_of(run)
     family = engine.children(recursive=True)
     engine.kill()
-    _, alive = psutil.wait_procs([engine, *family], timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
+    assert engine.status() == psutil.STATUS_ZOMBIE  # dead, and its parent, which is us, has not been told
     starting.attend(timezone.now())
     heal.refresh_from_db()
     assert heal.healed_at is not None
@@ -283,6 +285,17 @@ def test_a_dead_worker_is_told_from_a_living_one_and_from_one_elsewhere():
     assert starting.is_dead(f"{host}:{pid}:{int(ticks) + 1}")
     assert not starting.is_dead(f"elsewhere:{pid}:1")
     assert not starting.is_dead("")
+
+
+def test_a_worker_that_is_dead_and_not_yet_buried_is_dead():
+    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as child:
+        ticks = start_ticks(child.pid)
+        name = f"{worker_name().rsplit(':', 2)[0]}:{child.pid}:{ticks}"
+        assert not starting.is_dead(name)
+        child.kill()
+        until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+        assert start_ticks(child.pid) == ticks
+        assert starting.is_dead(name)
 
 
 def test_a_scenario_never_moves_back(desk_target):
