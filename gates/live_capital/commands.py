@@ -26,6 +26,7 @@ from gates.live_capital.rehearsed import rehearsed_figures
 from gates.live_capital.standing import terms_of
 from gates.models import Campaign, CapitalPlan, LiveRun, Run, RunEvent, Target
 from gates.plans import CANDLE_S
+from gates.signoff.standing import missing
 from gates.targets import stage
 from gates.targets.access import TargetUnreachableError
 from gates.targets.rehearsal import LIVE_UNITS
@@ -80,10 +81,18 @@ def open_gate_4(plan: CapitalPlan, *, started_by: User | None, why_not: str = ""
         target = Target.objects.select_for_update().get(pk=plan.campaign.target_id)
         _demand_free(target)
         if not why_not:
+            _demand_signed(plan.campaign)
             go_live(plan.campaign_id, now)
         if is_simulated(target):
             stage.set_stage(plan.amount)
         return open_month(Month(plan, why_not, started_by), max(now, timezone.now()))
+
+
+def _demand_signed(campaign: Campaign) -> None:
+    """What was approved may be void by now: what is made of a finding has changed since, or somebody withdrew."""
+    left = missing(campaign) if campaign.signable else ()
+    if left:
+        raise CannotGoLiveError(f"The approval does not stand any more. {left[0]}")
 
 
 def open_month(month: Month, now: datetime) -> Run:

@@ -10,6 +10,7 @@ from gates.live_capital.commands import CannotGoLiveError, open_gate_4, rehearsa
 from gates.live_capital.plans import live_plan_for
 from gates.live_capital.reaching import live_access
 from gates.models import Campaign, CapitalPlan, Run, Target
+from gates.signoff.standing import missing
 
 State = Campaign.State
 
@@ -47,7 +48,8 @@ def opens_now(plan: CapitalPlan) -> str:
     wanted = State.APPROVED if campaign.profile == "production" else State.READY
     if campaign.state != wanted:
         return f"The campaign is {campaign.state}: it has to be {wanted}."
-    return ""
+    left = missing(campaign) if campaign.signable else ()
+    return f"The approval does not stand any more. {left[0]}" if left else ""
 
 
 def _in_turn(target: Target, profile: str) -> Campaign | None:

@@ -21,6 +21,23 @@ GATES_PASSED = """
     END IF;
     RETURN NEW;
 """
+# Of the decisions about live capital that stand, those for the evidence of the newest one count. Which roles must
+# approve is a setting, and asked in `gates.signoff`; that it takes two people is not.
+SIGNED_FIRST = """
+    WITH standing AS (
+        SELECT made.person_id, made.role, made.decision FROM gates_signoff made
+            WHERE made.campaign_id = NEW.id AND made.stage = 'capital' AND made.build = NEW.build
+            AND made.decision <> 'withdraw'
+            AND NOT EXISTS (SELECT 1 FROM gates_signoff later WHERE later.withdraws_id = made.id)
+            AND made.evidence_sha256 = (SELECT newest.evidence_sha256 FROM gates_signoff newest
+                WHERE newest.campaign_id = NEW.id AND newest.stage = 'capital' ORDER BY newest.number DESC LIMIT 1))
+    SELECT count(DISTINCT person_id) FILTER (WHERE decision = 'approve'), count(*) FILTER (WHERE decision = 'refuse')
+        INTO approvals, refusals FROM standing;
+    IF approvals < 2 OR refusals > 0 THEN
+        RAISE EXCEPTION 'campaign % is not signed: % approved and % refused', NEW.id, approvals, refusals;
+    END IF;
+    RETURN NEW;
+"""
 IN_ORDER = """
     SELECT state INTO standing FROM gates_campaign WHERE id = NEW.campaign_id FOR SHARE;
     SELECT count(*), count(DISTINCT gate) FILTER (WHERE gate < NEW.gate AND state = 'closed' AND verdict = 'passed')
@@ -122,6 +139,14 @@ class Campaign(models.Model):
                 name="campaign_signable_only",
                 operation=pgtrigger.Update,
                 condition=~pgtrigger.Q(old__profile="production") & pgtrigger.Q(new__state="approved"),
+            ),
+            pgtrigger.Trigger(
+                name="campaign_approved_by_people",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__state="ready", new__state="approved"),
+                declare=[("approvals", "integer"), ("refusals", "integer")],
+                func=SIGNED_FIRST,
             ),
             pgtrigger.Trigger(
                 name="campaign_proves_gates",

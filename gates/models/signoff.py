@@ -53,7 +53,8 @@ SIGNING_RULES = """
     IF campaign.build <> NEW.build THEN
         RAISE EXCEPTION 'campaign % is for another build than the one signed', campaign.id;
     END IF;
-    IF campaign.state <> (CASE NEW.stage WHEN 'capital' THEN 'ready' ELSE 'ended' END) THEN
+    IF campaign.state NOT IN ('ready', 'approved', 'live', 'ended')
+            OR (NEW.stage = 'capital') = (campaign.state = 'ended') THEN
         RAISE EXCEPTION 'campaign % is %: it waits for no signature', campaign.id, campaign.state;
     END IF;
     PERFORM 1 FROM gates_signoff made
@@ -74,8 +75,10 @@ SIGNING_RULES = """
     PERFORM 1 FROM gates_run run
         LEFT JOIN gates_ledgeraudit audit ON audit.run_id = run.id
         LEFT JOIN gates_chaosrun chaos ON chaos.run_id = run.id
+        LEFT JOIN gates_liverun live ON live.run_id = run.id
         WHERE run.campaign_id = campaign.id
-        AND NEW.person_id IN (campaign.started_by_id, audit.started_by_id, chaos.started_by_id);
+        AND NEW.person_id IN
+            (campaign.started_by_id, audit.started_by_id, chaos.started_by_id, live.started_by_id);
     IF FOUND THEN
         RAISE EXCEPTION 'who started campaign % or a run of it cannot approve it', campaign.id;
     END IF;

@@ -18,7 +18,7 @@ from gates.checks import health
 from gates.evidence.standing import evidence_sha256
 from gates.models import Campaign, CodeReview, SignOff
 from gates.roles import REVIEW_CODE
-from gates.signoff.obstacles import obstacles, role_taken, roles_of, touches, unsignable
+from gates.signoff.obstacles import WENT_ON, obstacles, role_taken, roles_of, touches, unsignable
 from gates.signoff.proving import Proof
 from gates.signoff.standing import missing, signatures
 from gates.targets.access import TargetUnreachableError, access
@@ -74,9 +74,17 @@ def sign(asked: Asked, now: datetime) -> SignOff:
         if asked.decision == APPROVE:
             _demand_approvable(campaign, asked, now)
         row = _keep(campaign, asked, statement, now)
-        if asked.stage == SignOff.Stage.CAPITAL and not missing(campaign):
-            approve(campaign.pk, now)
+        _move(campaign, row, now)
     return row
+
+
+def _move(campaign: Campaign, row: SignOff, now: datetime) -> None:
+    """Let a ready campaign go on with its last approval, and stop by a refusal one that went on already."""
+    if row.stage == SignOff.Stage.CAPITAL and campaign.state == State.READY and not missing(campaign):
+        approve(campaign.pk, now)
+    if row.decision == REFUSE and campaign.state in WENT_ON:
+        reason = f"{row.person} refused as {row.role}: {row.statement}"
+        stop(campaign.pk, reason, verdict=Verdict.INCONCLUSIVE, now=now)
 
 
 def withdraw(decision_id: int, *, person: User, statement: str, proof: Proof, now: datetime) -> SignOff:
@@ -109,7 +117,7 @@ def withdraw(decision_id: int, *, person: User, statement: str, proof: Proof, no
             authenticated_by=proof.kept(),
             at=now,
         )
-        if made.decision == APPROVE and campaign.state in (State.APPROVED, State.LIVE):
+        if made.decision == APPROVE and campaign.state in WENT_ON:
             reason = f"{person} withdrew the approval as {made.role}: {words}"
             stop(campaign.pk, reason, verdict=Verdict.INCONCLUSIVE, now=now)
     return row

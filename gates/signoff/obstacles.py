@@ -8,12 +8,14 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from gates.models import Alert, Campaign, ChaosRun, CodeReview, Finding, LedgerAudit, Report, SignOff
+from gates.models import Alert, Campaign, ChaosRun, CodeReview, Finding, LedgerAudit, LiveRun, Report, SignOff
 from gates.models.findings import FindingChange
 from gates.reports import SUCCESS
-from gates.signoff.standing import Signature, signatures
+from gates.signoff.standing import Signature, missing, signatures
 
+WENT_ON = (Campaign.State.APPROVED, Campaign.State.LIVE)
 CAPITAL, NEXT_STEP = SignOff.Stage.CAPITAL, SignOff.Stage.NEXT_STEP
+STARTED = {2: ChaosRun, 3: LedgerAudit, 4: LiveRun}  # by gate; gate 1 is started with its campaign
 GATES_NEEDED = {CAPITAL: (1, 2, 3), NEXT_STEP: (1, 2, 3, 4)}
 
 
@@ -31,7 +33,10 @@ def stage_of(campaign: Campaign) -> SignOff.Stage:
 
 
 def unsignable(campaign: Campaign, stage: str) -> str:
-    """Say why nobody can decide about the campaign at all, neither yes nor no; empty where somebody can."""
+    """Say why nobody can decide about the campaign at all, neither yes nor no; empty where somebody can.
+
+    Signatures that became void after the campaign went on can be given again, for what the evidence is now.
+    """
     if not campaign.signable:
         return f"A {campaign.profile} cannot be signed: only a campaign in the profile production proves enough."
     if campaign.state == Campaign.State.STOPPED:
@@ -40,9 +45,9 @@ def unsignable(campaign: Campaign, stage: str) -> str:
         return "" if campaign.state == Campaign.State.ENDED else "The next step waits for the end of gate 4."
     if campaign.state == Campaign.State.RUNNING:
         return "Gates 1 to 3 have not all passed yet: the campaign is still running."
-    if campaign.state != Campaign.State.READY:
-        return f"The decision about live capital is made: the campaign is {campaign.state}."
-    return ""
+    if campaign.state == Campaign.State.READY or (campaign.state in WENT_ON and missing(campaign)):
+        return ""
+    return f"The decision about live capital is made: the campaign is {campaign.state}."
 
 
 def obstacles(campaign: Campaign, stage: str, now: datetime) -> tuple[Obstacle, ...]:
@@ -118,8 +123,8 @@ def touches(campaign: Campaign, person: User) -> tuple[str, ...]:
     found = []
     if campaign.started_by_id == person.pk:
         found.append("You started this campaign.")
-    for model, gate in ((ChaosRun, 2), (LedgerAudit, 3)):
-        if model.objects.filter(run__campaign=campaign, started_by=person).exists():
+    for gate, model in STARTED.items():
+        if model._default_manager.filter(run__campaign=campaign, started_by=person).exists():
             found.append(f"You started gate {gate} of this campaign.")
     worked = FindingChange.objects.filter(pgh_obj__run__campaign=campaign, pgh_context__user=person.pk)
     if worked.exists():

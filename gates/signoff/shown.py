@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from gates.models import Campaign, ChaosRun, CrashPoint, Finding, LedgerAudit, Report, Run, RunEvent, SignOff
+from gates.models import Campaign, ChaosRun, CrashPoint, Finding, LedgerAudit, Report, Review, Run, RunEvent, SignOff
 from gates.models.campaigns import GATES
 
 MOST = 50
@@ -148,6 +148,21 @@ def findings_shown(campaign: Campaign) -> list[FindingsShown]:
 def interventions(campaign: Campaign) -> list[RunEvent]:
     hands = RunEvent.objects.filter(run__campaign=campaign, kind=RunEvent.Kind.INTERVENTION)
     return list(hands.select_related("run").order_by("at", "pk")[:MOST])
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The reviews that people owed the runs: how many were written and missed, and the written ones."""
+
+    written: list[Review]
+    owed: int
+    missed: int
+
+
+def looks(campaign: Campaign) -> Looks:
+    owed = Review.objects.filter(run__campaign=campaign)
+    written = owed.filter(done_at__isnull=False).select_related("person").order_by("done_at")
+    return Looks(list(written[:MOST]), owed.count(), owed.filter(done_at=None).count())
 
 
 def earlier(campaign: Campaign) -> list[Campaign]:

@@ -39,6 +39,13 @@ def signoff_twin(facts: dict[str, Any]) -> dict[str, Any]:
             {"state": row.state, "rule": row.rule, "level": row.level, "count": row.count, "cause": row.cause}
             for row in facts["findings"]
         ],
+        "reviews": {
+            "missed": facts["looks"].missed,
+            "written": [
+                {"person": str(row.person), "words": row.words, "at": moment(row.done_at)}
+                for row in facts["looks"].written
+            ],
+        },
         "interventions": [event_twin(event) for event in facts["interventions"]],
         "alerts": [alert_twin(alert) for alert in facts["alerts"]],
         "earlier": [

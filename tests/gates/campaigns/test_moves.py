@@ -1,13 +1,14 @@
 """The moves of a campaign: in order, once, and by no shortcut, neither in Python nor in SQL."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 
 from audits.verdicts import Verdict
 from gates.campaigns import commands
 from gates.campaigns.commands import CampaignRefusedError
-from gates.models import Campaign, Run
-from tests.gates.cast import START, a_campaign, a_gate, a_ready_campaign, a_run
+from gates.models import Campaign, CodeReview, Run, SignOff
+from tests.gates.cast import START, a_campaign, a_gate, a_ready_campaign, a_run, signed
 
 pytestmark = pytest.mark.django_db
 STATES = ("running", "ready", "approved", "live", "ended", "stopped")
@@ -21,7 +22,7 @@ def sql(statement, *values):
 def in_state(state, profile="production"):
     campaign = a_campaign(profile=profile) if state == "running" else a_ready_campaign(profile=profile)
     if state in {"approved", "live", "ended"}:
-        commands.approve(campaign.pk, START)
+        commands.approve(signed(campaign).pk, START)
     if state in {"live", "ended"}:
         commands.go_live(campaign.pk, START)
     if state == "ended":
@@ -36,7 +37,7 @@ def in_state(state, profile="production"):
 def test_sql_moves_a_campaign_only_where_it_may_go(state):
     allowed = {
         "running": {"stopped"},  # it becomes ready by three gates that passed, and this one has none
-        "ready": {"approved", "stopped"},
+        "ready": {"stopped"},  # it becomes approved by people, and nobody has signed this one
         "approved": {"live", "stopped"},
         "live": {"ended", "stopped"},
     }.get(state, set())
@@ -128,6 +129,40 @@ def test_a_rehearsal_is_never_approved_but_may_rehearse_gate_4():
     with pytest.raises(DatabaseError):
         sql("UPDATE gates_campaign SET state = 'approved' WHERE id = %s", campaign.pk)
     assert commands.go_live(campaign.pk, START).state == "live"
+
+
+def test_sql_approves_no_campaign_that_fewer_than_two_people_approved_or_one_refused():
+    approve = "UPDATE gates_campaign SET state = 'approved' WHERE id = %s"
+    unsigned, signed_by_one, refused, approved = (a_ready_campaign() for _ in range(4))
+    SignOff.objects.bulk_create(_decisions(signed_by_one, ["approve"]) + _decisions(refused, ["approve", "refuse"]))
+    for campaign in (unsigned, signed_by_one, refused):
+        with pytest.raises(DatabaseError, match="is not signed"):
+            sql(approve, campaign.pk)
+    sql(approve, signed(approved).pk)
+
+
+def _decisions(campaign, decisions):
+    """Return decisions of different people in different roles about this campaign."""
+    people = [User.objects.get_or_create(username=f"person {number}")[0] for number, _ in enumerate(decisions)]
+    CodeReview.objects.create(
+        campaign=campaign, build=campaign.build, reviewer=people[0], accepted=True, statement="Read.", at=START
+    )
+    return [
+        SignOff(
+            campaign=campaign,
+            stage="capital",
+            number=number,
+            role=f"role {number}",
+            person=person,
+            decision=decision,
+            statement="Said.",
+            evidence_sha256="0" * 64,
+            build=campaign.build,
+            authenticated_by=[],
+            at=START,
+        )
+        for number, (person, decision) in enumerate(zip(people, decisions, strict=True), start=1)
+    ]
 
 
 def test_a_campaign_ends_only_by_a_gate_4_that_passed():

@@ -8,13 +8,16 @@ from django.contrib.auth.models import Group, User
 from gates import reports, roles
 from gates.evidence.standing import evidence_sha256
 from gates.ledger_audit.plans import audit_plan_for
+from gates.live_capital.plans import live_plan_for
 from gates.models import (
     Campaign,
+    CapitalPlan,
     ChaosRun,
     CodeReview,
     CrashPoint,
     Finding,
     LedgerAudit,
+    LiveRun,
     Run,
     ScenarioRun,
     Slot,
@@ -188,11 +191,36 @@ def _checked(run: Run, checks: tuple[str, ...]) -> None:
         )
 
 
-def live_and_ended(decided: Decided) -> None:
+def approved_plan(decided: Decided) -> CapitalPlan:
+    """A capital plan that Ben proposed and Dora approved."""
+    plan = CapitalPlan.objects.create(
+        campaign=decided.campaign,
+        amount=300,
+        instruments=["EUR_USD"],
+        order_size=100,
+        orders_per_minute=4,
+        daily_loss=20,
+        total_loss=60,
+        ends_on=NOW.date() + timedelta(days=60),
+        proposed_by=decided.people["ben"],
+        proposed_at=NOW,
+    )
+    CapitalPlan.objects.filter(pk=plan.pk).update(state="approved", decided_by=decided.people["dora"], decided_at=NOW)
+    return CapitalPlan.objects.get(pk=plan.pk)
+
+
+def live_and_ended(decided: Decided, *, started_by: str = "anna") -> None:
     """Let gate 4 of an approved campaign pass, with its report."""
     campaign = decided.campaign
     Campaign.objects.filter(pk=campaign.pk).update(state="live")
-    run = _passed(campaign, 4, NOW, {})
+    run = _passed(campaign, 4, NOW, asdict(live_plan_for("production")))
+    LiveRun.objects.create(
+        run=run,
+        plan=approved_plan(decided),
+        started_by=decided.people[started_by],
+        counted=True,
+        environment="live",
+    )
     reports.write(run.pk, run.closed_at)
     Campaign.objects.filter(pk=campaign.pk).update(state="ended", verdict="passed", ended_at=run.closed_at)
     campaign.refresh_from_db()

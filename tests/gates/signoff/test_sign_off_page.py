@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from gates.campaigns.commands import stop
 from gates.evidence.standing import evidence_sha256
-from gates.models import Alert, Campaign, CodeReview, Finding, RunEvent, SignOff
+from gates.models import Alert, Campaign, CodeReview, Finding, Review, RunEvent, SignOff
 from gates.signoff import commands
 from gates.signoff.page import summary
 from tests.gates.signoff.deciding import BUILD, NOW, SIGNERS, TEAM, WORDS, a_decision, live_and_ended
@@ -253,6 +253,17 @@ def test_hands_and_alerts_and_findings_are_shown(client, decided):
         "critical alert is not",
     ):
         assert part in words
+
+
+def test_the_reviews_that_people_owed_the_run_are_counted(client, decided):
+    run = decided.campaign.runs.get(gate=1)
+    for number in range(3):
+        opens = run.planned_start + timedelta(hours=4 * number)
+        done = {"person": decided.people["carla"], "words": "All quiet.", "done_at": opens} if number else {}
+        Review.objects.create(run=run, number=number, opens_at=opens, due_at=opens + timedelta(hours=1), **done)
+    words = page(sit_down(client, decided, "dora"), decided)
+    assert "1 of 3 reviews that people owed the run were missed." in words
+    assert "All quiet." in words
 
 
 def test_the_second_sign_off_asks_for_the_next_step(client, decided):

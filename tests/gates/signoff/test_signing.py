@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from gates.campaigns.commands import go_live, stop
+from gates.live_capital.commands import CannotGoLiveError, open_gate_4
 from gates.models import Alert, Campaign, CodeReview, Finding, SignOff
 from gates.signoff import commands
 from gates.signoff.commands import SignOffRefusedError
@@ -21,6 +22,7 @@ from tests.gates.signoff.deciding import (
     SIGNERS,
     WORDS,
     a_decision,
+    approved_plan,
     gone_through,
     live_and_ended,
     proof,
@@ -295,6 +297,53 @@ def test_an_approval_that_is_withdrawn_stops_a_campaign_that_went_on(decided):
     assert stopped.state == "stopped"
     assert stopped.stopped_reason == "dora withdrew the approval as risk officer: The broker changed its rules."
     assert not is_signed(stopped)
+
+
+def void(decided):
+    """Change what is made of a finding: every signature before is for other evidence."""
+    Finding.objects.filter(pk=a_finding(decided).pk).update(state="explained", cause="A backup ran.")
+
+
+def test_signatures_that_became_void_after_the_approval_are_given_again(decided):
+    for name in SIGNERS:
+        decided.sign(name)
+    void(decided)
+    decided.campaign.refresh_from_db()
+    for name in SIGNERS:
+        assert not is_signed(decided.campaign)
+        decided.sign(name)
+    assert is_signed(decided.campaign)
+    assert decided.state() == "approved"
+    assert "The decision about live capital is made: the campaign is approved." in refused(decided, "ben")
+
+
+def test_a_refusal_of_what_became_void_stops_a_campaign_that_went_on(decided):
+    for name in SIGNERS:
+        decided.sign(name)
+    void(decided)
+    decided.sign("emil", "refuse", statement="The backup should not be there.")
+    stopped = Campaign.objects.get(pk=decided.campaign.pk)
+    assert (stopped.state, stopped.stopped_reason) == (
+        "stopped",
+        "emil refused as owner: The backup should not be there.",
+    )
+
+
+def test_gate_4_does_not_open_while_the_approval_is_void(decided):
+    for name in SIGNERS:
+        decided.sign(name)
+    void(decided)
+    plan = approved_plan(decided)
+    with pytest.raises(CannotGoLiveError, match="The approval does not stand any more"):
+        open_gate_4(plan, started_by=None, now=NOW)
+    assert decided.state() == "approved"
+
+
+def test_who_started_gate_4_does_not_approve_the_next_step(decided):
+    for name in SIGNERS:
+        decided.sign(name)
+    live_and_ended(decided, started_by="emil")
+    assert "You started gate 4 of this campaign." in refused(decided, "emil", stage="next step")
 
 
 def test_only_ones_own_decision_is_withdrawn_and_once(decided):
