@@ -1,9 +1,9 @@
 """What a report says, read from the rows: the fields that every report has, of one run or of a whole campaign."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 
 from django.db.models import Count, Max, QuerySet
 
@@ -12,6 +12,7 @@ from audits.findings import Level, grouped
 from audits.verdicts import Verdict
 from gates import queries
 from gates.criteria import Criterion, verdict_of
+from gates.ledger_audit.standing import campaign_verdict
 from gates.models import Alert, Campaign, Finding, Report, Run, RunEvent
 from gates.models.campaigns import GATES
 
@@ -28,8 +29,8 @@ def run_fields(run: Run) -> dict[str, Any]:
         **_head(run.campaign),
         "verdict": run.verdict,
         "run": run.pk,
-        "planned": {"start": _utc(run.planned_start), "end": _utc(run.planned_end)},
-        "measured": {"start": _utc(run.planned_start), "end": _utc(run.closed_at), "duration_s": duration_s},
+        "planned": {"start": utc(run.planned_start), "end": utc(run.planned_end)},
+        "measured": {"start": utc(run.planned_start), "end": utc(run.closed_at), "duration_s": duration_s},
         "criteria": run.criteria,
         "findings": _findings(run.findings.all()),
         "slots": {key: counts[key] for key in SLOTS},
@@ -41,10 +42,10 @@ def run_fields(run: Run) -> dict[str, Any]:
 def campaign_fields(campaign: Campaign, now: datetime) -> dict[str, Any]:
     """Return the fields of the report on gates 1 to 3 of a campaign, without kind and seal.
 
-    Each gate is a criterion; the reports of all runs are named by their hashes.
+    Each gate is a criterion, and that nothing stopped it; the reports of all runs are named by their hashes.
     """
     runs = list(campaign.runs.filter(gate__lt=4, state=Run.State.CLOSED).order_by("planned_start", "pk"))
-    table = [_gate(number, name, runs) for number, name in GATES[:3]]
+    table = [*(_gate(number, name, runs) for number, name in GATES[:3]), *_stop(campaign)]
     ended = max((run.closed_at for run in runs if run.closed_at), default=now)
     counted = [queries.slot_counts(run) for run in runs]
     return {
@@ -52,12 +53,12 @@ def campaign_fields(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "verdict": verdict_of(table).value,
         "run": None,
         "planned": {
-            "start": _utc(campaign.started_at),
-            "end": _utc(max((run.planned_end for run in runs), default=ended)),
+            "start": utc(campaign.started_at),
+            "end": utc(max((run.planned_end for run in runs), default=ended)),
         },
         "measured": {
-            "start": _utc(campaign.started_at),
-            "end": _utc(ended),
+            "start": utc(campaign.started_at),
+            "end": utc(ended),
             "duration_s": max(0.0, (ended - campaign.started_at).total_seconds()),
         },
         "criteria": [asdict(line) for line in table],
@@ -82,17 +83,27 @@ def _head(campaign: Campaign) -> dict[str, Any]:
 
 
 def _gate(number: int, name: str, runs: list[Run]) -> Criterion:
-    """Judge one gate by its runs: a failure stays, else the latest decides; without a run nothing is proven."""
+    """Judge one gate by its runs: a failure stays, else the latest decides.
+
+    Without a run nothing is proven, nor by one that does not count.
+    """
     mine = [run for run in runs if run.gate == number]
     if not mine:
         reason = "It has not been run to its end in this campaign."
         return Criterion(f"gate {number}: {name}", "passed", "not run", Verdict.INCONCLUSIVE, reason)
     decides = next((run for run in mine if run.verdict == Verdict.FAILED), mine[-1])
-    verdict = Verdict(decides.verdict or Verdict.INCONCLUSIVE)
+    verdict = campaign_verdict(decides)
     why = (line["reason"] for line in decides.criteria if line.get("verdict") == verdict and line.get("reason"))
     reason = "" if verdict == Verdict.PASSED else next(why, "See the report of its run.")
     again = f", after {len(mine) - 1} before it" if len(mine) > 1 else ""
     return Criterion(f"gate {number}: {name}", "passed", f"{verdict} in run {decides.pk}{again}", verdict, reason)
+
+
+def _stop(campaign: Campaign) -> Iterator[Criterion]:
+    """A campaign that was stopped proves nothing as a whole, whatever its gates proved."""
+    if campaign.state == Campaign.State.STOPPED:
+        verdict = Verdict(campaign.verdict or Verdict.INCONCLUSIVE)
+        yield Criterion("campaign", "one build, all gates, no stop", "stopped", verdict, campaign.stopped_reason)
 
 
 def _named(report: Report) -> dict[str, Any]:
@@ -113,9 +124,9 @@ def _alerts(alerts: QuerySet[Alert]) -> list[dict[str, Any]]:
             "state": alert.state,
             "count": alert.count,
             "sentence": alert.sentence,
-            "event_at": _utc(alert.event_at),
-            "raised_at": _utc(alert.raised_at),
-            "deadline_at": _utc(alert.deadline_at),
+            "event_at": utc(alert.event_at),
+            "raised_at": utc(alert.raised_at),
+            "deadline_at": utc(alert.deadline_at),
         }
         for alert in alerts.order_by("raised_at", "pk")
     ]
@@ -123,7 +134,7 @@ def _alerts(alerts: QuerySet[Alert]) -> list[dict[str, Any]]:
 
 def _interventions(events: QuerySet[RunEvent]) -> list[dict[str, Any]]:
     found = events.filter(kind=RunEvent.Kind.INTERVENTION).order_by("at", "pk")
-    return [{"at": _utc(event.at), "sentence": event.sentence} for event in found]
+    return [{"at": utc(event.at), "sentence": event.sentence} for event in found]
 
 
 def _findings(findings: QuerySet[Finding]) -> list[dict[str, Any]]:
@@ -156,5 +167,10 @@ def _pure(rows: Iterable[Finding]) -> list[PureFinding]:
     ]
 
 
-def _utc(moment: datetime | None) -> str | None:
+@overload
+def utc(moment: datetime) -> str: ...
+@overload
+def utc(moment: None) -> None: ...
+def utc(moment: datetime | None) -> str | None:
+    """Return a moment as reports have it."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")

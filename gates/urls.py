@@ -6,6 +6,7 @@ from gates import views
 from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
 from gates.detection.pages import views as detection
+from gates.evidence import views as evidence
 from gates.ledger_audit import views as audits
 from gates.live_capital import plan_views as capital
 from gates.live_capital import views as live
@@ -28,6 +29,14 @@ urlpatterns = [
     path("runs/<int:pk>/slots.json", views.slots, {"twin": True}, name="slots_json"),
     path("runs/<int:pk>/report/", views.report, name="report"),
     path("runs/<int:pk>/report.json", views.report, {"twin": True}, name="report_json"),
+    path("evidence/", evidence.evidence, name="evidence"),
+    path("evidence.json", evidence.evidence, {"twin": True}, name="evidence_json"),
+    path("evidence/verify", evidence.verify_now, name="verify_all"),
+    path("campaigns/<int:pk>/evidence/", evidence.campaign_evidence, name="campaign_evidence"),
+    path("campaigns/<int:pk>/evidence.json", evidence.campaign_evidence, {"twin": True}, name="campaign_evidence_json"),
+    path("campaigns/<int:pk>/evidence/verify", evidence.verify_now, name="verify_campaign"),
+    path("campaigns/<int:pk>/evidence.zip", evidence.download, name="evidence_zip"),
+    path("reports/<int:pk>.pdf", evidence.report_pdf, name="report_pdf"),
     path("reports/<int:pk>/", views.sealed, name="sealed"),
     path("reports/<int:pk>.json", views.sealed, {"twin": True}, name="sealed_json"),
     path("slots/<int:pk>/", views.slot, name="slot"),

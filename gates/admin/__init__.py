@@ -4,7 +4,19 @@ from django.contrib import admin
 
 from gates.admin import capital, chaos, detection, findings, signoff, streams
 from gates.admin.evidence import EvidenceAdmin
-from gates.models import Alert, Beat, Campaign, LedgerAudit, Report, Run, RunEvent, Slot, SlotResult, Target
+from gates.models import (
+    Alert,
+    Beat,
+    Campaign,
+    LedgerAudit,
+    Report,
+    Run,
+    RunEvent,
+    Slot,
+    SlotResult,
+    Target,
+    Verification,
+)
 
 
 @admin.register(Target)
@@ -68,6 +80,13 @@ class LedgerAuditAdmin(EvidenceAdmin):
     list_display = ("run_id", "phase", "counted", "started_by", "doing", "manifest_sha256")
     list_filter = ("phase", "counted")
     list_select_related = ("started_by",)
+
+
+@admin.register(Verification)
+class VerificationAdmin(EvidenceAdmin):
+    list_display = ("at", "campaign", "verdict", "by", "took_s")
+    list_filter = ("verdict",)
+    list_select_related = ("campaign__target", "by")
 
 
 @admin.register(Beat)

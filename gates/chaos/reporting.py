@@ -8,6 +8,8 @@ from gates.chaos.messages import Point
 from gates.chaos.standing import durable_states, recovery_times, why_partial
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 
+MOST_FINDINGS = 100  # of one strike; all of them are in the run's kept file of strikes
+
 
 def chaos_report_fields(run: Run) -> dict[str, Any]:
     """The scenarios with their crash points, and how the strikes were chosen."""
@@ -62,7 +64,8 @@ def _point(point: CrashPoint) -> dict[str, Any]:
         "verdict": point.verdict or "inconclusive",
         "reason": point.reason,
         "recovery_ms": point.recovery_ms,
-        "findings": point.findings,
+        "findings": point.findings[:MOST_FINDINGS],
+        "finding_count": len(point.findings),
         "end": point.end,
         "state_after_kill": point.state_after_kill or None,
         "same_as": point.same_as_id,

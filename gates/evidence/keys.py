@@ -111,6 +111,17 @@ def key_in_use(home: Path, expected: str | None) -> SigningKey:
     )
 
 
+def next_key(home: Path) -> SigningKey:
+    """Return the key that a rotation brings in: made now, or by a rotation that ended before it was recorded."""
+    path = home / FOLDER / NEXT
+    return _read(path) or _keep(path, SigningKey(Ed25519PrivateKey.generate()))
+
+
+def take_next(home: Path) -> None:
+    """Put the next key in the place of the one it replaces, whose private part is gone then."""
+    (home / FOLDER / NEXT).replace(home / FOLDER / PRIVATE)
+
+
 def public_keys(home: Path) -> list[PublicKey]:
     """Return the public keys kept in the folder, by fingerprint; what is no key of ours there is passed over."""
     found = []

@@ -15,6 +15,14 @@ def body_sha256(body: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps({key: body[key] for key in body if key != "seal"})).hexdigest()
 
 
+def hash_of(body: dict[str, Any]) -> str | None:
+    """Return `body_sha256` of what somebody else wrote: None where it has no canonical form."""
+    try:
+        return body_sha256(body)
+    except (ValueError, RecursionError):  # numbers beyond JSON's, half a character, nesting without end
+        return None
+
+
 def signed_part(seal: Seal) -> bytes:
     """Return what a seal's signature is made over: its own canonical JSON without the signature.
 

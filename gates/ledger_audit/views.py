@@ -137,7 +137,7 @@ def snapshot(request: HttpRequest, pk: int) -> HttpResponseBase:
     name = f"wartest-snapshot-run-{run.pk}"
     try:
         sealed = sealed_snapshot(snapshot_folder(run.pk), run.audit.manifest_sha256 or None)
-        content = downloads.zipped(sealed, name)
+        content = downloads.zipped_snapshot(sealed, name)
     except SnapshotUnreadable as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(run.get_absolute_url())

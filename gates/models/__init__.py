@@ -6,6 +6,7 @@ from gates.models.capital import CapitalPlan, LiveRun
 from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
 from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Alert, Beat, Report, RunEvent
+from gates.models.evidence import Verification
 from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
 from gates.models.signoff import CodeReview, SignOff
@@ -40,4 +41,5 @@ __all__ = [
     "StreamGap",
     "StreamLease",
     "Target",
+    "Verification",
 ]

@@ -1,6 +1,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -9,6 +10,9 @@ from audits.findings import Finding, Level
 from audits.verdicts import Verdict
 from gates import commands, engine, report_fields, reports
 from gates.checks.outcome import Outcome
+from gates.evidence import files
+from gates.evidence.index import read_index
+from gates.evidence.places import INDEX
 from gates.evidence.sealing import body_sha256
 from gates.models import Campaign, Report, Run, RunEvent
 from tests.gates.cast import START, a_run
@@ -16,7 +20,7 @@ from tests.gates.test_engine import LATER, PASSED, at_once, fill
 
 SECTION_11 = {
     *("schema", "kind", "verdict", "profile", "target", "campaign", "run", "planned", "measured", "criteria"),
-    *("findings", "slots", "alerts", "interventions", "seal"),
+    *("findings", "slots", "alerts", "interventions", "evidence", "seal"),
 }
 
 
@@ -46,7 +50,7 @@ def test_a_runs_report_has_every_field_and_is_valid_and_sealed(folder):
     assert content["seal"]["sha256"] == body_sha256(content)
     assert content["slots"] == {"planned": 22, "passed": 22, "failed": 0, "inconclusive": 0, "holes": 0}
     assert content["measured"]["duration_s"] == 3600
-    described = json.loads(reports.SCHEMA_FILE.read_text())["properties"]
+    described = json.loads(files.SCHEMA_FILE.read_text())["properties"]
     assert list(content) == [name for name in described if name in content], "in the order of the schema"
 
 
@@ -91,7 +95,7 @@ def test_what_the_schema_does_not_promise_is_refused_by_field(break_it, field):
 def test_runs_that_close_in_the_same_second_keep_a_file_each(folder):
     first, second = (reports.write(closed_run().pk, LATER + timedelta(milliseconds=n)) for n in range(2))
     assert second.file_name == f"72-hour-test-20260301T130000Z-run-{second.run_id}.json"
-    assert {path.name for path in folder.iterdir()} == {first.file_name, second.file_name}
+    assert {path.name for path in folder.iterdir()} - {INDEX} == {first.file_name, second.file_name}
     reports.write(first.run_id, LATER)
     assert json.loads((folder / first.file_name).read_text())["run"] == first.run_id
 
@@ -114,7 +118,8 @@ def test_reports_written_at_once_form_one_chain(folder):
     at_once(12, lambda number: reports.write(runs[number % 6], LATER))
     chain = list(Report.objects.order_by("pk").values_list("sha256", "content__seal__previous"))
     assert [previous for _, previous in chain] == [None, *(sha256 for sha256, _ in chain[:-1])]
-    assert len(chain) == len({path.name for path in folder.iterdir()}) == 6
+    assert len(chain) == len({path.name for path in folder.iterdir()} - {INDEX}) == 6
+    assert [link.file is not None for link in read_index((folder / INDEX).read_bytes()).links] == [True] * 6
 
 
 @pytest.mark.django_db
@@ -135,7 +140,7 @@ def test_an_interrupted_write_leaves_no_file_of_that_name(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reports.os, "fsync", full)
+        patch.setattr(files, "os", SimpleNamespace(fsync=full))
         with pytest.raises(OSError, match="No space"):
             reports.write(run.pk, LATER)
     assert not [path for path in folder.iterdir() if path.suffix == ".json"]

@@ -44,6 +44,7 @@ def test_a_running_portal_meets_every_need(seen):
         "postgres",
         "migrations",
         "valkey",
+        "signing key",
         "worker",
     ]
 

@@ -57,14 +57,16 @@ CHANGES = {
 }
 
 
-def staged_run(user: User | None = None, *, profile: str = "rehearsal", start: datetime = START) -> Run:
+def staged_run(
+    user: User | None = None, *, profile: str = "rehearsal", start: datetime = START, campaign: Campaign | None = None
+) -> Run:
     """A run of all twelve that is going on: the first scenario is over and failed, the second is being struck, the
     third has its clean run, the others wait."""
     target, _ = Target.objects.get_or_create(name="fx-desk", defaults={"spec": {}, "created_at": start})
-    campaign = Campaign.objects.create(target=target, profile=profile, build="sha256:0a1b", started_at=start)
+    within = campaign or Campaign.objects.create(target=target, profile=profile, build="sha256:0a1b", started_at=start)
     plan = chaos_plan_for(profile)
     run = Run.objects.create(
-        campaign=campaign,
+        campaign=within,
         gate=2,
         plan=asdict(plan),
         planned_start=start,
@@ -74,8 +76,8 @@ def staged_run(user: User | None = None, *, profile: str = "rehearsal", start: d
     ChaosRun.objects.create(
         run=run,
         started_by=user,
-        counted=False,
-        not_counted_because="Gate 1 has not passed: gates open in order.",
+        counted=campaign is not None,
+        not_counted_because="" if campaign else "Gate 1 has not passed: gates open in order.",
         mode=plan.mode,
         sampled=plan.sampled or None,
     )
