@@ -4,8 +4,11 @@
 - `broker_accounts`: what the broker says of each account;
 - `pairs`: each ledger account with the broker account of the same id, or the only one with the only one;
 - `tied_pairs`: the same, but none where ledger and broker are of different moments;
+- `valuations`: each ledger account with what the broker values it at;
+- `totals`: what the balance events of each ledger account add up to, and the last of them;
 - `changes`: each broker transaction with what it adds to the balance;
 - `starts`: the broker transaction after which a ledger account began;
+- `unequal`: each transaction of which ledger and broker say other sums;
 - `trade_records`: what each fill and each stop order of the broker says of one trade;
 - `parts`: each trade that a fill of the broker opened, closed or reduced;
 - `links`: each balance event whose number or balance does not follow from the one before, and each account's first;
@@ -14,7 +17,8 @@
 - `deals`: what the executions of a position add up to;
 - `misfits`: each execution that does not go with its position or its fill, and each fill without one;
 - `earnings`: the closing executions that earned something else than what was booked;
-- `stories`: what the events of a position do.
+- `stories`: what the events of a position do;
+- `creations`: what the event that created a position says of it.
 """
 
 from collections.abc import Iterable
@@ -63,6 +67,23 @@ SHARED = {
              OR ((SELECT count(*) FROM accounts) = 1 AND (SELECT count(*) FROM broker_accounts) = 1)
     """,
     "tied_pairs": "SELECT * FROM pairs WHERE (SELECT tied FROM this)",
+    "valuations": """
+        SELECT a.*, greatest(a.equity - a.margin_used, 0) AS free, coalesce(p.open_positions, 0) AS open_positions,
+               b.nav, b.margin_used AS broker_margin, abs(money(TRY(b.raw ->> 'positionValue'))) AS position_value
+        FROM accounts a
+        LEFT JOIN (SELECT account_id, count(*) AS open_positions FROM positions WHERE status = 'open' GROUP BY 1) p
+          USING (account_id)
+        LEFT JOIN tied_pairs USING (account_id) LEFT JOIN broker_account b ON b.account_id = broker_account_id
+    """,
+    "totals": """
+        SELECT account_id, balance, opening_balance + coalesce(amounts, 0) AS total, coalesce(events, 0) AS events,
+               coalesce(last_balance, opening_balance) AS last_balance, event_id
+        FROM accounts LEFT JOIN (
+            SELECT account_id, sum(amount) AS amounts, count(*) AS events,
+                   arg_max(balance_after, sequence) AS last_balance, arg_max(event_id, sequence) AS event_id
+            FROM balance_events GROUP BY account_id
+        ) USING (account_id)
+    """,
     "starts": """
         WITH firsts AS (
             SELECT p.account_id, p.broker_account_id, a.opening_balance, f.first_number,
@@ -77,6 +98,28 @@ SHARED = {
         SELECT account_id, broker_account_id, first_number,
                CASE WHEN opened_first THEN first_number - 1 ELSE opened_after END AS opened_after
         FROM firsts LEFT JOIN matches USING (account_id)
+    """,
+    "unequal": """
+        WITH moved AS (
+            SELECT s.account_id, id, change FROM changes c JOIN starts s ON c.account_id = s.broker_account_id
+            WHERE change <> 0 OR account_balance IS NOT NULL
+        ), booked AS (
+            SELECT account_id, broker_transaction_id AS id, sum(amount) AS booked
+            FROM balance_events SEMI JOIN starts USING (account_id) WHERE broker_transaction_id IS NOT NULL
+            GROUP BY ALL
+        ), sums AS (
+            SELECT account_id, id, coalesce(max(change), 0) AS moved, any_value(booked) AS booked
+            FROM moved FULL JOIN booked USING (account_id, id)
+            WHERE change IS NULL OR change <> coalesce(booked, 0) GROUP BY ALL
+        ), named AS (
+            SELECT account_id, broker_transaction_id AS id, min(event_id) AS event_id
+            FROM balance_events b SEMI JOIN sums s ON b.account_id = s.account_id AND b.broker_transaction_id = s.id
+            GROUP BY ALL
+        )
+        SELECT u.*, event_id, s.first_number, t.id AS broker_id,
+               t.type, number(u.id) > coalesce(opened_after, -1) AS is_due
+        FROM sums u JOIN starts s USING (account_id) LEFT JOIN named USING (account_id, id)
+        LEFT JOIN broker_transactions t ON t.account_id = s.broker_account_id AND t.id = u.id
     """,
     # Short values only: a long text costs more to keep than its JSON to read. Whose hash is equal may be equal.
     "trade_records": """
@@ -219,16 +262,24 @@ SHARED = {
               FROM position_events)
         GROUP BY position_id
     """,
+    "creations": """
+        SELECT position_id, told.instrument AS told_instrument, money(told.units) AS told_units,
+               money(told.entry_price) AS told_price
+        FROM (SELECT position_id, TRY(from_json(payload, '{"instrument": "VARCHAR", "units": "VARCHAR",
+                  "entry_price": "VARCHAR"}')) AS told FROM position_events WHERE event_type = 'POSITION_CREATED')
+    """,
 }
 
-VIEWS = frozenset({"parts"})
+VIEWS = frozenset({"parts", "creations"})
 NAMES = (*SHARED, "earnings")  # which is made in audits.earnings
 
 _MADE_FROM = {
     "broker_accounts": ("flows",),
     "pairs": ("broker_accounts",),
     "tied_pairs": ("pairs",),
+    "valuations": ("tied_pairs",),
     "starts": ("tied_pairs", "flows"),
+    "unequal": ("starts",),
     "trade_records": ("tied_pairs",),
     "parts": ("trade_records", "tied_pairs"),
     "stops": ("tied_pairs", "trade_records"),

@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -71,12 +71,12 @@ class Tables:
                     self._made.add(name)
 
     def release(self, names: Iterable[str]) -> None:
-        """Drop those of a check's shared tables that no other check will use."""
+        """Drop those of a check's shared tables that no other check will use; one that stays costs memory alone."""
         for name in reversed(needed(names)):
             with self._making[name]:
                 self._left[name] -= 1
                 if not self._left[name] and name in self._made:
-                    with self.database.cursor() as database:
+                    with suppress(duckdb.Error), self.database.cursor() as database:
                         database.execute(f'DROP {_KINDS[name in VIEWS]} "{name}"')
 
     def flaws(self, name: str) -> tuple[Flaw, ...]:

@@ -7,23 +7,16 @@ BALANCE_TOTAL = Check(
     name="balance_total",
     title="Opening balance + all amounts = balance",
     needs=("accounts", "balance_events"),
+    uses=("totals",),
     rows_sql="SELECT count(*) FROM accounts",
     findings_sql="""
-        WITH totals AS (
-            SELECT account_id, sum(amount) AS amounts, count(*) AS events,
-                   arg_max(balance_after, sequence) AS last_balance, arg_max(event_id, sequence) AS event_id
-            FROM balance_events GROUP BY account_id
-        ), books AS (
-            SELECT account_id, balance, opening_balance + coalesce(amounts, 0) AS total, coalesce(events, 0) AS events,
-                   coalesce(last_balance, opening_balance) AS last_balance, event_id
-            FROM accounts LEFT JOIN totals USING (account_id)
-        ), found AS (
+        WITH found AS (
             SELECT 'balance total' AS rule, total AS expected, balance AS measured, balance - total AS difference,
                    account_id, event_id, events
-            FROM books WHERE balance IS DISTINCT FROM total
+            FROM totals WHERE balance IS DISTINCT FROM total
             UNION ALL
             SELECT 'balance of last event', last_balance, balance, balance - last_balance, account_id, event_id, events
-            FROM books WHERE balance IS DISTINCT FROM last_balance
+            FROM totals WHERE balance IS DISTINCT FROM last_balance
         )
         FROM found ORDER BY account_id, rule DESC
     """,

@@ -1,7 +1,6 @@
 """Check 5: the broker's own balance follows from its own transactions, and each of them is of a kind that is known.
 
-Rule (OANDA v20, exact in 282 of 282 consecutive pairs of real transactions): accountBalance[n] = accountBalance[n-1]
-+ pl + financing - commission - guaranteedExecutionFee + dividendAdjustment + amount (of TRANSFER_FUNDS).
+The rule, and where it comes from, stands with `changes` in audits.shared_tables.
 """
 
 from audits.broker_words import KNOWN_FIELDS, TRANSACTION_TYPES
@@ -19,10 +18,8 @@ BROKER_CHAIN = Check(
     rows_sql="SELECT coalesce(sum(transactions), 0) FROM flows",
     findings_sql=f"""
         WITH unknown AS (
-            SELECT DISTINCT field FROM (
-                SELECT unnest(fields) AS field
-                FROM (SELECT DISTINCT json_keys(raw) AS fields FROM broker_transactions
-                      WHERE account_balance IS NOT NULL))
+            SELECT DISTINCT field FROM (SELECT unnest(fields) AS field FROM (
+                SELECT DISTINCT json_keys(raw) AS fields FROM broker_transactions WHERE account_balance IS NOT NULL))
             ANTI JOIN (VALUES {_FIELDS}) known(name) ON field = name
             WHERE NOT regexp_matches(field, 'I[Dd]$')
         ), found AS (

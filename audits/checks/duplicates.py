@@ -4,6 +4,8 @@ Groups are looked for by a hash first, which is quick, and by the values themsel
 """
 
 from audits.checks.check import NOTE, Check, Rule
+from audits.checks.client_orders import CLIENT_ORDER_RULES, CLIENT_ORDERS_SQL
+from audits.contract import BY_NAME
 from audits.findings import Level
 
 # rule: (relation, the columns that together may come once, the rows that are looked at)
@@ -36,13 +38,7 @@ _ONCE = {
 def _once_sql(rule: str) -> str:
     relation, columns, where = _ONCE[rule]
     together, words = ", ".join(columns), f"concat_ws(', ', {', '.join(columns)})"
-    key = (
-        columns[0]
-        if len(columns) == 1
-        else {"balance_events": "event_id", "executions": "execution_id"}.get(
-            relation, f"{relation.removesuffix('s')}_id"
-        )
-    )
+    key = columns[0] if len(columns) == 1 else BY_NAME[relation].key
     return f"""
         SELECT '{rule}' AS rule, '1' AS expected, count(*)::VARCHAR AS measured,
                (count(*) - 1)::DECIMAL(38, 18) AS difference, '{relation}' AS relation, {words} AS key,
@@ -54,37 +50,6 @@ def _once_sql(rule: str) -> str:
     """
 
 
-# Looked for by a hash first here too, and in the broker's raw record only what shares one.
-_CLIENT_ORDERS = """
-    SELECT 'client order executed twice', '1 order', count(*) || ' orders', (count(*) - 1)::DECIMAL(38, 18), 'orders',
-           client_order_id, min(order_id), max(order_id)
-    FROM (SELECT * FROM orders WHERE client_order_id IS NOT NULL AND hash(client_order_id) IN (
-              SELECT hash(client_order_id) FROM orders WHERE client_order_id IS NOT NULL
-              GROUP BY 1 HAVING count(*) > 1)) SEMI JOIN executions USING (order_id)
-    GROUP BY account_id, client_order_id HAVING count(*) > 1
-    UNION ALL
-    SELECT 'client order filled twice', '1 order', count(DISTINCT order_id) || ' orders',
-           (count(DISTINCT order_id) - 1)::DECIMAL(38, 18), 'broker_transactions', client_order_id,
-           min(fill_id), max(fill_id)
-    FROM (SELECT p.account_id, p.order_id, fill_id, t.raw ->> 'clientOrderID' AS client_order_id
-          FROM parts p JOIN broker_transactions t ON t.account_id = p.broker_account_id AND t.id = p.fill_id
-          WHERE client_order_hash IN (SELECT client_order_hash FROM parts WHERE client_order_hash IS NOT NULL
-                                      GROUP BY 1 HAVING min(order_id) <> max(order_id)))
-    WHERE client_order_id IS NOT NULL
-    GROUP BY account_id, client_order_id HAVING count(DISTINCT order_id) > 1
-"""
-
-_MORE_RULES = {
-    "client order executed twice": Rule(
-        Level.CRITICAL,
-        "{measured} with the client order id {key} were executed, {first_key} and {last_key} among them.",
-    ),
-    "client order filled twice": Rule(
-        Level.CRITICAL,
-        "The broker filled {measured} with the client order id {key}, by the transactions {first_key} and {last_key}.",
-    ),
-}
-
 DUPLICATES = Check(
     name="duplicates",
     title="Nothing is booked twice",
@@ -95,7 +60,7 @@ DUPLICATES = Check(
         SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM executions) + (SELECT count(*) FROM positions)
              + (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)
     """,
-    findings_sql="FROM (" + "\nUNION ALL\n".join([*map(_once_sql, _ONCE), _CLIENT_ORDERS]) + ") ORDER BY rule, key",
+    findings_sql="FROM (" + "\nUNION ALL\n".join([*map(_once_sql, _ONCE), CLIENT_ORDERS_SQL]) + ") ORDER BY rule, key",
     remarks_sql=f"""
         SELECT '{NOTE}', 'position_events.idempotency_key is null in every row'
         FROM position_events HAVING count(*) > 0 AND count(idempotency_key) = 0
@@ -107,7 +72,7 @@ DUPLICATES = Check(
         rule: Rule(Level.CRITICAL, "{relation}: " + rule + ": {key} comes {measured} times ({first_key}, {last_key}).")
         for rule in _ONCE
     }
-    | _MORE_RULES,
+    | CLIENT_ORDER_RULES,
     empty="the ledger has no orders, executions, positions or events",
     needs_tie=True,
 )

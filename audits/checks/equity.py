@@ -9,27 +9,19 @@ from audits.findings import Level
 
 DRIFT_PCT = 2  # of the position value (equity), or of the margin, between two valuations
 
-_BOOKS = f"""
-    SELECT a.*, greatest(a.equity - a.margin_used, 0) AS free, coalesce(p.open_positions, 0) AS open_positions,
-           b.account_id AS broker_account_id, b.nav, b.margin_used AS broker_margin, b.open_trade_count,
-           abs(money(TRY(b.raw ->> 'positionValue'))) * {DRIFT_PCT} * 0.01 AS drift
-    FROM accounts a
-    LEFT JOIN (SELECT account_id, count(*) AS open_positions FROM positions WHERE status = 'open' GROUP BY 1) p
-      USING (account_id)
-    LEFT JOIN tied_pairs USING (account_id) LEFT JOIN broker_account b ON b.account_id = broker_account_id
-"""
+_BOOKS = f"SELECT *, position_value * {DRIFT_PCT} * 0.01 AS drift FROM valuations"
 
 EQUITY = Check(
     name="equity",
     title="Equity and margin add up",
     needs=("accounts", "positions"),
     compares=("broker_account",),
-    uses=("tied_pairs",),
+    uses=("tied_pairs", "valuations"),
     rows_sql="SELECT count(*) FROM accounts WHERE equity IS NOT NULL OR margin_used IS NOT NULL",
     findings_sql=f"""
         WITH books AS ({_BOOKS}), found AS (
-            SELECT 'margin and equity' AS rule, plain(equity) AS expected, plain(margin_used + margin_available)
-                   AS measured,
+            SELECT 'margin and equity' AS rule, plain(equity) AS expected,
+                   plain(margin_used + margin_available) AS measured,
                    margin_used + margin_available - equity AS difference, account_id
             FROM books WHERE margin_used + margin_available <> equity AND margin_available <> free
             UNION ALL
@@ -42,10 +34,10 @@ EQUITY = Check(
             SELECT 'equity away from the broker', plain(nav), plain(equity), equity - nav, account_id
             FROM books WHERE open_positions > 0 AND abs(equity - nav) > drift
             UNION ALL
-            SELECT 'margin away from the broker', plain(broker_margin), plain(margin_used), margin_used - broker_margin,
-                   account_id
-            FROM books
-            WHERE open_positions > 0 AND abs(margin_used - broker_margin) > broker_margin * {DRIFT_PCT} * 0.01
+            SELECT 'margin away from the broker', plain(broker_margin), plain(margin_used),
+                   margin_used - broker_margin, account_id
+            FROM books WHERE open_positions > 0
+              AND abs(margin_used - broker_margin) > broker_margin * {DRIFT_PCT} * 0.01
         )
         FROM found ORDER BY rule, account_id
     """,
@@ -76,13 +68,11 @@ EQUITY = Check(
         ),
         "equity away from the broker": Rule(
             Level.HIGH,
-            "The equity of account {account_id} is {measured}, but the broker values it at {expected}: prices alone do "
-            "not explain that.",
+            "The equity of account {account_id} is {measured}, but at the broker {expected}: not by prices alone.",
         ),
         "margin away from the broker": Rule(
             Level.HIGH,
-            "Account {account_id} has {measured} of margin in use, but at the broker {expected}: prices alone do not "
-            "explain that.",
+            "Account {account_id} has {measured} of margin in use, but at the broker {expected}: not by prices alone.",
         ),
     },
     empty="no account has an equity or a margin",

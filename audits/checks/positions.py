@@ -1,6 +1,6 @@
 """Check 11: positions follow from their executions, and open ones are the broker's open trades, both ways.
 
-The broker knows which trade each fill opened, reduced or closed: each execution must be on the position of that trade.
+The broker knows which trade a fill opened, reduced or closed: an execution must be on the position of that trade.
 """
 
 from audits.checks.check import NOTE, Check, Rule
@@ -67,10 +67,8 @@ POSITIONS = Check(
         SELECT (SELECT count(*) FROM positions) + (SELECT count(*) FROM executions)
              + (SELECT count(*) FROM broker_trades) + (SELECT count(*) FROM broker_account)
     """,
-    findings_sql=f"""
-        FROM ({_OWN_SQL} UNION ALL ({FILLS_SQL}) UNION ALL ({TRADES_SQL})) ORDER BY rule, position_id, trade_id,
-            execution_id
-    """,
+    findings_sql=f"FROM ({_OWN_SQL} UNION ALL ({FILLS_SQL}) UNION ALL ({TRADES_SQL})) "
+    "ORDER BY rule, position_id, trade_id, execution_id",
     remarks_sql=f"""
         SELECT '{NOTE}', 'no execution names the broker''s transaction: fills were not compared one by one'
         FROM executions HAVING count(*) > 0 AND count(broker_transaction_id) = 0

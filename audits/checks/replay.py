@@ -8,28 +8,20 @@ POSITION_CREATED `instrument`, `units` and `entry_price` where they are given. W
 from audits.checks.check import INCONCLUSIVE, NOTE, Check, Rule
 from audits.findings import Level
 
-_CREATED = """
-    SELECT position_id, told.instrument AS told_instrument, money(told.units) AS told_units,
-           money(told.entry_price) AS told_price
-    FROM (SELECT position_id, TRY(from_json(payload, '{"instrument": "VARCHAR", "units": "VARCHAR",
-              "entry_price": "VARCHAR"}')) AS told FROM position_events WHERE event_type = 'POSITION_CREATED')
-"""
-
 REPLAY = Check(
     name="replay",
     title="The events rebuild the state that is stored",
     needs=("accounts", "positions", "position_events", "balance_events"),
-    uses=("stories",),
+    uses=("stories", "creations", "totals"),
     rows_sql="SELECT (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)",
-    findings_sql=f"""
+    findings_sql="""
         WITH told AS (
-            SELECT p.*, s.* EXCLUDE (position_id, units, realized_pnl), s.units AS told_units, s.realized_pnl
-                   AS told_pnl
+            SELECT p.*, s.* EXCLUDE (position_id, units, realized_pnl), s.units AS told_units,
+                   s.realized_pnl AS told_pnl
             FROM positions p JOIN stories s USING (position_id)
         ), found AS (
-            SELECT 'units from events' AS rule, plain(coalesce(told_units, 0)) AS expected, plain(units_open)
-                   AS measured,
-                   units_open - coalesce(told_units, 0) AS difference, position_id AS key
+            SELECT 'units from events' AS rule, plain(coalesce(told_units, 0)) AS expected,
+                   plain(units_open) AS measured, units_open - coalesce(told_units, 0) AS difference, position_id AS key
             FROM told WHERE known_units = filled AND units_open IS DISTINCT FROM coalesce(told_units, 0)
             UNION ALL
             SELECT 'profit from events', plain(coalesce(told_pnl, 0)), plain(realized_pnl),
@@ -44,14 +36,12 @@ REPLAY = Check(
             UNION ALL
             SELECT 'created as', concat_ws(' ', plain(told_units), told_instrument, plain(told_price)),
                    concat_ws(' ', plain(units), instrument, plain(entry_price)), units - told_units, position_id
-            FROM positions JOIN ({_CREATED}) USING (position_id)
+            FROM positions JOIN creations USING (position_id)
             WHERE told_instrument <> instrument OR told_units NOT IN (units)
                OR (told_price <> entry_price AND told_units = units)
             UNION ALL
             SELECT 'balance from events', plain(total), plain(balance), balance - total, account_id
-            FROM (SELECT account_id, balance, opening_balance + coalesce(amounts, 0) AS total FROM accounts LEFT JOIN
-                  (SELECT account_id, sum(amount) AS amounts FROM balance_events GROUP BY 1) USING (account_id))
-            WHERE balance IS DISTINCT FROM total
+            FROM totals WHERE balance IS DISTINCT FROM total
         )
         FROM found ORDER BY rule, key
     """,
@@ -63,8 +53,7 @@ REPLAY = Check(
                || ' PNL_REALIZED events has no realized_pnl'
         FROM stories HAVING sum(realized - known_pnl) > 0
         UNION ALL
-        SELECT '{INCONCLUSIVE}', 'the margin events of ' || count(*)
-               || ' positions have no margin_used in their payload'
+        SELECT '{INCONCLUSIVE}', 'the margin events of ' || count(*) || ' positions have no margin_used in the payload'
         FROM positions JOIN stories USING (position_id)
         WHERE margin_used IS NOT NULL AND margin IS NULL AND reserved + released > 0 HAVING count(*) > 0
         UNION ALL

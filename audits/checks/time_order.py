@@ -10,50 +10,26 @@ from audits.findings import Level
 SKEW_MS = 500
 EARLIEST = "1970-01-01 00:00:00+00"
 
-_BOTH = [("recorded before it occurred", "recorded_at", "occurred_at", SKEW_MS)]
+_RECORDED = ("recorded before it occurred", "recorded_at", "occurred_at", SKEW_MS)
+_CHANGED = ("order changed before it was created", "updated_at", "created_at", SKEW_MS)
+_CLOSED = ("position closed before it was opened", "closed_at", "opened_at", 0)
+_ORDERED = ("executed before its order", "executed_at", "created_at", SKEW_MS)
+_FIRST_DEAL = ("executed before its position was opened", "first_at", "opened_at", SKEW_MS)
+_LAST_DEAL = ("executed after its position was closed", "closed_at", "last_at", SKEW_MS)
+_FIRST_EVENT = ("event before its position was opened", "first_at", "opened_at", SKEW_MS)
+_LAST_EVENT = ("event after its position was closed", "closed_at", "last_at", SKEW_MS)
 
 # (rows, key, [(rule, what must not come before, what, within ms)], the times that must lie between 1970 and the audit)
 _TIMES: tuple[Times, ...] = (
-    ("position_events", "event_id", _BOTH, ("occurred_at", "recorded_at")),
-    ("balance_events", "event_id", _BOTH, ("occurred_at", "recorded_at")),
-    (
-        "orders",
-        "order_id",
-        [("order changed before it was created", "updated_at", "created_at", SKEW_MS)],
-        ("created_at",),
-    ),
+    ("position_events", "event_id", [_RECORDED], ("occurred_at", "recorded_at")),
+    ("balance_events", "event_id", [_RECORDED], ("occurred_at", "recorded_at")),
+    ("orders", "order_id", [_CHANGED], ("created_at",)),
     ("executions", "execution_id", [], ("executed_at",)),
-    (
-        "positions",
-        "position_id",
-        [("position closed before it was opened", "closed_at", "opened_at", 0)],
-        ("opened_at", "closed_at"),
-    ),
+    ("positions", "position_id", [_CLOSED], ("opened_at", "closed_at")),
     ("reconciliations", "reconciliation_id", [], ("started_at",)),
-    (
-        "executions JOIN orders USING (order_id)",
-        "execution_id",
-        [("executed before its order", "executed_at", "created_at", SKEW_MS)],
-        (),
-    ),
-    (
-        "deals JOIN positions USING (position_id)",
-        "position_id",
-        [
-            ("executed before its position was opened", "first_at", "opened_at", SKEW_MS),
-            ("executed after its position was closed", "closed_at", "last_at", SKEW_MS),
-        ],
-        (),
-    ),
-    (
-        "stories JOIN positions USING (position_id)",
-        "position_id",
-        [
-            ("event before its position was opened", "first_at", "opened_at", SKEW_MS),
-            ("event after its position was closed", "closed_at", "last_at", SKEW_MS),
-        ],
-        (),
-    ),
+    ("executions JOIN orders USING (order_id)", "execution_id", [_ORDERED], ()),
+    ("deals JOIN positions USING (position_id)", "position_id", [_FIRST_DEAL, _LAST_DEAL], ()),
+    ("stories JOIN positions USING (position_id)", "position_id", [_FIRST_EVENT, _LAST_EVENT], ()),
 )
 
 _ORDER = """

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+# Tables that several checks share are about a relation that people know.
+_ABOUT = {"deals": "positions", "stories": "positions"}
+
 # (rule, what must not come before, what, within how many milliseconds)
 Before = tuple[str, str, str, int]
 # (rows, their key, what must not come before what, the times that must be in range)
@@ -14,8 +17,9 @@ def odd_times_sql(all_times: Sequence[Times], earliest: str, skew_ms: int) -> st
     for number, (rows, key, before, in_range) in enumerate(all_times):
         tests = [_early(each) for each in before] + [_outside(time, earliest, skew_ms) for time in in_range]
         times = sorted({time for _, early, late, _ in before for time in (early, late)} | set(in_range))
+        relation = _ABOUT.get(rows.split()[0], rows.split()[0])
         odd.append(
-            f"odd{number} AS MATERIALIZED (SELECT {key} AS key, {', '.join(times)}, '{rows.split()[0]}' AS relation "
+            f"odd{number} AS MATERIALIZED (SELECT {key} AS key, {', '.join(times)}, '{relation}' AS relation "
             f"FROM {rows} WHERE {' OR '.join(tests)})"
         )
         found += [_before_sql(f"odd{number}", each) for each in before]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from audits.checks import CHECKS, Check
+from audits.contract import BY_NAME
 from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
@@ -40,6 +41,7 @@ def test_broken_books_fail_for_the_right_reason(tmp_path: Path, broken: tuple[st
     worst = groups[rule].worst
     assert not difference or worst.difference == difference
     assert not key or key in worst.where.values()
+    assert worst.where.get("relation", "orders") in BY_NAME  # else nothing leads from the finding to its rows
     assert "{" not in worst.sentence
     assert "None" not in worst.sentence
 
