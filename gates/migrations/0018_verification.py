@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gates", "0016_streams"),
+        ("gates", "0017_signed_by_people"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
