@@ -8,6 +8,8 @@ from gates.criteria import Criterion, Judged
 from gates.live_capital.days import Day, in_a_row
 from gates.live_capital.plans import AUDIT, LivePlan
 
+CRITERIA_OF = ("stops", "books", AUDIT, "hands", "limits")
+
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -102,13 +104,15 @@ def _limits(plan: LivePlan, live: Live) -> Criterion:
 
 
 def _slots(slots: Sequence[Judged]) -> Criterion:
+    """Every slot was filled; and what no other criterion looks at must have passed."""
     planned = sum(row.count for row in slots)
     done, holes = (sum(row.count for row in slots if row.state == state) for state in ("done", "hole"))
-    verdict = _verdict(slots)
+    others = [row for row in slots if row.check_name not in CRITERIA_OF and row.verdict not in (Verdict.PASSED, None)]
+    verdict = Verdict.PASSED if planned and done == planned else Verdict.INCONCLUSIVE
     reason = "" if verdict == Verdict.PASSED else f"{planned - done} of {planned} slots were not filled."
-    if verdict != Verdict.PASSED and planned == done:
-        bad = sorted({row.check_name for row in slots if row.verdict != Verdict.PASSED})
-        reason = f"Slots did not pass: {', '.join(bad)}."
+    if others:
+        verdict = merge((verdict, _verdict(others)))
+        reason = f"Slots of other checks did not pass: {', '.join(sorted({row.check_name for row in others}))}."
     return Criterion("slots filled", "all, 0 holes", f"{done} of {planned}, {holes} holes", verdict, reason)
 
 

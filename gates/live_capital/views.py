@@ -53,9 +53,10 @@ def live_capital(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 
 
 def _ready() -> list[Campaign]:
-    """Campaigns that go on, have no plan that stands, and could have one."""
+    """Campaigns whose gates 1 to 3 have passed and that have no plan that stands."""
     taken = (CapitalPlan.State.PROPOSED, CapitalPlan.State.APPROVED)
-    open_ones = Campaign.objects.filter(ended_at=None).exclude(capital_plans__state__in=taken)
+    signable = (Campaign.State.READY, Campaign.State.APPROVED)
+    open_ones = Campaign.objects.filter(state__in=signable).exclude(capital_plans__state__in=taken)
     return list(open_ones.select_related("target").order_by("-pk")[:MONTHS_A_PAGE])
 
 
