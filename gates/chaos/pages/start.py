@@ -22,6 +22,7 @@ from gates.targets.access import TargetUnreachableError
 
 BAD_START = (CannotStrikeError, UnknownProfileError, UnsafeError, TargetUnreachableError)
 MOST_TARGETS = 1000
+CELLS_OF_ONE = 2  # for one strike and, where it is asked for, those in its recovery
 
 
 @require_POST
@@ -54,6 +55,7 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
         point=point.point,
         strike=asking.trial_of(point).first_fault,
         then=point.then_point,
+        cells=CELLS_OF_ONE,
     )
     try:
         run = commands.start_chaos(asked, started_by=cast("User", request.user), now=timezone.now())

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gates.chaos import commands
 from gates.chaos.commands import Asked
 from gates.chaos.pages import differences
-from gates.chaos.pages.start import BAD_START
+from gates.chaos.pages.start import BAD_START, CELLS_OF_ONE
 from gates.detection import queries
 from gates.detection.catalogue import Planted, UnknownDefectError, named
 from gates.detection.pages import twins
@@ -93,7 +93,13 @@ def _asked(planted: Planted, last: RehearsedDefect | None) -> Asked:
         return Asked(target, PROFILE, planted.scenarios[:1], depth=planted.depth)
     made = last.strike
     return Asked(
-        target, PROFILE, (made["scenario"],), point=made["point"], strike=made["first_fault"], then=made["then_point"]
+        target,
+        PROFILE,
+        (made["scenario"],),
+        point=made["point"],
+        strike=made["first_fault"],
+        then=made["then_point"],
+        cells=CELLS_OF_ONE,
     )
 
 
