@@ -15,7 +15,7 @@ from gates.chaos.scenarios import SCENARIOS
 from gates.checks import health
 from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
 from gates.targets.access import access
-from gates.targets.programs import program_of
+from gates.targets.programs import OPERATIONS, program_of
 
 GATE = 2
 CELLS = 6
@@ -28,7 +28,8 @@ class CannotStrikeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: a target and a profile. Some `scenarios`, a `point` or a `strike` make it partial.
+    """What is asked for: a target and a profile. Some `scenarios`, an `operation`, a `point` or a `strike` make it
+    partial.
 
     With `campaign_id` it is gate 2 of that campaign or nothing at all.
     """
@@ -36,6 +37,7 @@ class Asked:
     target: Target
     profile: str
     scenarios: Sequence[str] = ()
+    operation: str = ""
     point: str = ""
     strike: str = ""
     then: str = ""
@@ -80,6 +82,7 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
             sampled=plan.sampled or None,
             depth=_depth(asked, plan),
             only_then=asked.then,
+            only_operation=asked.operation,
             only_point=asked.point,
             only_strike=asked.strike,
             cells=asked.cells,
@@ -93,6 +96,8 @@ def _names(asked: Asked) -> tuple[str, ...]:
     unknown = [name for name in asked.scenarios if name not in known]
     if unknown:
         raise CannotStrikeError(f"There is no scenario {unknown[0]!r}: choose of {', '.join(known)}.")
+    if asked.operation not in ("", *OPERATIONS):
+        raise CannotStrikeError(f"There is no operation {asked.operation!r}: choose of {', '.join(OPERATIONS)}.")
     if not 1 <= asked.cells <= MOST_CELLS:
         raise CannotStrikeError(f"{asked.cells} cells cannot be run: give a number from 1 to {MOST_CELLS}.")
     for point in (asked.point, asked.then):
@@ -122,7 +127,7 @@ def _demand_free(target: Target, now: datetime) -> None:
 
 def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 2 this run is, or None and why it does not count."""
-    if asked.scenarios or asked.point or asked.strike or asked.then:
+    if asked.scenarios or asked.operation or asked.point or asked.strike or asked.then:
         return None, "It makes a part of the strikes only."
     return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
 

@@ -31,7 +31,7 @@ from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Judged, Result, try_until_struck
 from gates.chaos.safety import demand_safe
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
 from gates.chaos.trials import Then, Trial
@@ -159,7 +159,7 @@ class Engine:
         scenario = next(each for each in SCENARIOS if each.name == row.name)
         planned = []
         try:
-            for operation in scenario.operations:
+            for operation in self._operations(scenario):
                 clean_run = await self._clean_run(cell, operation)
                 trials = scenario.trials(operation, clean_run.baseline.points)
                 planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
@@ -171,6 +171,10 @@ class Engine:
         if not count:
             reason = "No crash point is left to strike: none of this name was recorded."
             await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+
+    def _operations(self, scenario: Scenario) -> tuple[str, ...]:
+        only = self.chaos.only_operation
+        return tuple(name for name in scenario.operations if only in ("", name))
 
     async def _clean_run(self, cell: Cell, operation: str) -> CleanRun:
         """The clean run of an operation, recorded once by this engine: its program is the same in every scenario."""

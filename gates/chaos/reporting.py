@@ -31,7 +31,7 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
 def repeat_command(point: CrashPoint) -> str:
     """The command that makes exactly this strike again."""
     words = ["--target", point.scenario.run.campaign.target.name, "--scenario", point.scenario.name]
-    words += ["--point", point.point, "--strike", asking.trial_of(point).first_fault]
+    words += ["--operation", point.operation, "--point", point.point, "--strike", asking.trial_of(point).first_fault]
     if point.then_point:
         words += ["--then", point.then_point]
     return f"uv run manage.py run_chaos_scenarios {shlex.join(words)}"

@@ -15,9 +15,10 @@ MORE = 5
 
 
 class Asked(Protocol):
-    """What narrows the trials: a point, a strike and a point of the recovery by name (empty: all), and `sampled` of
-    each kind (None: all)."""
+    """What narrows the trials: an operation, a point, a strike and a point of the recovery by name (empty: all), and
+    `sampled` of each kind (None: all)."""
 
+    only_operation: str
     only_point: str
     only_strike: str
     only_then: str
@@ -40,6 +41,8 @@ def chosen(trials: Sequence[Pair], asked: Asked) -> list[Pair]:
 
 
 def _is_asked(trial: Trial, asked: Asked) -> bool:
+    if asked.only_operation not in ("", trial.operation):
+        return False
     if asked.only_point and str(trial.point) != asked.only_point:
         return False
     if asked.only_then and trial.then is not None and str(trial.then.point) != asked.only_then:

@@ -22,7 +22,7 @@ def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
 
 def why_partial(chaos: ChaosRun) -> str:
     """Why a run is a part of the gate only; empty for the whole gate."""
-    if chaos.only_point or chaos.only_strike or chaos.only_then:
+    if chaos.only_operation or chaos.only_point or chaos.only_strike or chaos.only_then:
         return "It makes chosen strikes only: run the gate without narrowing it."
     missing = len(SCENARIOS) - chaos.run.scenarios.count()
     if missing > 0:

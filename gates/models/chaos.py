@@ -41,6 +41,7 @@ class ChaosRun(models.Model):
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.FULL)
     sampled = models.PositiveSmallIntegerField(null=True)
     depth = models.PositiveSmallIntegerField(default=1)
+    only_operation = models.CharField(max_length=20, blank=True)
     only_point = models.TextField(blank=True)
     only_strike = models.CharField(max_length=120, blank=True)
     only_then = models.TextField(blank=True)
@@ -69,6 +70,7 @@ class ChaosRun(models.Model):
                     "mode",
                     "sampled",
                     "depth",
+                    "only_operation",
                     "only_point",
                     "only_strike",
                     "only_then",

@@ -52,6 +52,7 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
         campaign.target,
         campaign.profile,
         (point.scenario.name,),
+        operation=point.operation,
         point=point.point,
         strike=asking.trial_of(point).first_fault,
         then=point.then_point,

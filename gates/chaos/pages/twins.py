@@ -19,7 +19,12 @@ def chaos_twin(run: Run, chaos: ChaosRun) -> dict[str, Any]:
         "mode": chaos.mode,
         "sampled": chaos.sampled,
         "depth": chaos.depth,
-        "only": {"point": chaos.only_point, "strike": chaos.only_strike, "then": chaos.only_then},
+        "only": {
+            "operation": chaos.only_operation,
+            "point": chaos.only_point,
+            "strike": chaos.only_strike,
+            "then": chaos.only_then,
+        },
         "cells": chaos.cells,
         "trouble": chaos.trouble,
     }

@@ -96,6 +96,7 @@ def _asked(planted: Planted, last: RehearsedDefect | None) -> Asked:
         target,
         PROFILE,
         (made["scenario"],),
+        operation=made["operation"],
         point=made["point"],
         strike=made["first_fault"],
         then=made["then_point"],

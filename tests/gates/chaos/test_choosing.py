@@ -25,6 +25,7 @@ class Asked:
     only_point: str = ""
     only_strike: str = ""
     only_then: str = ""
+    only_operation: str = ""
     sampled: int | None = None
 
 
@@ -46,6 +47,12 @@ POINTS = (
 
 def scenario(name):
     return next(each for each in SCENARIOS if each.name == name)
+
+
+def test_a_point_that_two_operations_share_is_struck_in_the_one_that_is_asked_for():
+    trials = [pair for name in ("open", "close") for pair in scenario("database_deadlock").trials(name, POINTS)]
+    asked = Asked(only_point=str(trials[0][1].point), only_operation="close")
+    assert {trial.operation for _, trial in chosen(trials, asked)} == {"close"}
 
 
 def test_there_are_twelve_scenarios_of_different_names():

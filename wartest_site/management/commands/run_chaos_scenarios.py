@@ -35,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--profile", default="production", help="production, rehearsal or smoke")
         parser.add_argument("--reports-dir", default="reports", help="folder for the report")
         parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="only this one; repeatable")
+        parser.add_argument("--operation", default="", help="only this operation of them, as a report names it")
         parser.add_argument("--point", default="", help="only this crash point, as a report names it")
         parser.add_argument("--strike", default="", help="only this strike, as a report names it")
         parser.add_argument("--then", default="", metavar="POINT", help="only this point of the recovery, at depth 2")
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         if target is None:
             known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
             raise CannotStrikeError(f"There is no target {options['target']!r}; known targets: {known}.")
-        chosen = {name: options[name] for name in ("point", "strike", "then", "depth", "cells")}
+        chosen = {name: options[name] for name in ("operation", "point", "strike", "then", "depth", "cells")}
         asked = Asked(target, options["profile"], tuple(options["scenario"]), **chosen)
         report = self._follow(start_chaos(asked, started_by=None, now=timezone.now()))
         path = reports.write_file(report, Path(options["reports_dir"]))

@@ -217,13 +217,14 @@ def test_a_crash_point_says_where_it_is(client, run, number, words):
     assert words in text(member(client, "owner"), point.get_absolute_url())
 
 
-def test_the_command_that_repeats_a_strike_names_target_scenario_point_and_strike(client, run):
+def test_the_command_that_repeats_a_strike_names_target_scenario_operation_point_and_strike(client, run):
     failed = run.scenarios.get(number=1).crash_points.get(verdict="failed")
     words = shlex.split(member(client, "owner").get(f"/crash-points/{failed.pk}.json").json()["repeat"])
     asked = dict(zip(words[4::2], words[5::2], strict=True))
     assert asked == {
         "--target": "fx-desk",
         "--scenario": "kill_during_trade_open",
+        "--operation": "open",
         "--point": failed.point,
         "--strike": "kill before",
     }
