@@ -11,6 +11,7 @@ from django.db import transaction
 from audits.sources import BrokerError
 from audits.verdicts import Verdict
 from gates import engine, queries
+from gates.campaigns.before import campaign_before, demand_done
 from gates.campaigns.commands import CampaignRefusedError, end, stop, supersede
 from gates.campaigns.hands import SLOT
 from gates.campaigns.reviews import cut_reviews
@@ -18,6 +19,7 @@ from gates.campaigns.searching import closed_by_hand, description_sha256, last_t
 from gates.chaos.standing import chaos_criteria_of
 from gates.checks import health
 from gates.criteria import Criterion, criteria, verdict_of
+from gates.incidents.commands import note_restart
 from gates.ledger_audit.standing import audit_criteria_of, campaign_verdict
 from gates.live_capital.months import begins_again
 from gates.live_capital.standing import live_criteria_of
@@ -40,12 +42,20 @@ class TargetIllError(CannotStartError):
     """The target is not well, or its process cannot be seen; the message says what was seen."""
 
 
-def start_campaign(target: Target, *, profile: str, started_by: User | None, now: datetime, whole: bool = False) -> Run:
+def start_campaign(
+    target: Target,
+    *,
+    profile: str,
+    started_by: User | None,
+    now: datetime,
+    whole: bool = False,
+    repeat_reason: str = "",
+) -> Run:
     """Start a campaign and its gate 1; a `whole` one opens gates 2 and 3 by itself, each when the one before passed.
 
     1. Look at the target: what it is now is the baseline of the whole run.
     2. In one transaction: the end of the campaign that this one takes the place of, campaign, run, every slot, the
-       first event.
+       first event. A failed campaign before it must be through its incident, an inconclusive one needs a reason.
 
     Raises CannotStartError, PlanError, TargetUnreachableError.
     """
@@ -57,12 +67,14 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
         Target.objects.select_for_update().get(pk=target.pk)
         if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
             raise CannotStartError(f"A run of {target} is going on: wait for its end, a target has one run at a time.")
-        _take_the_place(target, profile, now)
+        before = _before(target, profile, repeat_reason, now)
         campaign = Campaign.objects.create(
             target=target,
             profile=profile,
             build=baseline.get("build", "unknown"),
             whole=whole,
+            previous=before,
+            repeat_reason=" ".join(repeat_reason.split()),
             started_by=started_by,
             started_at=now,
         )
@@ -76,15 +88,20 @@ def start_campaign(target: Target, *, profile: str, started_by: User | None, now
         )
         count = engine.cut(run, plan)
         cut_reviews(run)
+        note_restart(campaign)
         RunEvent.objects.create(
             run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=f"Run of {target} started with {count} slots."
         )
     return run
 
 
-def _take_the_place(target: Target, profile: str, now: datetime) -> None:
+def _before(target: Target, profile: str, repeat_reason: str, now: datetime) -> Campaign | None:
+    """End what the new campaign takes the place of, and return the campaign it follows. Raises CannotStartError."""
     try:
         supersede(target, profile, now)
+        before = campaign_before(target, profile)
+        demand_done(target, profile, before, repeat_reason)
+        return before
     except CampaignRefusedError as error:
         raise CannotStartError(str(error)) from error
 

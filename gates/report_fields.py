@@ -13,7 +13,7 @@ from audits.verdicts import Verdict
 from gates import queries
 from gates.criteria import Criterion, verdict_of
 from gates.ledger_audit.standing import campaign_verdict
-from gates.models import Alert, Campaign, Finding, Report, Run, RunEvent
+from gates.models import Alert, Campaign, Finding, Incident, Report, Review, Run, RunEvent
 from gates.models.campaigns import GATES
 
 SCHEMA = "wartest.report/1"
@@ -36,6 +36,7 @@ def run_fields(run: Run) -> dict[str, Any]:
         "slots": {key: counts[key] for key in SLOTS},
         "alerts": _alerts(run.alerts.all()),
         "interventions": _interventions(run.events.all()),
+        **_reviews(run.reviews.all()),
     }
 
 
@@ -66,6 +67,8 @@ def campaign_fields(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "slots": {key: sum(counts[key] for counts in counted) for key in SLOTS},
         "alerts": _alerts(Alert.objects.filter(run__in=runs)),
         "interventions": _interventions(RunEvent.objects.filter(run__in=runs)),
+        **_reviews(Review.objects.filter(run__in=runs)),
+        **_before(campaign),
         "reports": [_named(report) for report in Report.objects.filter(run__in=runs).order_by("pk")],
     }
 
@@ -135,6 +138,38 @@ def _alerts(alerts: QuerySet[Alert]) -> list[dict[str, Any]]:
 def _interventions(events: QuerySet[RunEvent]) -> list[dict[str, Any]]:
     found = events.filter(kind=RunEvent.Kind.INTERVENTION).order_by("at", "pk")
     return [{"at": utc(event.at), "sentence": event.sentence} for event in found]
+
+
+def _reviews(reviews: QuerySet[Review]) -> dict[str, Any]:
+    """Name the reviews that were owed, where any was: those that nobody wrote have no words."""
+    lines = [
+        {
+            "opens_at": utc(review.opens_at),
+            "due_at": utc(review.due_at),
+            "at": utc(review.done_at),
+            "by": review.person.get_username() if review.person else None,
+            "words": review.words,
+        }
+        for review in reviews.select_related("person").order_by("due_at", "pk")
+    ]
+    return {"reviews": lines} if lines else {}
+
+
+def _before(campaign: Campaign) -> dict[str, Any]:
+    """Name the campaign that this one follows, where it does."""
+    before = campaign.previous
+    if before is None:
+        return {}
+    incident = Incident.objects.filter(campaign=before).values_list("state", flat=True).first()
+    return {
+        "before": {
+            "campaign": before.pk,
+            "verdict": before.verdict,
+            "stopped_reason": before.stopped_reason,
+            "incident": incident,
+            "repeat_reason": campaign.repeat_reason,
+        }
+    }
 
 
 def _findings(findings: QuerySet[Finding]) -> list[dict[str, Any]]:

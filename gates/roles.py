@@ -7,6 +7,9 @@
 | risk officer |             |                        |              | yes       | proposes, decides| yes              |
 | owner        |             |                        |              | yes       | proposes, decides| yes              |
 
+Engineers and auditors take an incident through its cause, its fix and its prevention test; risk officers and owners
+approve the restart. All of them write the reviews of a long run, and see rows in the admin.
+
 Who proposes a plan of capital never decides about it.
 Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
 engineer who runs and an engineer who signs are two people. The admin is open to a member of a role when they are staff.
@@ -20,6 +23,9 @@ from django.contrib.auth.models import Group, Permission
 from gates.role_names import AUDITOR, ENGINEER, OWNER, RISK_OFFICER
 
 START_RUN = "gates.start_run"
+WRITE_REVIEW = "gates.write_review"
+WORK_INCIDENT = "gates.work_incident"
+APPROVE_INCIDENT = "gates.approve_incident"
 TRIAGE = "gates.change_finding"
 REVIEW_CODE = "gates.review_code"
 SIGN_OFF = "gates.sign_off"
@@ -37,10 +43,10 @@ class Role:
 
 
 ROLES = (
-    Role(ENGINEER, may=(START_RUN, REVIEW_CODE, PROPOSE_CAPITAL, STOP_TARGET)),
-    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE)),
-    Role(RISK_OFFICER, may=(PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
-    Role(OWNER, may=(PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
+    Role(ENGINEER, may=(START_RUN, REVIEW_CODE, WRITE_REVIEW, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET)),
+    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE, WRITE_REVIEW, WORK_INCIDENT)),
+    Role(RISK_OFFICER, may=(WRITE_REVIEW, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
+    Role(OWNER, may=(WRITE_REVIEW, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
 )
 
 

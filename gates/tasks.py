@@ -11,6 +11,8 @@ from gates import commands, engine, liveness, reports, stepping
 from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
+from gates.incidents import proving
+from gates.incidents.commands import open_missing
 from gates.ledger_audit import retention
 from gates.ledger_audit import starting as audits
 from gates.live_capital import auditing as live_audits
@@ -72,6 +74,8 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     _send_ends,
     _send_months,
     _send_moves,
+    open_missing,
+    proving.attend,
     retention.tidy,
 )
 

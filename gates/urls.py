@@ -3,10 +3,12 @@
 from django.urls import path
 
 from gates import views
+from gates.campaigns import views as campaigns
 from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
 from gates.detection.pages import views as detection
 from gates.evidence import views as evidence
+from gates.incidents import views as incidents
 from gates.ledger_audit import views as audits
 from gates.live_capital import plan_views as capital
 from gates.live_capital import views as live
@@ -45,6 +47,21 @@ urlpatterns = [
     path("findings/<int:pk>.json", views.finding, {"twin": True}, name="finding_json"),
     path("findings/<int:pk>/around/", audits.around, name="around"),
     path("findings/<int:pk>/around.json", audits.around, {"twin": True}, name="around_json"),
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns.json", campaigns.campaigns, {"twin": True}, name="campaigns_json"),
+    path("campaigns/start", campaigns.start, name="start_campaign"),
+    path("campaigns/compare/", campaigns.compare, name="compare_campaigns"),
+    path("campaigns/compare.json", campaigns.compare, {"twin": True}, name="compare_campaigns_json"),
+    path("campaigns/<int:pk>/", campaigns.campaign, name="campaign"),
+    path("campaigns/<int:pk>.json", campaigns.campaign, {"twin": True}, name="campaign_json"),
+    path("campaigns/<int:pk>/live", campaigns.campaign_live, name="campaign_live"),
+    path("reviews/<int:pk>/write", campaigns.review, name="write_review"),
+    path("incidents/<int:pk>/", incidents.incident, name="incident"),
+    path("incidents/<int:pk>.json", incidents.incident, {"twin": True}, name="incident_json"),
+    *(
+        path(f"incidents/<int:pk>/{name}", incidents.step, {"name": name}, name=f"incident_{name}")
+        for name in incidents.STEPS
+    ),
     path("audits/", audits.audits, name="audits"),
     path("audits.json", audits.audits, {"twin": True}, name="audits_json"),
     path("audits/start", audits.start, name="start_audit"),

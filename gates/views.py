@@ -17,6 +17,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from gates import commands
+from gates.campaigns.reviews import open_review, review_states
 from gates.chaos.pages import views as chaos
 from gates.ledger_audit import views as audits
 from gates.ledger_audit.pages import changes_of, earlier_selves
@@ -266,6 +267,8 @@ def _run(row: Run, now: datetime) -> dict[str, Any]:
         "events": list(row.events.order_by("-at", "-pk")[: rows.MOST_EVENTS]),
         "report": Report.objects.filter(run=row).first(),
         "curves": RUN_CURVES,
+        "reviews": review_states(row, now),
+        "open_review": open_review(row, now),
     }
 
 

@@ -21,9 +21,11 @@ def target_named(name: str) -> Target:
     return target
 
 
-def start_once_it_answers(target: Target, profile: str, *, whole: bool = False) -> Run:
+def start_once_it_answers(target: Target, profile: str, *, whole: bool = False, because: str = "") -> Run:
     """Start a campaign; a target that has just been started gets a little time to answer. Raises CannotStartError."""
-    start = partial(commands.start_campaign, target, profile=profile, started_by=None, whole=whole)
+    start = partial(
+        commands.start_campaign, target, profile=profile, started_by=None, whole=whole, repeat_reason=because
+    )
     ends = time.monotonic() + ANSWER_S
     while True:
         try:

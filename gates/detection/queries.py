@@ -56,15 +56,11 @@ class Lane:
         return "through" if gate < self.defect.gate or slipped else "never"
 
     @property
-    def findings(self) -> list[dict[str, Any]]:
-        """Everything that was found, by the rules that must find it first."""
+    def finding(self) -> dict[str, str] | None:
+        """The first finding by the rule that must find it, else the first of all."""
         found = self.last.findings if self.last else []
-        return sorted(found, key=lambda finding: finding["rule"] not in self.defect.rules)
-
-    @property
-    def finding(self) -> dict[str, Any] | None:
-        """The first of them."""
-        return next(iter(self.findings), None)
+        own = [each for each in found if each["rule"] in self.defect.rules]
+        return (own or found or [None])[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from gates.models.events import Alert, Beat, Report, RunEvent
 from gates.models.evidence import Verification
 from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
+from gates.models.incidents import Incident, IncidentFinding, Proof
 from gates.models.signoff import CodeReview, SignOff
 from gates.models.slots import Slot, SlotResult
 from gates.models.streams import Stream, StreamGap, StreamLease
@@ -24,9 +25,12 @@ __all__ = [
     "CrashPoint",
     "Finding",
     "Heal",
+    "Incident",
+    "IncidentFinding",
     "LedgerAudit",
     "LiveRun",
     "OperationBaseline",
+    "Proof",
     "Rehearsal",
     "RehearsedDefect",
     "Report",

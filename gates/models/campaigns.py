@@ -52,6 +52,26 @@ IN_ORDER = """
 """
 
 
+AFTER_A_FAILURE = """
+    IF NEW.gate = 1 AND EXISTS (
+            SELECT 1 FROM gates_campaign mine JOIN gates_campaign failed
+                ON failed.target_id = mine.target_id AND failed.profile = mine.profile AND failed.verdict = 'failed'
+            JOIN gates_run first ON first.campaign_id = failed.id AND first.gate = 1
+            LEFT JOIN gates_incident incident ON incident.campaign_id = failed.id
+            WHERE mine.id = NEW.campaign_id AND mine.profile = 'production' AND failed.id <> mine.id
+                AND coalesce(incident.state, '') NOT IN ('approved', 'restarted')) THEN
+        RAISE EXCEPTION 'campaign % cannot begin: a failed one before it is not through its incident', NEW.campaign_id;
+    END IF;
+    IF NEW.gate = 1 AND EXISTS (
+            SELECT 1 FROM gates_campaign mine JOIN gates_campaign before ON before.id = mine.previous_id
+            WHERE mine.id = NEW.campaign_id AND mine.profile = 'production' AND before.verdict = 'inconclusive'
+                AND mine.repeat_reason = '') THEN
+        RAISE EXCEPTION 'campaign % cannot begin: it repeats an inconclusive one without a reason', NEW.campaign_id;
+    END IF;
+    RETURN NEW;
+"""
+
+
 class Target(models.Model):
     """A trading system under test. `spec` names secrets as `env:NAME` and never holds one."""
 
@@ -174,6 +194,9 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return f"campaign {self.pk} of {self.target}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("gates:campaign", args=[self.pk])
+
     @property
     def signable(self) -> bool:
         """Whether people may sign it: rehearsals and smoke tests prove nothing about money."""
@@ -222,6 +245,9 @@ class Run(models.Model):
                 when=pgtrigger.Before,
                 declare=[("standing", "text"), ("others", "integer"), ("passed_before", "integer")],
                 func=IN_ORDER,
+            ),
+            pgtrigger.Trigger(
+                name="after_a_failure", operation=pgtrigger.Insert, when=pgtrigger.Before, func=AFTER_A_FAILURE
             ),
             pgtrigger.FSM(name="moves", field="state", transitions=[("running", "closed")]),
             pgtrigger.Protect(

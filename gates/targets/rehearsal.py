@@ -130,6 +130,11 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
     }
 
 
+def prevention_command() -> tuple[str, ...]:
+    """The desk's prevention test, as `[prevention] command` would name it; a test is the name of a defect."""
+    return (sys.executable, "-m", "wartest_site.prevention", "{build}", "{test}")
+
+
 def defect_catalogue() -> list[dict[str, Any]]:
     """What can be planted in the desk with `--defect NAME`, as the target tells it. Raises CalledProcessError."""
     argv = (sys.executable, "-m", "gates.rehearsal.defects")

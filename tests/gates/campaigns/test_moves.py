@@ -29,7 +29,7 @@ def in_state(state, profile="production"):
         a_gate(campaign, 4)
         commands.end(campaign.pk, Verdict.PASSED, START)
     if state == "stopped":
-        commands.stop(campaign.pk, "It was stopped.", verdict=Verdict.FAILED, now=START)
+        commands.stop(campaign.pk, "It was stopped.", verdict=Verdict.INCONCLUSIVE, now=START)
     return Campaign.objects.get(pk=campaign.pk)
 
 
@@ -45,7 +45,7 @@ def test_sql_moves_a_campaign_only_where_it_may_go(state):
     for to in set(STATES) - {state}:
         campaign = in_state(state)
         reason = "why" if to == "stopped" else ""
-        verdict = {"stopped": "failed", "ended": "passed"}.get(to)
+        verdict = {"stopped": "inconclusive", "ended": "passed"}.get(to)
         move = "UPDATE gates_campaign SET state = %s, stopped_reason = %s, verdict = %s, ended_at = now() WHERE id = %s"
         try:
             sql(move, to, reason, verdict, campaign.pk)
@@ -54,7 +54,7 @@ def test_sql_moves_a_campaign_only_where_it_may_go(state):
             campaign.refresh_from_db()
             assert campaign.state == state
         Campaign.objects.filter(pk=campaign.pk).exclude(state__in=("stopped", "ended")).update(
-            state="stopped", stopped_reason="aside", verdict="failed", ended_at=START
+            state="stopped", stopped_reason="aside", verdict="inconclusive", ended_at=START
         )
     assert moved == allowed
 

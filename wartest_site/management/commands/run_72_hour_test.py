@@ -32,6 +32,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--target", default="rehearsal", help="name of the target (default: rehearsal)")
         parser.add_argument("--profile", default="production", help="production, rehearsal or smoke")
+        parser.add_argument("--because", default="", metavar="WORDS", help="why an inconclusive campaign is repeated")
         parser.add_argument("--reports-dir", default="reports", help="folder for the report")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,7 +52,7 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> str:
         """Start the run, follow it to its report, show the criteria; the last line names the report file."""
-        run = start_once_it_answers(target_named(options["target"]), options["profile"])
+        run = start_once_it_answers(target_named(options["target"]), options["profile"], because=options["because"])
         report = self._follow(run)
         path = reports.write_file(report, Path(options["reports_dir"]))
         for criterion in report.content["criteria"]:

@@ -37,6 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--target", default="rehearsal", help="name of the target (default: rehearsal)")
         parser.add_argument("--profile", default="production", help="production, rehearsal or smoke")
+        parser.add_argument("--because", default="", metavar="WORDS", help="why an inconclusive campaign is repeated")
         parser.add_argument("--reports-dir", default="reports", help="folder for the reports")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,7 +57,9 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any], limit_s: float) -> str:
         """Start the campaign, follow it to its report, show the gates; the last line names the report file."""
-        run = start_once_it_answers(target_named(options["target"]), options["profile"], whole=True)
+        run = start_once_it_answers(
+            target_named(options["target"]), options["profile"], whole=True, because=options["because"]
+        )
         report = self._follow(run.campaign, limit_s)
         folder = Path(options["reports_dir"])
         for each in Report.objects.filter(campaign=run.campaign, run__isnull=False).order_by("pk"):

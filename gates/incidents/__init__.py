@@ -1,0 +1,1 @@
+"""Incidents: what a failed campaign must go through before its target may start again."""
