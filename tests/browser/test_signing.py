@@ -29,7 +29,7 @@ def decided(portal: Portal) -> Decided:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=4)
     before = a_decision(people=people, start=start - timedelta(days=9), build="sha256:1b9e33c07af2d481", name="fx-desk")
     Campaign.objects.filter(pk=before.campaign.pk).update(
-        state="stopped", stopped_reason="The risk officer asked for a fix.", verdict="failed", ended_at=start
+        state="stopped", stopped_reason="The risk officer asked for a fix.", verdict="inconclusive", ended_at=start
     )
     decided = a_decision(people=people, start=start)
     a_strange_run(decided.campaign)

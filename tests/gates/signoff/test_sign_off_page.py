@@ -214,7 +214,7 @@ def test_what_is_void_is_shown_as_void_with_the_reason(client, decided):
 def test_what_differs_from_the_last_signed_campaign_is_shown(client, decided):
     for name in SIGNERS:
         decided.sign(name)
-    stop(decided.campaign.pk, "Its build changed.", verdict="failed", now=NOW)
+    stop(decided.campaign.pk, "Its build changed.", verdict="inconclusive", now=NOW)
     later = a_decision(people=decided.people, start=NOW + timedelta(days=1), build="sha256:newer")
     words = page(sit_down(client, later, "dora"), later)
     assert f"Compared with campaign {decided.campaign.pk}" in words
