@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gates", "0018_verification"),
+        ("gates", "0019_chaos_only_operation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
