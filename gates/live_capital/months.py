@@ -16,7 +16,7 @@ from gates.live_capital.commands import GATE, REFUSALS, Month, is_simulated, ope
 from gates.live_capital.days import first_broken
 from gates.live_capital.plans import LivePlan
 from gates.live_capital.standing import days_of
-from gates.models import LiveRun, Run, RunEvent, Slot
+from gates.models import LiveRun, Run, RunEvent, Slot, Target
 from gates.targets import stage
 from gates.targets.access import TargetUnreachableError
 
@@ -89,10 +89,18 @@ def leave_stages(now: datetime) -> None:
     over = LiveRun.objects.filter(run__state=Run.State.CLOSED, run__closed_at__gt=now - LEAVING, next=None)
     for live in over.select_related("run__campaign__target")[:AT_ONCE]:
         target = live.run.campaign.target
-        going = Run.objects.filter(campaign__target=target, gate=GATE, state=Run.State.RUNNING).exists()
-        if going or not is_simulated(target) or begins_again(live.run):
-            continue
-        try:
-            stage.switch(running=False)
-        except TargetUnreachableError as error:
-            log.warning("the rehearsal's desk trades on: %s", error)
+        if is_simulated(target) and not begins_again(live.run):
+            _leave_stage(target.pk)
+
+
+@transaction.atomic
+def _leave_stage(target_id: int) -> None:
+    """Under the target's lock: who opens a month holds it while the stage is set, and is left alone."""
+    if not Target.objects.select_for_update(skip_locked=True).filter(pk=target_id).exists():
+        return
+    if Run.objects.filter(campaign__target=target_id, gate=GATE, state=Run.State.RUNNING).exists():
+        return
+    try:
+        stage.switch(running=False)
+    except TargetUnreachableError as error:
+        log.warning("the rehearsal's desk trades on: %s", error)

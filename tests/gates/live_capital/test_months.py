@@ -1,10 +1,11 @@
 """Months: a failed day ends gate 4, a missed one starts again at day 1, and what was seen stays."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +14,8 @@ from gates import commands, engine, reports, roles
 from gates.live_capital import months
 from gates.live_capital.commands import CannotGoLiveError
 from gates.live_capital.standing import days_of
-from gates.models import LiveRun, Run, Slot
+from gates.models import LiveRun, Run, Slot, Target
+from gates.targets.access import REHEARSAL_SPEC
 from tests.gates.cast import START
 
 from .staged import a_month, filled
@@ -206,3 +208,29 @@ def test_the_curves_of_a_month_are_drawn_from_its_looks(owner):
     drawn = owner.get(reverse("gates:curves", args=[run.pk])).json()
     assert set(drawn) == {"equity", "pnl", "drawdown", "exposure", "costs", "stops"}
     assert drawn["equity"]["data"][0]["y"] == ["500.0000", "500.0000"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_desk_is_not_parked_while_somebody_sets_the_stage_for_the_next_month(monkeypatch):
+    run = closed(filled(a_month(counted=False)), now=timezone.now())
+    Target.objects.update(spec=REHEARSAL_SPEC)
+    parked = []
+    monkeypatch.setattr(months.stage, "switch", lambda *, running: parked.append(running))
+    held, done = threading.Event(), threading.Event()
+
+    def setting_the_stage():
+        with transaction.atomic():
+            Target.objects.select_for_update().get(pk=run.campaign.target_id)
+            held.set()
+            done.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=setting_the_stage)
+    thread.start()
+    held.wait(20)
+    months.leave_stages(timezone.now())
+    assert parked == []
+    done.set()
+    thread.join(20)
+    months.leave_stages(timezone.now())
+    assert parked == [False]
