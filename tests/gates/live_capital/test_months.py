@@ -234,3 +234,10 @@ def test_a_desk_is_not_parked_while_somebody_sets_the_stage_for_the_next_month(m
     thread.join(20)
     months.leave_stages(timezone.now())
     assert parked == [False]
+
+
+def test_the_campaigns_page_shows_how_far_gate_4_is(owner):
+    run = filled(a_month(), until=START + DAY)
+    html = owner.get(reverse("gates:campaign", args=[run.campaign_id])).content.decode()
+    assert "1 of 3 days in a row" in html
+    assert 'class="days small"' in html
