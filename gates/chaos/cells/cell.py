@@ -186,7 +186,7 @@ class Cell:
     async def durable_digest(self) -> str:
         """One hash for the durable state, by everything that the ledger's database and the broker hold."""
         broker = await self.premises.simulator.transactions(self.account)
-        return await durable_digest(await self.direct(), broker)
+        return await durable_digest(await self.direct(), broker, self.account)
 
     async def audited(self) -> Audited:
         """The full audit of the books as they are."""

@@ -86,8 +86,11 @@ async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str
     return found
 
 
-async def durable_digest(connection: psycopg.AsyncConnection[TupleRow], broker: Iterable[Mapping[str, Any]]) -> str:
-    """One hash for everything that would survive: equal for runs that differ in random ids and times only.
+async def durable_digest(
+    connection: psycopg.AsyncConnection[TupleRow], broker: Iterable[Mapping[str, Any]], account: str
+) -> str:
+    """One hash for everything that would survive: equal for runs that differ in the cell's `account`, in random ids and
+    in times only.
 
     Every table of the ledger's database counts, not only what the contract names: two states that differ in a cursor of
     the target's own are recovered from in two ways. Of a table above MOST_BYTES its size stands for its rows.
@@ -100,7 +103,7 @@ async def durable_digest(connection: psycopg.AsyncConnection[TupleRow], broker: 
         for schema, name, size in tables:
             if size <= MOST_BYTES:
                 query = sql.SQL(_ROWS).format(table=sql.Identifier(schema, name))
-                held.append((schema, name, await (await cursor.execute(query, (_RANDOM,))).fetchone()))
+                held.append((schema, name, await (await cursor.execute(query, (account, _RANDOM))).fetchone()))
     told = [_values(record, TELLING_TRANSACTION) for record in broker]
     return hashlib.sha256(json.dumps([held, told]).encode()).hexdigest()[:16]
 
@@ -109,7 +112,7 @@ _TABLES = """SELECT n.nspname, c.relname, pg_table_size(c.oid)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)' AND c.relname <> ALL(%s) ORDER BY 1, 2"""
 _ROWS = """SELECT count(*), md5(string_agg(told, E'\n' ORDER BY told)) FROM
-    (SELECT regexp_replace(row::text, %s, '*', 'gi') AS told FROM {table} AS row) AS rows"""
+    (SELECT regexp_replace(replace(row::text, %s, '*'), %s, '*', 'gi') AS told FROM {table} AS row) AS rows"""
 _UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 _TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?"
 _RANDOM = f"{_UUID}|{_TIME}"

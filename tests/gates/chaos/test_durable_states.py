@@ -20,21 +20,22 @@ FILL = {"id": "8", "type": "ORDER_FILL", "units": "1000", "time": "2026-11-26T06
 def digest_after(postgres_server):
     """Make a database with one order in it, change it by these statements, and tell its digest."""
 
-    async def run(statements, broker):
+    async def run(statements, broker, account):
         url = postgres_server.create_database(f"states_{uuid.uuid4().hex[:12]}")
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute(TABLES)
-            note = f"sent as {uuid.uuid4()}"
+            note = f"sent as {uuid.uuid4()} by {account}"
             await connection.execute("INSERT INTO books.orders VALUES (%s, 'pending', %s)", (uuid.uuid4().hex, note))
             for statement in statements:
                 await connection.execute(statement)
-            return await durable_digest(connection, broker)
+            return await durable_digest(connection, broker, account)
 
-    return lambda *statements, broker=(FILL,): asyncio.run(run(statements, broker))
+    return lambda *statements, broker=(FILL,), account="101-1": asyncio.run(run(statements, broker, account))
 
 
-def test_two_runs_that_differ_in_random_ids_and_times_are_in_one_state(digest_after):
+def test_two_runs_that_differ_in_account_random_ids_and_times_are_in_one_state(digest_after):
     assert digest_after() == digest_after(broker=[FILL | {"time": "2026-11-26T07:00:00.2Z"}])
+    assert digest_after() == digest_after(account="101-2")
     assert digest_after() == digest_after("INSERT INTO books.reconciliations VALUES (12)")
 
 
