@@ -16,7 +16,7 @@ from audits.verdicts import Verdict
 from gates.campaigns.commands import CampaignRefusedError, approve, stop
 from gates.checks import health
 from gates.evidence.standing import evidence_sha256
-from gates.models import Campaign, CodeReview, SignOff
+from gates.models import Campaign, CodeReview, Incident, SignOff
 from gates.roles import REVIEW_CODE
 from gates.signoff.obstacles import WENT_ON, obstacles, role_taken, roles_of, touches, unsignable
 from gates.signoff.proving import Proof
@@ -147,6 +147,8 @@ def record_review(reviewed: Reviewed, *, reviewer: User, now: datetime) -> CodeR
             raise SignOffRefusedError("Your roles review no code: an engineer or an auditor does.")
         if campaign.started_by_id == reviewer.pk:
             raise SignOffRefusedError("You started this campaign: somebody else reviews its code.")
+        if Incident.objects.filter(fixed_build=campaign.build, fixed_by=reviewer).exists():
+            raise SignOffRefusedError("You fixed what this build changes: somebody else reviews its code.")
         if reviewed.build != campaign.build:
             raise SignOffRefusedError(f"The campaign is for the build {campaign.build}: review that one.")
         return CodeReview.objects.create(

@@ -166,7 +166,7 @@ def looks(campaign: Campaign) -> Looks:
 
 
 def earlier(campaign: Campaign) -> list[Campaign]:
-    """Return the target's campaigns before this one in the same profile, newest first."""
+    """Return the target's campaigns before this one in the same profile, newest first, with their incidents."""
     before = Campaign.objects.filter(
         target=campaign.target, profile=campaign.profile, started_at__lt=campaign.started_at
     )

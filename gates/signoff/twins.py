@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gates.models import Campaign
 from gates.pages.twins import alert_twin, event_twin, moment
 from gates.signoff.shown import GateShown
 from gates.signoff.standing import RoleStanding, Signature
@@ -48,10 +49,7 @@ def signoff_twin(facts: dict[str, Any]) -> dict[str, Any]:
         },
         "interventions": [event_twin(event) for event in facts["interventions"]],
         "alerts": [alert_twin(alert) for alert in facts["alerts"]],
-        "earlier": [
-            {"campaign": row.pk, "state": row.state, "build": row.build, "stopped_reason": row.stopped_reason}
-            for row in facts["earlier"]
-        ],
+        "earlier": [_earlier_twin(row) for row in facts["earlier"]],
         "differences": {
             "to_campaign": facts["last_signed"].pk if facts["last_signed"] else None,
             "changed": [{"what": one.what, "before": one.before, "now": one.now} for one in facts["differences"]],
@@ -60,6 +58,23 @@ def signoff_twin(facts: dict[str, Any]) -> dict[str, Any]:
             {"step": one.number, "amount": str(one.amount), "condition": one.condition, "asked": one == rung}
             for one in facts["ladder"]
         ],
+    }
+
+
+def _earlier_twin(campaign: Campaign) -> dict[str, Any]:
+    incident = getattr(campaign, "incident", None)
+    return {
+        "campaign": campaign.pk,
+        "state": campaign.state,
+        "build": campaign.build,
+        "stopped_reason": campaign.stopped_reason,
+        "incident": incident
+        and {
+            "state": incident.state,
+            "cause": incident.cause,
+            "fix": incident.fix,
+            "fixed_build": incident.fixed_build,
+        },
     }
 
 

@@ -115,13 +115,14 @@ def gone_through(
     build: str = BUILD,
     name: str = "fx-desk",
     gates_started_by: dict[int, User] | None = None,
+    previous: Campaign | None = None,
 ) -> Campaign:
     """Return a running production campaign whose gates 1 to 3 have passed, each with a report."""
     by = gates_started_by or {}
     spec = {"broker": {"url": "https://practice.example"}}
     target, _ = Target.objects.get_or_create(name=name, defaults={"spec": spec, "created_at": start})
     campaign = Campaign.objects.create(
-        target=target, profile="production", build=build, started_by=person, started_at=start
+        target=target, profile="production", build=build, started_by=person, started_at=start, previous=previous
     )
     _passed(campaign, 1, start, asdict(plan_for("production")))
     chaos = _passed(campaign, 2, start + timedelta(hours=72), {})

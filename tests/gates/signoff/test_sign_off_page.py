@@ -12,7 +12,8 @@ from gates.evidence.standing import evidence_sha256
 from gates.models import Alert, Campaign, CodeReview, Finding, Review, RunEvent, SignOff
 from gates.signoff import commands
 from gates.signoff.page import summary
-from tests.gates.signoff.deciding import BUILD, NOW, SIGNERS, TEAM, WORDS, a_decision, live_and_ended
+from tests.gates.incidents.cast import an_incident
+from tests.gates.signoff.deciding import BUILD, NOW, SIGNERS, STARTED, TEAM, WORDS, a_decision, live_and_ended
 
 pytestmark = pytest.mark.django_db
 
@@ -309,3 +310,23 @@ def test_the_summary_for_the_campaigns_page_says_how_it_stands(decided):
         commands.sign(decided.asked(name), NOW)
     decided.campaign.refresh_from_db()
     assert summary(decided.campaign)["decision"].word == "approved"
+
+
+def test_the_incident_of_an_earlier_campaign_is_shown_and_who_fixed_it_reviews_no_code(client):
+    incident = an_incident("approved")
+    fixer = incident.fixed_by
+    decided = a_decision(start=STARTED + timedelta(days=1), build=incident.fixed_build, previous=incident.campaign)
+    decided.campaign.target.refresh_from_db()
+    words = page(sit_down(client, decided, "dora"), decided)
+    for part in (
+        "Incident</a>, approved: may start again",
+        "Cause: A race.",
+        "Fix: A lock.",
+        "Gate 1 failed: Event 118",
+    ):
+        assert part in words, part
+    twin = client.get(reverse("gates:sign_off_json", args=[decided.campaign.pk])).json()
+    assert twin["earlier"][0]["incident"]["fix"] == "A lock."
+    reviewed = commands.Reviewed(decided.campaign.pk, incident.fixed_build, True, WORDS, "")
+    with pytest.raises(commands.SignOffRefusedError, match="You fixed what this build changes"):
+        commands.record_review(reviewed, reviewer=fixer, now=NOW)
