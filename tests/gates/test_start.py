@@ -90,7 +90,7 @@ def test_nothing_starts_by_following_a_link_or_from_another_site(target, started
         ({}, "There is no such target"),
         ({"target": "nobody", "profile": "smoke"}, "There is no such target"),
         ({"target": "rehearsal", "profile": "forever"}, "There is no profile &#x27;forever&#x27;"),
-        ({"target": "rehearsal", "profile": "smoke"}, "lacks [process] health"),
+        ({"target": "rehearsal", "profile": "smoke"}, "lacks [ledger] url"),
     ],
 )
 def test_what_cannot_start_is_said_in_one_sentence_and_leaves_nothing(client, target, asked, words):

@@ -15,6 +15,7 @@ from gates.plans import PlanError
 from gates.targets.access import TargetUnreachableError
 from tests.audits.answers import answering, as_json
 from tests.gates.cast import a_run
+from wartest_site import starting
 from wartest_site.management.commands import run_72_hour_test
 
 
@@ -146,7 +147,8 @@ def test_a_well_target_starts_with_its_own_minima_in_the_runs_plan(target):
     target.spec["evidence"] = {"smoke": {"min_touches": 7, "reconciliation_limit_ms": 250}}
     run = start(target)
     assert run.plan | {"min_touches": 7, "reconciliation_limit_ms": 250} == run.plan
-    assert run.baseline.keys() == {"pid", "started_ticks", "build"}
+    known = {"pid", "started_ticks", "build", "configuration", "description", "last_transaction_id"}
+    assert run.baseline.keys() == known
     assert "at least 7 touched" in commands.criteria_of(run)[1].required
     with pytest.raises(commands.CannotStartError, match="one run at a time"):
         start(target)
@@ -192,7 +194,7 @@ def test_a_profile_of_zero_minutes_and_a_time_without_a_zone_are_refused(target,
 @pytest.fixture
 def without_a_stack(monkeypatch):
     monkeypatch.setattr(run_72_hour_test, "background_stack", nullcontext)
-    monkeypatch.setattr(run_72_hour_test, "ANSWER_S", 0)
+    monkeypatch.setattr(starting, "ANSWER_S", 0)
 
 
 @pytest.mark.parametrize(
