@@ -81,7 +81,7 @@ def test_an_engineer_starts_a_run_and_is_told_why_it_cannot_be(page: Page, porta
     page.goto(f"{portal.url}/runs/")
     page.get_by_label("Profile").select_option("smoke")
     page.get_by_role("button", name="Start gate 1").click()
-    expect(page.get_by_role("status")).to_contain_text("lacks [process] health: add it.")
+    expect(page.get_by_role("status")).to_contain_text("lacks [ledger] url: add it.")
     shot(page, "start-refused")
     assert breaches(page) == []
     assert page.complaints == []  # type: ignore[attr-defined]
