@@ -50,6 +50,7 @@ def test_a_defect_is_found_from_the_chaos_page_and_followed_to_the_row_that_is_w
 ) -> None:
     page.goto(f"{portal.url}/chaos/")
     page.get_by_role("link", name="The planted defects").click()
+    page.wait_for_url("**/defects/")
     page.keyboard.press("/")
     page.keyboard.type("COMMIT answer")
     expect(page.locator("#defect-rows tbody tr:visible")).to_have_count(1)

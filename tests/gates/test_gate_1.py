@@ -196,13 +196,17 @@ def own_desk(portal: Portal, name: str, *arguments: str) -> Iterator[OwnDesk]:
 
 @contextlib.contextmanager
 def second_worker_and_beat(portal: Portal, folder: Path) -> Iterator[None]:
-    celery = ("-m", "celery", "-A", "wartest_site")
-    worker = portal.start(*celery, "worker", "-Q", "tick,checks,reports", "-c", "2", "-n", "second", "--loglevel=ERROR")
-    beat = portal.start(*celery, "beat", "--schedule", str(folder / "schedule"), "--pidfile=", "--loglevel=ERROR")
+    celery, env = ("-m", "celery", "-A", "wartest_site"), portal.services.env
+    queues = ("-Q", "tick,checks,reports", "-c", "2", "-n", "second", "--loglevel=ERROR")
+    worker = portal.start(*celery, "worker", *queues, **env)
+    schedule = ("--schedule", str(folder / "schedule"), "--pidfile=", "--loglevel=ERROR")
+    beat = portal.start(*celery, "beat", *schedule, **env)
     try:
         yield
-        assert worker.poll() is None
-        assert beat.poll() is None
+        for process in (worker, beat):
+            assert process.poll() is None, process.communicate(timeout=10)[1][-2000:]
+        claimed = {int(name.split(":")[1]) for (name,) in portal.rows("SELECT worker FROM gates_slot") if name}
+        assert claimed & {child.pid for child in psutil.Process(worker.pid).children()}, "the second one took its share"
     finally:
         for process in (worker, beat):
             kill_family(process.pid)

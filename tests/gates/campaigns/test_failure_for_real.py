@@ -65,7 +65,7 @@ def test_a_defect_stops_the_campaign_and_an_incident_leads_to_the_next_one(porta
         said, complained = phase_7(portal, "defective").communicate(timeout=300)
         report = json.loads(Path(said.splitlines()[-1]).read_text())
         assert (report["kind"], report["verdict"]) == ("phase-7-failure", "failed"), complained
-        assert [line["measured"].split()[0] for line in report["criteria"]] == ["failed", "not", "not"]
+        assert [line["measured"].split()[0] for line in report["criteria"]] == ["failed", "not", "not", "stopped"]
         wait_until(lambda: portal.rows("SELECT 1 FROM gates_incident"), what="an incident is open", limit_s=60)
         assert "the build that failed" in in_portal(portal, INVESTIGATE + TOO_EARLY)
     with own_desk(portal, "mended") as mended:

@@ -248,7 +248,7 @@ def test_a_delayed_message_comes_late_by_what_the_receipt_says(ledger: Ledger):
     began = time.monotonic()
     insert(ledger.url)
     took_ms = (time.monotonic() - began) * 1000
-    assert 300 <= ledger.owner.receipt().proof["delay_ms"] <= took_ms
+    assert 299 <= ledger.owner.receipt().proof["delay_ms"] <= took_ms, "to the millisecond of the loop's clock"
 
 
 def test_a_delayed_commit_arrives_even_when_the_target_has_hung_up(ledger: Ledger):
