@@ -77,7 +77,7 @@ def facts_of(campaign: Campaign, now: datetime) -> dict[str, Any]:
         "untested": shown.untested(campaign, gates),
         "findings": shown.findings_shown(campaign),
         "interventions": shown.interventions(campaign),
-        "looks": shown.looks(campaign),
+        "looks": shown.looks(campaign, now),
         "alerts": list(open_alerts().filter(target=campaign.target)[:20]),
         "reviews": list(reviews(campaign)),
         "earlier": shown.earlier(campaign),

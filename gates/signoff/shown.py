@@ -159,8 +159,10 @@ class Looks:
     missed: int
 
 
-def looks(campaign: Campaign) -> Looks:
-    owed = Review.objects.filter(run__campaign=campaign)
+def looks(campaign: Campaign, now: datetime) -> Looks:
+    """Return the reviews owed until now; one whose time is not over is neither owed nor missed yet."""
+    reviews = Review.objects.filter(run__campaign=campaign)
+    owed = reviews.filter(Q(done_at__isnull=False) | Q(due_at__lt=now))
     written = owed.filter(done_at__isnull=False).select_related("person").order_by("done_at")
     return Looks(list(written[:MOST]), owed.count(), owed.filter(done_at=None).count())
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,10 @@ def test_a_test_that_lacks_something_says_so_through_one_door_which_fails_in_ci(
     mine = {str(path.relative_to(ROOT)) for path in sources("tests") if skipping.search(path.read_text())}
     elsewhere = {"tests/gates/rehearsal/broker/test_openapi.py", "tests/wartest_site/test_supervisor.py"}
     assert mine - elsewhere <= {"tests/needs.py"}, "use tests.needs.lacks"
+
+
+def test_no_file_holds_what_a_merge_left_behind():
+    told = subprocess.run(
+        ["git", "grep", "-nE", "^(<{7}|>{7}|={7})( |$)"], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    assert (told.returncode, told.stdout) == (1, "")

@@ -262,6 +262,8 @@ def test_the_reviews_that_people_owed_the_run_are_counted(client, decided):
         opens = run.planned_start + timedelta(hours=4 * number)
         done = {"person": decided.people["carla"], "words": "All quiet.", "done_at": opens} if number else {}
         Review.objects.create(run=run, number=number, opens_at=opens, due_at=opens + timedelta(hours=1), **done)
+    opens = timezone.now()
+    Review.objects.create(run=run, number=9, opens_at=opens, due_at=opens + timedelta(hours=1))
     words = page(sit_down(client, decided, "dora"), decided)
     assert "1 of 3 reviews that people owed the run were missed." in words
     assert "All quiet." in words
