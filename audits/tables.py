@@ -16,7 +16,7 @@ from audits.loose import Loose
 from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
 
-MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.2 GiB
+MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.4 GiB
 THREADS = 2
 
 _TYPES = {
