@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gates import reports
 from gates.live_capital.commands import REFUSALS, CannotGoLiveError
@@ -20,6 +17,7 @@ from gates.live_capital.turns import start_live
 from gates.models import Report, Run, Target
 from gates.plans import UnknownProfileError
 from wartest_site.embedded.children import CannotStartError
+from wartest_site.following import follow
 from wartest_site.stack import background_stack
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
@@ -82,38 +80,15 @@ class Command(BaseCommand):
                 time.sleep(POLL_S)
 
     def _follow(self, run: Run) -> Report:
-        """Show the days until the report is there; a portal whose database is away goes on when it is back."""
-        console = Console()
-        ends = time.monotonic() + (run.planned_end - timezone.now()).total_seconds() + CLOSING_S
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[said]}"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            bar = progress.add_task(f"run {run.pk}", total=1.0, said="")
-            said = ""
-            while time.monotonic() < ends:
-                report, words = self._look(run)
-                if report is not None:
-                    return report
-                progress.update(bar, completed=run.progress(timezone.now()), said=words)
-                if not console.is_terminal and words != said:
-                    self.stdout.write(words)
-                    self.stdout.flush()
-                    said = words
-                time.sleep(POLL_S)
-        self.stderr.write("The month did not close in time: are workers and beat running? See `manage.py preflight`.")
-        sys.exit(EXIT_CODES["inconclusive"])
-
-    def _look(self, run: Run) -> tuple[Report | None, str]:
-        try:
-            report = Report.objects.filter(run=run).first()
-            return report, _words(days_of(run, timezone.now()))
-        except (OperationalError, InterfaceError):
-            connection.close()
-            return None, "the portal's database does not answer; the month goes on when it does"
+        """Show the days until the report is there, within the plan's time and a limit for closing."""
+        limit_s = (run.planned_end - timezone.now()).total_seconds() + CLOSING_S
+        report = follow(f"month of run {run.pk}", lambda: _look(run), limit_s=limit_s, stdout=self.stdout)
+        if report is None:
+            self.stderr.write(
+                "The month did not close in time: are workers and beat running? See `manage.py preflight`."
+            )
+            sys.exit(EXIT_CODES["inconclusive"])
+        return report
 
     def _show(self, report: Report) -> None:
         content = report.content
@@ -125,6 +100,12 @@ class Command(BaseCommand):
             money = ", ".join(f"{name} {figures[name]}" for name in ("net", "unrealised", "costs", "drawdown"))
             self.stdout.write(f"In USD: {money}; {figures['trades']} trades, win rate {figures['win_rate']}.")
         self.stdout.write(f"Run {content['run']}: {report.verdict}")
+
+
+def _look(run: Run) -> tuple[Report | None, str, float]:
+    """Return the report once it is there, else in words and as a part how far the month is."""
+    now = timezone.now()
+    return Report.objects.filter(run=run).first(), _words(days_of(run, now)), run.progress(now)
 
 
 def _words(days: tuple[Day, ...]) -> str:

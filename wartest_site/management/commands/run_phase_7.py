@@ -1,15 +1,11 @@
 """Gates 1 to 3 from a terminal: one campaign, the same rows as in the portal, so it is live in the browser."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gates import commands, reports
 from gates.campaigns.progress import how_far
@@ -20,12 +16,12 @@ from gates.models import Campaign, Report
 from gates.plans import PlanError, plan_for
 from gates.targets.access import TargetUnreachableError
 from wartest_site.embedded.children import CannotStartError
+from wartest_site.following import follow
 from wartest_site.stack import background_stack
 from wartest_site.starting import start_once_it_answers, target_named
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
 CANNOT_START = 2
-POLL_S = 0.5
 BETWEEN_S = 3 * 900  # for each gate: graces, closing, report, opening the next one
 BAD_START = (commands.CannotStartError, CannotStartError, PlanError, TargetUnreachableError)
 
@@ -74,26 +70,14 @@ class Command(BaseCommand):
         return report.verdict
 
     def _follow(self, campaign: Campaign, limit_s: float) -> Report:
-        """Show progress until the report is there. A portal whose database is away for a while goes on when it is back,
-        and so do we."""
-        console = Console()
-        ends = time.monotonic() + limit_s
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-        with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:
-            bar = progress.add_task(f"campaign {campaign.pk}", total=1.0, said="")
-            said = ""
-            while time.monotonic() < ends:
-                report, words, part = _look(campaign.pk)
-                if report is not None:
-                    return report
-                progress.update(bar, completed=part, said=words)
-                if not console.is_terminal and words != said:
-                    self.stdout.write(words)
-                    self.stdout.flush()
-                    said = words
-                time.sleep(POLL_S)
-        self.stderr.write("The campaign did not end in time: are workers and beat running? See `manage.py preflight`.")
-        sys.exit(EXIT_CODES["inconclusive"])
+        """Show progress until the report is there."""
+        report = follow(f"campaign {campaign.pk}", lambda: _look(campaign.pk), limit_s=limit_s, stdout=self.stdout)
+        if report is None:
+            self.stderr.write(
+                "The campaign did not end in time: are workers and beat running? See `manage.py preflight`."
+            )
+            sys.exit(EXIT_CODES["inconclusive"])
+        return report
 
 
 def _limit_s(profile: str) -> float:
@@ -103,8 +87,4 @@ def _limit_s(profile: str) -> float:
 
 def _look(campaign_id: int) -> tuple[Report | None, str, float]:
     """Return the report once it is there, else in words and as a part how far the campaign is."""
-    try:
-        return report_of(campaign_id), *how_far(Campaign.objects.get(pk=campaign_id), timezone.now())
-    except (OperationalError, InterfaceError):
-        connection.close()
-        return None, "the portal's database does not answer; the campaign goes on when it does", 0.0
+    return report_of(campaign_id), *how_far(Campaign.objects.get(pk=campaign_id), timezone.now())
