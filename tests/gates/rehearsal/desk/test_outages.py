@@ -94,5 +94,11 @@ def test_a_lost_commit_answer_books_nothing_twice(desk_database_url, postgres_se
             lambda: not rows(desk_database_url, "SELECT 1 FROM wartest.orders WHERE status = 'pending'"),
             what="no intent is in doubt",
         )
-        assert desk.ask("reconcile").json()["mismatches"] == []
+        # The last cut may still hit the first question: the desk says 503 then, and is asked again.
+        answers = [desk.ask("reconcile").json()]
+        wait_until(
+            lambda: "mismatches" in answers[-1] or answers.append(desk.ask("reconcile").json()),
+            what="the desk reconciles",
+        )
+        assert answers[-1]["mismatches"] == []
     assert_books_are_exact(desk_database_url, broker)
