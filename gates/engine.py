@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from audits.findings import Finding as FindingSeen
 from audits.verdicts import Verdict
+from gates.alerts.raising import Event, raise_event
 from gates.campaigns.hands import INTERVENTIONS
 from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
-from gates.models import Alert, Beat, Finding, Run, RunEvent, Slot, SlotResult
+from gates.models import Beat, Finding, Run, RunEvent, Slot, SlotResult
 from gates.plans import Plan, Window, windows
 from gates.workers import is_dead
 
@@ -28,7 +30,6 @@ MOST_WAKE_UPS = 16  # per tick: a message wakes a worker up, the rows say what t
 SLOTS_PER_WAKE_UP = 4
 OWN_PROCESS = ("full audit",)  # checks that take minutes: a tick starts a process for each
 MOST_ATTEMPTS = 5  # a check that ends its worker each time is not tried for ever
-ALERT_DEADLINES = {"critical": timedelta(0), "high": timedelta(hours=1), "medium": timedelta(hours=4)}
 
 
 def cut(run: Run, plan: Plan) -> int:
@@ -149,9 +150,20 @@ def record(slot: Slot, outcome: Outcome, *, started_at: datetime, now: datetime)
     for found in outcome.findings:
         if found.rule in INTERVENTIONS:
             note_intervention(slot.run, rule=found.rule, sentence=found.sentence, now=now)
-        raise_alert(slot.run, rule=found.rule, level=found.level, sentence=found.sentence, event_at=started_at, now=now)
+    _raise_alerts(slot, outcome, started_at, now)
     _touch(slot.run_id)
     return True
+
+
+def _raise_alerts(slot: Slot, outcome: Outcome, started_at: datetime, now: datetime) -> None:
+    """One event per rule and level, in one order for everybody: two slots that raise the same never lock each other."""
+    groups: dict[tuple[str, str], list[FindingSeen]] = {}
+    for found in outcome.findings:
+        groups.setdefault((found.rule, found.level), []).append(found)
+    for (rule, level), found_here in sorted(groups.items()):
+        cause = {"slot": slot.pk, "where": found_here[0].where}
+        event = Event(rule, level, found_here[0].sentence, started_at, cause, found_here[0].expected, len(found_here))
+        raise_event(event, target=slot.run.campaign.target, run=slot.run, now=now)
 
 
 def note_intervention(run: Run, *, rule: str, sentence: str, now: datetime) -> None:
@@ -160,25 +172,6 @@ def note_intervention(run: Run, *, rule: str, sentence: str, now: datetime) -> N
     if not run.events.filter(kind=RunEvent.Kind.INTERVENTION, sentence=words).exists():
         RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.INTERVENTION, level="critical", sentence=words)
         _touch(run.pk)
-
-
-def raise_alert(
-    run: Run, *, rule: str, level: str, sentence: str, event_at: datetime, now: datetime
-) -> None:  # the fields of one alert
-    """Raise an alert, or count one more on the alert of this rule that is still open on the run."""
-    fresh = Alert(
-        target=run.campaign.target,
-        run=run,
-        rule=rule,
-        level=level,
-        sentence=sentence,
-        event_at=event_at,
-        raised_at=now,
-        deadline_at=now + ALERT_DEADLINES[level],
-        count=0,
-    )
-    Alert.objects.bulk_create([fresh], ignore_conflicts=True)
-    Alert.objects.filter(run=run, rule=rule).exclude(state=Alert.State.RESOLVED).update(count=F("count") + 1)
 
 
 @transaction.atomic

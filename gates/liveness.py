@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
-from gates import engine
+from gates.alerts.raising import raise_alert
 from gates.checks.processes import is_running
 from gates.models import Run, RunEvent
 
@@ -33,5 +33,5 @@ def _note_death(run: Run, now: datetime) -> None:
         return
     sentence = f"The target's process {run.baseline['pid']} died."
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.TARGET_DIED, level="critical", sentence=sentence)
-    engine.raise_alert(run, rule="system crash", level="critical", sentence=sentence, event_at=now, now=now)
+    raise_alert(run, rule="system crash", level="critical", sentence=sentence, event_at=now, now=now)
     Run.objects.filter(pk=run.pk).update(cursor=F("cursor") + 1)

@@ -8,7 +8,7 @@
 | owner        |             |                        |              | yes       | proposes, decides| yes              |
 
 Engineers and auditors take an incident through its cause, its fix and its prevention test; risk officers and owners
-approve the restart. All of them write the reviews of a long run, and see rows in the admin.
+approve the restart. All of them acknowledge alerts, write the reviews of a long run, and see rows in the admin.
 
 Who proposes a plan of capital never decides about it.
 Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
@@ -24,6 +24,7 @@ from gates.role_names import AUDITOR, ENGINEER, OWNER, RISK_OFFICER
 
 START_RUN = "gates.start_run"
 WRITE_REVIEW = "gates.write_review"
+ACKNOWLEDGE = "gates.acknowledge_alert"
 WORK_INCIDENT = "gates.work_incident"
 APPROVE_INCIDENT = "gates.approve_incident"
 TRIAGE = "gates.change_finding"
@@ -43,10 +44,14 @@ class Role:
 
 
 ROLES = (
-    Role(ENGINEER, may=(START_RUN, REVIEW_CODE, WRITE_REVIEW, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET)),
-    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE, WRITE_REVIEW, WORK_INCIDENT)),
-    Role(RISK_OFFICER, may=(WRITE_REVIEW, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
-    Role(OWNER, may=(WRITE_REVIEW, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
+    Role(
+        ENGINEER, may=(START_RUN, REVIEW_CODE, WRITE_REVIEW, ACKNOWLEDGE, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET)
+    ),
+    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE, WRITE_REVIEW, ACKNOWLEDGE, WORK_INCIDENT)),
+    Role(
+        RISK_OFFICER, may=(WRITE_REVIEW, ACKNOWLEDGE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)
+    ),
+    Role(OWNER, may=(WRITE_REVIEW, ACKNOWLEDGE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
 )
 
 

@@ -6,6 +6,7 @@ from gates.admin import campaigns, capital, chaos, detection, findings, signoff,
 from gates.admin.evidence import EvidenceAdmin
 from gates.models import (
     Alert,
+    AlertStep,
     Beat,
     Campaign,
     LedgerAudit,
@@ -66,6 +67,13 @@ class AlertAdmin(EvidenceAdmin):
     list_filter = ("state", "level", "rule")
     list_select_related = ("target",)
     search_fields = ("sentence",)
+
+
+@admin.register(AlertStep)
+class AlertStepAdmin(EvidenceAdmin):
+    list_display = ("at", "alert_id", "kind", "count", "person", "words")
+    list_filter = ("kind",)
+    list_select_related = ("person",)
 
 
 @admin.register(Report)

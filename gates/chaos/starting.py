@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from django.db.models import F, Q
 
-from gates import engine
+from gates.alerts.raising import raise_alert
 from gates.chaos import work
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import NotOursError, is_running
@@ -72,7 +72,7 @@ def _heal(heal: Heal, now: datetime) -> None:
         log.exception("heal %s", heal.pk)
         if heal.due_at < now:
             sentence = f"{heal} could not be undone: {str(error)[:200]}"
-            engine.raise_alert(run, rule=UNHEALED, level="critical", sentence=sentence, event_at=heal.due_at, now=now)
+            raise_alert(run, rule=UNHEALED, level="critical", sentence=sentence, event_at=heal.due_at, now=now)
         return
     work.note_healed(heal.pk, by=f"{socket.gethostname()}:{os.getpid()}", now=now)
 

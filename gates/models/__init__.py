@@ -1,11 +1,12 @@
 """The rows of the portal. Rows are the truth; ticks move them, pure functions judge them, pages show them."""
 
+from gates.models.alerts import Alert, AlertStep
 from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
 from gates.models.capital import CapitalPlan, LiveRun
 from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
 from gates.models.detection import Rehearsal, RehearsedDefect
-from gates.models.events import Alert, Beat, Report, RunEvent
+from gates.models.events import Beat, Report, RunEvent
 from gates.models.evidence import Verification
 from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
@@ -16,6 +17,7 @@ from gates.models.streams import Stream, StreamGap, StreamLease
 
 __all__ = [
     "Alert",
+    "AlertStep",
     "AtRest",
     "Beat",
     "Campaign",

@@ -1,11 +1,11 @@
-"""What happened around a run: events, alerts, heartbeats of our own processes, reports."""
+"""What happened around a run: events, heartbeats of our own processes, reports."""
 
 import pgtrigger
 from django.db import models
 from django.db.models.fields.json import KT
 from django.urls import reverse
 
-from gates.models.campaigns import VERDICTS, Campaign, Run, Target
+from gates.models.campaigns import VERDICTS, Campaign, Run
 from gates.models.slots import LEVELS
 
 
@@ -30,37 +30,6 @@ class RunEvent(models.Model):
     class Meta:
         ordering = ["at", "pk"]
         triggers = [pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-class Alert(models.Model):
-    """An event with a deadline. While one of a rule is open on a run, repetitions fold into it."""
-
-    class State(models.TextChoices):
-        OPEN = "open"
-        ACKNOWLEDGED = "acknowledged"
-        RESOLVED = "resolved"
-
-    target = models.ForeignKey(Target, on_delete=models.PROTECT, related_name="alerts")
-    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="alerts")
-    rule = models.CharField(max_length=100)
-    level = models.CharField(max_length=8, choices=LEVELS)
-    sentence = models.TextField()
-    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
-    count = models.PositiveIntegerField(default=1)
-    event_at = models.DateTimeField()
-    raised_at = models.DateTimeField()
-    deadline_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["deadline_at"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["run", "rule"], condition=~models.Q(state="resolved"), name="one_open_alert_per_rule"
-            )
-        ]
 
     def __str__(self) -> str:
         return self.sentence

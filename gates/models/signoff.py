@@ -89,6 +89,13 @@ SIGNING_RULES = """
     IF FOUND THEN
         RAISE EXCEPTION 'who worked on the findings of campaign % cannot approve it', campaign.id;
     END IF;
+    PERFORM 1 FROM gates_alertstep step
+        JOIN gates_alert alert ON alert.id = step.alert_id
+        JOIN gates_run run ON run.id = alert.run_id
+        WHERE run.campaign_id = campaign.id AND step.kind = 'acknowledged' AND step.person_id = NEW.person_id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'who acknowledged alerts of campaign % cannot approve it', campaign.id;
+    END IF;
     RETURN NEW;
 """
 

@@ -8,7 +8,18 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from gates.models import Alert, Campaign, ChaosRun, CodeReview, Finding, LedgerAudit, LiveRun, Report, SignOff
+from gates.models import (
+    Alert,
+    AlertStep,
+    Campaign,
+    ChaosRun,
+    CodeReview,
+    Finding,
+    LedgerAudit,
+    LiveRun,
+    Report,
+    SignOff,
+)
 from gates.models.findings import FindingChange
 from gates.reports import SUCCESS
 from gates.signoff.standing import Signature, missing, signatures
@@ -117,8 +128,8 @@ def _count(number: int, word: str) -> str:
 def touches(campaign: Campaign, person: User) -> tuple[str, ...]:
     """Say how a person touched the campaign; whoever did cannot approve it.
 
-    These count: starting the campaign or one of its runs, and changing what is made of a finding of it. Looking,
-    reviewing the code, and deciding about it do not.
+    These count: starting the campaign or one of its runs, changing what is made of a finding of it, and acknowledging
+    an alert of it. Looking, reviewing the code, and deciding about it do not.
     """
     found = []
     if campaign.started_by_id == person.pk:
@@ -129,6 +140,8 @@ def touches(campaign: Campaign, person: User) -> tuple[str, ...]:
     worked = FindingChange.objects.filter(pgh_obj__run__campaign=campaign, pgh_context__user=person.pk)
     if worked.exists():
         found.append("You worked on the findings of this campaign.")
+    if AlertStep.objects.filter(alert__run__campaign=campaign, person=person, kind="acknowledged").exists():
+        found.append("You acknowledged alerts of this campaign.")
     return tuple(found)
 
 

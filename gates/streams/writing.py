@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from gates import engine
+from gates.alerts.raising import raise_alert
 from gates.models import Run, Stream, StreamGap
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ async def persistently(write: Callable[..., object], *arguments: Any) -> None:
 def _write(event: Happened | Cut) -> None:
     run = Run.objects.select_related("campaign__target").get(pk=event.run_id)
     if isinstance(event, Happened):
-        engine.raise_alert(
+        raise_alert(
             run,
             rule=event.rule,
             level=event.level,

@@ -197,6 +197,7 @@ def _spoil(run: Run) -> None:
         count=6,
         event_at=at,
         raised_at=at,
+        last_at=at,
         deadline_at=at,
     )
     Alert.objects.create(
@@ -207,6 +208,7 @@ def _spoil(run: Run) -> None:
         sentence="CPU (93 %) > 80 % for 10 minutes.",
         event_at=datetime.now(UTC),
         raised_at=datetime.now(UTC),
+        last_at=datetime.now(UTC),
         deadline_at=datetime.now(UTC) + timedelta(hours=4),
     )
     Run.objects.filter(pk=run.pk).update(state="closed", verdict="failed", closed_at=run.planned_end, cursor=9)

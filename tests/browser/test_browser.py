@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from gates.alerts.raising import resolve
 from gates.models import Alert, Run
 from tests.browser.conftest import Portal, shot
 
@@ -103,7 +105,8 @@ def test_a_verdict_arrives_by_itself_and_the_last_render_asks_no_more(page: Page
 
 def test_the_dashboard_learns_of_an_alert(page: Page, portal: Portal) -> None:
     expect(page.get_by_text("CPU (93 %) > 80 % for 10 minutes.")).to_be_visible()
-    Alert.objects.filter(level="medium").update(state="resolved")
+    now = timezone.now()
+    assert resolve(Alert.objects.get(level="medium").pk, rechecked_at=now, words="CPU is at 3 %.", now=now)
     expect(page.get_by_text("CPU (93 %) > 80 % for 10 minutes.")).to_have_count(0)
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from gates import engine
+from gates.alerts.raising import raise_alert
 from gates.checks.outcome import Outcome
 from gates.live_capital.plan_commands import propose_plan
 from gates.models import Run, Target
@@ -84,7 +85,7 @@ def a_month_of(days: int, *, failed: bool = False) -> Run:
         run.findings.create(rule="daily loss limit broken", level="critical", sentence=sentence, found_at=slot.due_at)
         now = slot.due_at
         alert = {"rule": "daily loss limit broken", "level": "critical", "sentence": sentence}
-        engine.raise_alert(run, **alert, event_at=now, now=now)
+        raise_alert(run, **alert, event_at=now, now=now)
     return run
 
 

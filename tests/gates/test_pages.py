@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from plotly.offline import get_plotlyjs_version
 
+from gates.alerts.commands import acknowledge
 from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
 from gates.pages.curves import Curve, Sample, Trace, figures, thinned
 from gates.pages.grid import COLUMNS, SlotGroup, slot_grid
@@ -106,6 +107,7 @@ def run(engineer: User) -> Run:
         sentence="The target died.",
         event_at=START,
         raised_at=START,
+        last_at=START,
         deadline_at=START,
     )
     return run
@@ -225,7 +227,7 @@ def test_the_dashboard_is_silent_until_something_moves(browser: Client, run: Run
     page = browser.get(reverse("gates:dashboard"))
     address = f"{reverse('gates:dashboard_live')}?since={page.context['cursor']}"
     assert browser.get(address).status_code == 204
-    Alert.objects.update(state="acknowledged")
+    acknowledge(Alert.objects.get().pk, person=User.objects.get(username="engineer"), words="I look.", now=START)
     assert browser.get(address).status_code == 200
 
 

@@ -243,6 +243,7 @@ def test_hands_and_alerts_and_findings_are_shown(client, decided):
         sentence="The desk is gone.",
         event_at=now,
         raised_at=now,
+        last_at=now,
         deadline_at=now,
     )
     words = page(sit_down(client, decided, "dora"), decided)

@@ -7,6 +7,8 @@ import pghistory
 import pytest
 from django.contrib.auth.models import Group
 
+from gates.alerts.commands import acknowledge
+from gates.alerts.raising import resolve
 from gates.campaigns.commands import go_live, stop
 from gates.live_capital.commands import CannotGoLiveError, open_gate_4
 from gates.models import Alert, Campaign, CodeReview, Finding, SignOff
@@ -55,7 +57,7 @@ def a_finding(decided, **fields):
 
 def an_alert(decided, **fields):
     shape = {"rule": "system crash", "level": "critical", "sentence": "Gone.", "event_at": NOW, "raised_at": NOW}
-    shape["deadline_at"] = NOW + timedelta(hours=1)
+    shape |= {"last_at": NOW, "deadline_at": NOW + timedelta(hours=1)}
     return Alert.objects.create(target=decided.campaign.target, **shape | fields)
 
 
@@ -251,13 +253,23 @@ def test_a_code_review_that_is_none_is_refused(decided, reviewer, changed, words
 def test_an_open_critical_alert_or_one_past_its_deadline_prevents_an_approval(decided):
     critical = an_alert(decided)
     assert "1 critical alert is not resolved." in refused(decided, "ben")
-    Alert.objects.filter(pk=critical.pk).update(state="acknowledged")
+    acknowledge(critical.pk, person=decided.people["carla"], words="I restarted it.", now=NOW)
     assert "critical alert" in refused(decided, "ben")
-    Alert.objects.filter(pk=critical.pk).update(state="resolved")
+    later = NOW + timedelta(seconds=1)
+    assert resolve(critical.pk, rechecked_at=later, words="It lives.", now=later)
     late = an_alert(decided, rule="slow queries", level="medium", deadline_at=NOW - timedelta(minutes=1))
     assert "past the deadline" in refused(decided, "ben")
-    Alert.objects.filter(pk=late.pk).update(deadline_at=NOW + timedelta(minutes=1))
+    assert resolve(late.pk, rechecked_at=later, words="Queries take 3 ms.", now=later)
     decided.sign("ben")
+
+
+def test_whoever_acknowledged_an_alert_of_the_campaign_cannot_approve_it(decided):
+    alert = an_alert(decided, run=decided.campaign.runs.get(gate=1))
+    acknowledge(alert.pk, person=decided.people["ben"], words="I restarted it.", now=NOW)
+    later = NOW + timedelta(seconds=1)
+    assert resolve(alert.pk, rechecked_at=later, words="It lives.", now=later)
+    assert "You acknowledged alerts of this campaign." in refused(decided, "ben")
+    decided.sign("dora")
 
 
 def test_a_finding_to_investigate_prevents_an_approval(decided):

@@ -1,0 +1,1 @@
+"""Delivery: how people hear of an alert."""
