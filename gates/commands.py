@@ -138,7 +138,8 @@ def criteria_of(run: Run) -> tuple[Criterion, ...]:
         return audit_criteria_of(run)
     if run.gate == 4:
         return live_criteria_of(run)
-    return criteria(Plan.stored(run.plan), queries.judged_slots(run), queries.what_happened(run))
+    happened, gaps = queries.what_happened(run), queries.gaps_that_stayed(run)
+    return criteria(Plan.stored(run.plan), queries.judged_slots(run), happened, gaps)
 
 
 def _why_stopped(run: Run) -> str:

@@ -1,7 +1,8 @@
 """The criteria of gate 1: what is required, what was measured, and the least evidence a pass may rest on. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from audits.verdicts import Verdict, merge
@@ -35,18 +36,30 @@ class Criterion:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a stream of the run (`prices` or `transactions`) told nothing that could be read again."""
+
+    kind: str
+    since: datetime
+    until: datetime
+
+
+STOPS = "stops executed"
 CRITERIA_OF = ("health", "positions", "integrity", "stops", "hands")
 
 
-def criteria(plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]]) -> tuple[Criterion, ...]:
+def criteria(
+    plan: Plan, slots: Iterable[Judged], events: Iterable[tuple[str, str]], gaps: Sequence[Gap] = ()
+) -> tuple[Criterion, ...]:
     """Judge a run from all of its slots and from what happened, its events (kind, level) and findings (rule, level).
 
-    Merging the verdicts gives the run's.
+    `gaps` are those of its streams that stayed, in order of time. Merging the verdicts gives the run's.
     """
     rows, happened = tuple(slots), tuple(events)
     return (
         _critical_errors(rows, happened),
-        _stops(plan, rows),
+        _stops(plan, rows, gaps),
         _balance(rows),
         _mismatches(plan, rows),
         _hands(rows, happened),
@@ -71,7 +84,7 @@ def _critical_errors(rows: tuple[Judged, ...], events: tuple[tuple[str, str], ..
     return Criterion("critical errors", "0", measured, verdict, reason)
 
 
-def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
+def _stops(plan: Plan, rows: tuple[Judged, ...], gaps: Sequence[Gap]) -> Criterion:
     mine = [row for row in rows if row.check_name == "stops"]
     touched = sum(int(row.measured.get("touches", 0)) for row in mine)
     executed = sum(int(row.measured.get("executed", 0)) for row in mine)
@@ -87,7 +100,19 @@ def _stops(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
         verdict, reason = Verdict.INCONCLUSIVE, f"Only {touched} stops were touched; a pass needs {plan.min_touches}."
     else:
         reason = "" if verdict == Verdict.PASSED else "Not every window of the run was judged clean."
-    return Criterion("stops executed", required, measured, verdict, reason)
+    if gaps and verdict != Verdict.FAILED:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{gap_words(gaps)} {reason}".strip()
+    return Criterion(STOPS, required, measured, verdict, reason)
+
+
+def gap_words(gaps: Sequence[Gap]) -> str:
+    """Name the first gap of a run's streams, and how many there were; `gaps` has one at least."""
+    first = gaps[0]
+    since, until = (at.astimezone(UTC).strftime("%m-%d %H:%M:%S") for at in (first.since, first.until))
+    lasted_s = (first.until - first.since).total_seconds()
+    more = f", the first of {len(gaps)} gaps" if len(gaps) > 1 else ""
+    told = f"for {lasted_s:.1f} s, {since} to {until} UTC{more}"
+    return f"The stream of {first.kind} told nothing {told}: stops touched then were not seen as it happened."
 
 
 def _how_well(rows: list[Judged]) -> str:

@@ -7,9 +7,10 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, JSONObject
 from django.db.models.lookups import GreaterThan
 
-from gates.criteria import Judged
-from gates.models import Beat, Run, Slot
+from gates.criteria import Gap, Judged
+from gates.models import Beat, Run, Slot, StreamGap
 
+MOST_GAPS = 1000  # the first one makes a run inconclusive; how many there were is only told
 SEEN = ("stops", "positions")  # the checks whose values the criteria of gate 1 add up
 
 
@@ -66,3 +67,9 @@ def what_happened(run: Run) -> list[tuple[str, str]]:
     found = run.findings.order_by().values_list("rule", "level").annotate(times=Count("pk"))
     repeated = ((rule, level) for rule, level, times in found for _ in range(times))
     return [*run.events.values_list("kind", "level"), *repeated]
+
+
+def gaps_that_stayed(run: Run) -> list[Gap]:
+    """Return the gaps of the run's streams that nobody could read again, in order of time; at most `MOST_GAPS`."""
+    gaps = StreamGap.objects.filter(run=run, repaired=False).order_by("since", "pk")
+    return [Gap(*row) for row in gaps.values_list("kind", "since", "until")[:MOST_GAPS]]

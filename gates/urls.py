@@ -12,6 +12,7 @@ from gates.incidents import views as incidents
 from gates.ledger_audit import views as audits
 from gates.live_capital import plan_views as capital
 from gates.live_capital import views as live
+from gates.metrics import views as metrics
 from gates.pages.start import start
 from gates.signoff import views as signoff
 
@@ -99,5 +100,6 @@ urlpatterns = [
     path("capital/<int:pk>/open", capital.open_gate, name="open_gate_4"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("healthz", views.healthz, name="healthz"),
 ]

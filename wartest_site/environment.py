@@ -31,6 +31,7 @@ class Environment(BaseSettings):
     snapshot_limit_s: float = Field(default=600.0, ge=10, le=86400)
     sign_off_roles: str = "engineer,risk officer,owner"
     trusted_proxies: int = Field(default=0, ge=0, le=5)
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
 
     @property
     def signing_roles(self) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ MFA_TOTP_ISSUER = "wartest"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so nobody can lock an address's owner out
 PASSWORD_RESET_TIMEOUT = 72 * 3600  # seconds for which an invitation may be used
 SIGN_OFF_ROLES = ENVIRONMENT.signing_roles
+METRICS_TOKEN = ENVIRONMENT.metrics_token.get_secret_value() if ENVIRONMENT.metrics_token else ""
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audits.verdicts import Verdict, merge
-from gates.criteria import Criterion, Judged
+from gates.criteria import STOPS, Criterion, Gap, Judged, gap_words
 from gates.live_capital.days import Day, in_a_row
 from gates.live_capital.plans import AUDIT, LivePlan
 
@@ -13,19 +13,21 @@ CRITERIA_OF = ("stops", "books", AUDIT, "hands", "limits")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the criteria look at: the days, the slots by check, how many hands there were, and trades closed."""
+    """What the criteria look at: the days, the slots by check, how many hands there were, trades closed, and the gaps
+    of the streams that stayed."""
 
     days: Sequence[Day]
     slots: Sequence[Judged]
     hands: int = 0
     trades: int = 0
+    gaps: Sequence[Gap] = ()
 
 
 def live_criteria(plan: LivePlan, live: Live) -> tuple[Criterion, ...]:
     """Judge a run of gate 4; the criteria's verdicts, merged, are the run's."""
     return (
         _days(plan, live.days),
-        _stops(plan, live.slots),
+        _stops(plan, live),
         _ledger(plan, live.slots),
         _hands(live),
         _limits(plan, live),
@@ -51,8 +53,8 @@ def _days(plan: LivePlan, days: Sequence[Day]) -> Criterion:
     return Criterion("days without a critical error", required, measured, verdict, _sentence(reason))
 
 
-def _stops(plan: LivePlan, slots: Sequence[Judged]) -> Criterion:
-    mine = [row for row in slots if row.check_name == "stops"]
+def _stops(plan: LivePlan, live: Live) -> Criterion:
+    mine = [row for row in live.slots if row.check_name == "stops"]
     touched = sum(int(row.measured.get("touches", 0)) for row in mine)
     executed = sum(int(row.measured.get("executed", 0)) for row in mine)
     verdict, reason = _verdict(mine), ""
@@ -62,8 +64,10 @@ def _stops(plan: LivePlan, slots: Sequence[Judged]) -> Criterion:
         verdict, reason = Verdict.INCONCLUSIVE, f"Only {touched} stops were touched; a pass needs {plan.min_touches}."
     elif verdict != Verdict.PASSED:
         reason = "Not every window of the month was judged clean."
+    if live.gaps and verdict != Verdict.FAILED:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{gap_words(live.gaps)} {reason}".strip()
     required = f"100 % of at least {plan.min_touches} touched"
-    return Criterion("stops executed", required, f"{executed} of {touched} executed", verdict, reason)
+    return Criterion(STOPS, required, f"{executed} of {touched} executed", verdict, reason)
 
 
 def _ledger(plan: LivePlan, slots: Sequence[Judged]) -> Criterion:

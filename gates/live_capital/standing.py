@@ -64,6 +64,7 @@ def live_criteria_of(run: Run) -> tuple[Criterion, ...]:
         slots=queries.judged_slots(run),
         hands=hands,
         trades=int(figures.get("trades", 0)),
+        gaps=queries.gaps_that_stayed(run),
     )
     return live_criteria(LivePlan.stored(run.plan), live)
 

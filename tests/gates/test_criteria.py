@@ -1,11 +1,12 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.verdicts import Verdict
-from gates.criteria import Judged, criteria, verdict_of
+from gates.criteria import Gap, Judged, criteria, verdict_of
 from gates.plans import plan_for
 
 SMOKE = plan_for("smoke")
@@ -121,3 +122,19 @@ def test_slots_of_a_check_that_no_criterion_looks_at_are_not_lost():
 def test_the_slowest_execution_and_the_worst_slippage_are_said():
     slots = [*with_stops(touches=3, executed=3, latency_max_ms=12.4, slippage_worst_pips="-0.3"), *CLEAN]
     assert line("stops executed", slots).measured == "6 of 6 executed, slowest in 12 ms, worst slippage -0.3 pips"
+
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+GAPS = [Gap("prices", AT, AT + timedelta(seconds=4)), Gap("transactions", AT, AT + timedelta(seconds=9))]
+
+
+def test_stops_are_inconclusive_while_a_stream_was_cut_and_the_reason_names_the_gap():
+    (stops,) = (row for row in criteria(SMOKE, CLEAN, (), GAPS) if row.name == "stops executed")
+    assert stops.verdict == Verdict.INCONCLUSIVE
+    assert "prices told nothing for 4.0 s" in stops.reason
+    assert "the first of 2 gaps" in stops.reason
+
+
+def test_a_gap_excuses_no_missed_stop():
+    table = criteria(SMOKE, with_stops(touches=3, executed=2), (), GAPS)
+    assert verdict_of(table) == Verdict.FAILED

@@ -1,6 +1,7 @@
 """Counting in the database judges a run as looking at each of its slots would."""
 
 import random
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from audits.verdicts import Verdict
 from gates import commands, engine, queries
 from gates.checks.outcome import Outcome
 from gates.criteria import Judged, criteria
-from gates.models import RunEvent, Slot
+from gates.models import RunEvent, Slot, StreamGap
 from gates.plans import plan_for
 from tests.gates.cast import START, a_run
 
@@ -65,6 +66,25 @@ def test_a_missed_stop_is_not_outweighed_by_other_slots():
     assert stops.verdict == Verdict.FAILED
 
 
+def test_a_gap_that_nobody_repaired_makes_the_stops_of_its_own_run_inconclusive():
+    run, other = a_run(), a_run()
+    for slot in run.slots.filter(check_name="stops"):
+        mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
+        outcome = Outcome(Verdict.PASSED, "", {"touches": 9, "executed": 9})
+        engine.record(mine, outcome, started_at=slot.due_at, now=slot.due_at)
+    shape = {"kind": "prices", "since": START, "until": START + timedelta(seconds=4), "sentence": "no price for 4.0 s"}
+    StreamGap.objects.create(run=other, repaired=False, **shape)
+    StreamGap.objects.create(run=run, repaired=True, **shape)
+    assert stops_of(run).verdict == Verdict.PASSED
+    StreamGap.objects.create(run=run, repaired=False, **shape)
+    assert stops_of(run).verdict == Verdict.INCONCLUSIVE
+    assert "prices told nothing for 4.0 s, 03-01 12:00:00 to 03-01 12:00:04 UTC" in stops_of(run).reason
+
+
+def stops_of(run):
+    return next(line for line in commands.criteria_of(run) if line.name == "stops executed")
+
+
 def test_findings_and_events_are_told_one_for_one():
     run = lived_through(1)
     told = queries.what_happened(run)
@@ -74,5 +94,5 @@ def test_findings_and_events_are_told_one_for_one():
 
 def test_the_page_of_a_long_run_asks_as_few_questions_as_that_of_a_short_one(django_assert_max_num_queries):
     run = a_run(profile="rehearsal")
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         commands.criteria_of(run)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.verdicts import Verdict, merge
-from gates.criteria import Judged
+from gates.criteria import Gap, Judged
 from gates.live_capital.criteria import Live, live_criteria
 from gates.live_capital.days import DaySlots, calendar, first_broken, in_a_row
 from gates.live_capital.plans import AUDIT, LIVE_CHECKS, LIVE_PLANS, live_plan_for, live_windows
@@ -86,7 +86,7 @@ def test_days_to_come_are_not_yet_and_the_day_that_has_begun_is_running():
     assert [day.status for day in days([None, None], now=START + timedelta(hours=1))] == ["running", "waiting"]
 
 
-def live(plan, *, verdict=Verdict.PASSED, hand_count=0, trades=99, touches=99, without=(), **changed):
+def live(plan, *, verdict=Verdict.PASSED, hand_count=0, trades=99, touches=99, without=(), gaps=(), **changed):
     windows = [window for window in live_windows(plan, START) if window.check_name not in without]
     slots = [
         Judged(
@@ -102,7 +102,7 @@ def live(plan, *, verdict=Verdict.PASSED, hand_count=0, trades=99, touches=99, w
         for window, slot in zip(windows, slots, strict=True)
     ]
     month = calendar(START, (plan.days, plan.day_s), rows, (), START + timedelta(days=99))
-    return live_criteria(plan, Live(month, slots, hand_count, trades))
+    return live_criteria(plan, Live(month, slots, hand_count, trades, gaps))
 
 
 SMOKE = live_plan_for("smoke")
@@ -147,3 +147,12 @@ def test_a_missed_day_says_that_the_month_starts_again():
     (line,) = [line for line in live(SMOKE, health=Verdict.INCONCLUSIVE) if line.name.startswith("days")]
     assert "starts again at day 1" in line.reason
     assert line.measured == "0 of 3 in a row"
+
+
+def test_a_month_whose_stream_was_cut_is_inconclusive_and_names_the_gap():
+    table = live(SMOKE, gaps=[Gap("prices", START, START + timedelta(seconds=4))])
+    (line,) = [line for line in table if line.verdict != Verdict.PASSED]
+    assert (line.name, line.verdict) == ("stops executed", Verdict.INCONCLUSIVE)
+    assert "prices told nothing for 4.0 s" in line.reason
+    missed = live(SMOKE, stops=Verdict.FAILED, gaps=[Gap("prices", START, START)])
+    assert verdict_of(missed) == Verdict.FAILED
