@@ -19,7 +19,7 @@ def alerts(now: datetime) -> Iterator[Metric]:
         "alerts",
         "Alerts not resolved, by rule, level and state.",
         ("target", "rule", "level", "state"),
-        ((tuple(row[:4]), row[4]) for row in found),
+        (((target or "", *row), n) for target, *row, n in found),
     )
     late = open_ones.filter(deadline_at__lte=now, state=Alert.State.OPEN)
     counted = dict(late.values_list("level").annotate(n=Count("pk")))

@@ -47,6 +47,7 @@ class Slot(models.Model):
         indexes = [
             models.Index(fields=["due_at"], name="slots_still_due", condition=models.Q(state="due")),
             models.Index(fields=["run"], name="runs_with_slots_due", condition=models.Q(state="due")),
+            models.Index(fields=["run"], name="holes_of_runs", condition=models.Q(state="hole")),
         ]
         triggers = [
             pgtrigger.Protect(name="slot_no_delete", operation=pgtrigger.Delete),

@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from gates.models import Alert, Beat, Slot, Stream, StreamGap, StreamLease
+from gates.alerts.raising import Event, raise_alert, raise_event
+from gates.models import Beat, CrashPoint, Heal, Slot, Stream, StreamGap, StreamLease
 from gates.streams.lease import NAME
 from tests.gates.cast import a_run
+from tests.gates.chaos.pages.staged import staged_run
 
 pytestmark = pytest.mark.django_db
 TOKEN = "a token of the tests"
@@ -74,16 +77,9 @@ def test_ticks_slots_holes_streams_and_alerts_are_told(reader):
     Stream.objects.create(run=run, kind="transactions", reason="refused")
     StreamGap.objects.create(run=run, kind="prices", since=now, until=now, repaired=False, sentence="a gap")
     StreamLease.objects.create(name=NAME, holder="one", lease_until=now + timedelta(seconds=5))
-    Alert.objects.create(
-        target=run.campaign.target,
-        run=run,
-        rule="system crash",
-        level="critical",
-        sentence="It died.",
-        event_at=now,
-        raised_at=now,
-        deadline_at=now,
-    )
+    raise_alert(run, rule="system crash", level="critical", sentence="It died.", event_at=now, now=now)
+    portal = Event("stream process frozen", "high", "It stands still.", now)
+    raise_event(portal, target=None, run=None, now=now)
     figures = told(reader)
     assert 7 <= of(figures, "last_tick_age_seconds")[0] < 60
     assert 7 <= of(figures, "beat_age_seconds", process="tick")[0] < 60
@@ -98,8 +94,29 @@ def test_ticks_slots_holes_streams_and_alerts_are_told(reader):
     assert of(figures, "stream_gaps", repaired="no", target="fx-desk") == [1]
     assert of(figures, "stream_lease_seconds")[0] <= 5
     assert of(figures, "alerts", rule="system crash", level="critical", state="open", target="fx-desk") == [1]
+    assert of(figures, "alerts", level="high", target="") == [1], "an alert of the portal itself"
     assert of(figures, "alerts_overdue", level="critical") == [1]
     assert of(figures, "broker_up") == [0]
+
+
+def test_strikes_receipts_and_heals_of_a_running_gate_2_are_told(reader):
+    staged_run()
+    figures = told(reader)
+    (failed,) = of(figures, "chaos_strikes", verdict="failed", phase="done", target="fx-desk")
+    assert failed == 1
+    assert of(figures, "chaos_strikes", phase="struck", verdict="") == [1]
+    proven = CrashPoint.objects.filter(receipt__isnull=False)
+    assert of(figures, "proxy_receipts") == [proven.count()]
+    assert of(figures, "chaos_recovery_max_seconds")[0] == max(point.recovery_ms or 0 for point in proven) / 1000
+    assert of(figures, "chaos_heals_open") == [Heal.objects.filter(healed_at=None).count()]
+
+
+def test_holes_are_counted_from_an_index_of_holes_alone(reader):
+    run = a_run(profile="rehearsal")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN SELECT count(*) FROM gates_slot WHERE state = 'hole' AND run_id = %s", [run.pk])
+        assert any("holes_of_runs" in line for (line,) in cursor.fetchall())
 
 
 def test_before_the_first_tick_its_age_is_absent_and_not_nought(reader):
