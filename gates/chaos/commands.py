@@ -11,7 +11,7 @@ from gates.campaigns.turns import whose_turn
 from gates.chaos.messages import Point
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import scenarios_of
 from gates.checks import health
 from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
 from gates.targets.access import access
@@ -91,8 +91,8 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
 
 
 def _names(asked: Asked) -> tuple[str, ...]:
-    """The scenarios that are asked for, all without a name. Raises CannotStrikeError."""
-    known = tuple(scenario.name for scenario in SCENARIOS)
+    """The scenarios that are asked for, all without a name. Raises CannotStrikeError, TargetUnreachableError."""
+    known = tuple(scenario.name for scenario in scenarios_of(asked.target.spec))
     unknown = [name for name in asked.scenarios if name not in known]
     if unknown:
         raise CannotStrikeError(f"There is no scenario {unknown[0]!r}: choose of {', '.join(known)}.")
@@ -139,7 +139,8 @@ def _start(campaign: Campaign, plan: ChaosPlan, names: Sequence[str], chaos: Cha
     )
     chaos.run = run
     chaos.save()
-    numbers = {scenario.name: number for number, scenario in enumerate(SCENARIOS, start=1)}
+    every = scenarios_of(campaign.target.spec)
+    numbers = {scenario.name: number for number, scenario in enumerate(every, start=1)}
     for name in names:
         # Due and over at the same moment: no tick takes such a slot, the engine fills it before.
         slot = Slot.objects.create(

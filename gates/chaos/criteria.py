@@ -14,6 +14,7 @@ RECOVERY_RULES = frozenset({"recovery", "second restart", "proof of life", "orde
 class ScenarioSeen:
     """One scenario as the criteria see it: `verdict` None while it is not judged, the rest counts strikes.
 
+    `own` is one that the target's description adds to the twelve.
     `applicable` strikes could be made; `unproven` of them gave no evidence; `unrecovered`, `corrupted` and
     `failed_audit` fell short in one way or another.
     """
@@ -27,6 +28,7 @@ class ScenarioSeen:
     unrecovered: int = 0
     corrupted: int = 0
     failed_audit: int = 0
+    own: bool = False
 
 
 def chaos_criteria(scenarios: Sequence[ScenarioSeen], *, partial: str = "") -> tuple[Criterion, ...]:
@@ -34,8 +36,10 @@ def chaos_criteria(scenarios: Sequence[ScenarioSeen], *, partial: str = "") -> t
     corrupted = sum(each.corrupted for each in scenarios)
     unrecovered = sum(each.unrecovered for each in scenarios)
     failed_audit = sum(each.failed_audit for each in scenarios)
+    twelve = [each for each in scenarios if not each.own]
     table = (
-        _scenarios(scenarios),
+        _scenarios(twelve),
+        *_own([each for each in scenarios if each.own]),
         _strikes("zero data corruption", "0 strikes that left wrong books", corrupted, scenarios),
         _strikes("perfect recovery", "within its limit, after every strike", unrecovered, scenarios),
         _strikes("integrity checks", "all clean, after every strike", failed_audit, scenarios),
@@ -60,6 +64,18 @@ def _scenarios(scenarios: Sequence[ScenarioSeen]) -> Criterion:
     return Criterion("scenarios", required, f"{passed} of {SCENARIOS_NEEDED}", verdict, reason)
 
 
+def _own(scenarios: Sequence[ScenarioSeen]) -> tuple[Criterion, ...]:
+    """All that the target's description adds must pass; where it adds none there is nothing to say."""
+    if not scenarios:
+        return ()
+    passed = sum(each.verdict == Verdict.PASSED for each in scenarios)
+    verdict = merge(each.verdict or Verdict.INCONCLUSIVE for each in scenarios)
+    short = [each for each in scenarios if (each.verdict or Verdict.INCONCLUSIVE) == verdict != Verdict.PASSED]
+    reason = f"{short[0].name}: {short[0].reason or 'it is not judged yet.'}" if short else ""
+    count = f"{len(scenarios)} of {len(scenarios)}"
+    return (Criterion("the target's own scenarios", count, f"{passed} of {len(scenarios)}", verdict, reason),)
+
+
 def _strikes(name: str, required: str, short: int, scenarios: Sequence[ScenarioSeen]) -> Criterion:
     """One that fell short fails; one without evidence, or a scenario without a strike, leaves it open."""
     applicable = sum(each.applicable for each in scenarios)
@@ -67,7 +83,8 @@ def _strikes(name: str, required: str, short: int, scenarios: Sequence[ScenarioS
     measured = f"{short} of {applicable} strikes fell short"
     if short:
         return Criterion(name, required, measured, Verdict.FAILED, f"{short} strikes fell short.")
-    struck = {each.name for each in scenarios if each.applicable and each.receipts == each.applicable}
+    proven = (each for each in scenarios if each.applicable and each.receipts == each.applicable)
+    struck = {each.name for each in proven if not each.own}
     if unproven:
         reason = f"{unproven} strikes gave no evidence."
     elif len(struck) < SCENARIOS_NEEDED:

@@ -29,14 +29,14 @@ from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Judged, Result, try_until_struck
+from gates.chaos.recovery import Judged, Result, demand_end, try_until_struck
 from gates.chaos.safety import demand_safe
-from gates.chaos.scenarios import SCENARIOS, Scenario
+from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
 from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
-from gates.targets.access import access
+from gates.targets.access import TargetUnreachableError, access
 from gates.targets.programs import program_of
 from gates.targets.rehearsal import cell_broker
 
@@ -101,6 +101,7 @@ class Engine:
         self._recording: dict[str, asyncio.Lock] = {}
         self._deepened: set[tuple[int, str, str]] = set()
         self._judged: dict[tuple[int, str], dict[str, Judged]] = {}
+        self._scenarios = {each.name: each for each in scenarios_of(chaos.run.campaign.target.spec)}
 
     async def work(self) -> None:
         """Run the cells until the run has no open scenario. A cell that breaks is replaced by a fresh one."""
@@ -156,21 +157,27 @@ class Engine:
 
     async def _plan(self, cell: Cell, row: ScenarioRun) -> None:
         """Record the clean runs and cut the crash points; where that cannot be done, the scenario is inconclusive."""
-        scenario = next(each for each in SCENARIOS if each.name == row.name)
         planned = []
         try:
+            scenario = self._scenario(row.name)
             for operation in self._operations(scenario):
                 clean_run = await self._clean_run(cell, operation)
                 trials = scenario.trials(operation, clean_run.baseline.points)
                 planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
-        except NotSteadyError as error:
-            reason = f"Steady state not met: {error}"
+        except (NotSteadyError, TargetUnreachableError) as error:
+            reason = f"Steady state not met: {error}" if isinstance(error, NotSteadyError) else str(error)
             await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
             return
         count = await sync_to_async(work.store_plan)(row, planned, now=timezone.now())
         if not count:
             reason = "No crash point is left to strike: none of this name was recorded."
             await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+
+    def _scenario(self, name: str) -> Scenario:
+        """Raises TargetUnreachableError for one that the description has lost since the run was started."""
+        if name not in self._scenarios:
+            raise TargetUnreachableError(f"The target's description has no scenario {name!r} any more.")
+        return self._scenarios[name]
 
     def _operations(self, scenario: Scenario) -> tuple[str, ...]:
         only = self.chaos.only_operation
@@ -194,6 +201,7 @@ class Engine:
         judged = self._judged.setdefault((point.scenario_id, f"{point.operation} {bool(point.then_point)}"), {})
         journal = Rows(point, self.worker)
         result = await try_until_struck(cell, trial, clean, journal, self._known(point, judged))
+        demand_end(result, self._scenarios[point.scenario.name].end)
         if result.after_kill and result.same_as is None:
             judged.setdefault(result.after_kill, Judged(point.pk, result.verdict, result.reason))
         return result

@@ -51,6 +51,7 @@ class Strike(StrEnum):
     STALE_LOOKUP = "stale look-up"
     DEADLOCK = "deadlock"
     LOCK_HELD = "lock held"
+    EXPERIMENT = "chaos toolkit experiment"
 
 
 KILLS = (Strike.KILL_BEFORE, Strike.KILL_AFTER)

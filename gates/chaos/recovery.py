@@ -17,9 +17,10 @@ from gates.chaos.second import strike_recovery
 from gates.chaos.settling import RECOVERY_LIMIT_S, settled, wall
 from gates.chaos.staleness import STALENESS
 from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
+from gates.chaos.toolkit.experiments import EXPERIMENTS
 from gates.chaos.trials import Trial
 
-STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS}  # every other strike is made on the wire
+STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS, **EXPERIMENTS}  # every other strike is made on the wire
 TRIES = 3
 LOG_CHARACTERS = 1500
 RESTARTED = "the target is started again"
@@ -142,7 +143,7 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         await heal(cell, trial)
     await course.journal.reached("recovering")
     try:
-        if trial.kills:
+        if trial.kills or (trial.strike is Strike.EXPERIMENT and not cell.target.alive):
             recovered_from = time.monotonic()
             await cell.start()
         await settled(cell, recovered_from + RECOVERY_LIMIT_S, since=wall(recovered_from) if trial.kills else 0.0)
@@ -151,6 +152,9 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         await _judge(cell, course, result)
         return
     result.recovery_ms = round((time.monotonic() - recovered_from) * 1000, 1)
+    if has_deviated(course.hit.receipt):
+        words = "the experiment's own steady state has deviated: see its journal in the receipt"
+        result.findings.append(_critical("expectation", "the experiment's steady state after its method", words))
     if waited_for_ever(course.hit.receipt):
         words = "the target waited for an answer that never came until its connection was reset"
         result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", words))
@@ -161,6 +165,13 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         await _second_restart(cell, after, result)
     if result.verdict == Verdict.PASSED:
         await _life(cell, result)
+
+
+def demand_end(result: Result, end: str) -> None:
+    """Fail a recovery that passed but came to another end than the only legal one; without an `end` both are."""
+    if end and result.verdict == Verdict.PASSED and result.same_as is None and result.end != end:
+        result.findings.append(_critical("expectation", end, result.end or "nothing was seen"))
+        _conclude(result)
 
 
 async def _judge(cell: Cell, course: Course, result: Result) -> State:
@@ -249,6 +260,11 @@ def waited_for_ever(receipt: Receipt | None) -> bool:
     if receipt is None or receipt.strike is not Strike.STALL:
         return False
     return not receipt.proof["target_hung_up"] and float(receipt.proof["stall_ms"]) >= RECOVERY_LIMIT_S * 1000
+
+
+def has_deviated(receipt: Receipt | None) -> bool:
+    """Whether a Chaos Toolkit experiment found its own steady state gone after its method."""
+    return bool(receipt and receipt.strike is Strike.EXPERIMENT and receipt.proof["deviated"])
 
 
 def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:

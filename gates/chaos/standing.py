@@ -8,7 +8,7 @@ from typing import Any
 from audits.verdicts import Verdict
 from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
 from gates.chaos.invariants import RULES
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import NAMES
 from gates.criteria import Criterion
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 
@@ -24,9 +24,9 @@ def why_partial(chaos: ChaosRun) -> str:
     """Why a run is a part of the gate only; empty for the whole gate."""
     if chaos.only_operation or chaos.only_point or chaos.only_strike or chaos.only_then:
         return "It makes chosen strikes only: run the gate without narrowing it."
-    missing = len(SCENARIOS) - chaos.run.scenarios.count()
-    if missing > 0:
-        return f"It leaves out {missing} of the {len(SCENARIOS)} scenarios: run the gate without narrowing it."
+    missing = set(NAMES).difference(chaos.run.scenarios.values_list("name", flat=True))
+    if missing:
+        return f"It leaves out {len(missing)} of the {len(NAMES)} scenarios: run the gate without narrowing it."
     if chaos.depth < 2 and chaos.run.campaign.profile == "production":
         return "It strikes no recovery: production strikes twice."
     if chaos.sampled and chaos.run.campaign.profile == "production":
@@ -79,6 +79,7 @@ def _seen(scenario: ScenarioRun) -> ScenarioSeen:
         unrecovered=sum(_is_unrecovered(rules, point) for rules, point in failed),
         corrupted=sum(bool(rules - RECOVERY_RULES) for rules, _ in failed),
         failed_audit=sum(bool(rules - RECOVERY_RULES - RULES) for rules, _ in failed),
+        own=scenario.name not in NAMES,
     )
 
 

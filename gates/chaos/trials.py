@@ -7,6 +7,8 @@ from typing import Any
 from gates.chaos.baseline import Script
 from gates.chaos.messages import KILLS, Point, Strike
 
+SHOWN = 40  # characters of a parameter, its end: of a path that is the file
+
 
 @dataclass(frozen=True, slots=True)
 class Then:
@@ -44,7 +46,7 @@ class Trial:
     @property
     def first_fault(self) -> str:
         """The first fault in words, by which `--strike` names it too: `delay (delay_ms 4000)`."""
-        details = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        details = ", ".join(f"{name} {str(value)[-SHOWN:]}" for name, value in self.parameters.items())
         return f"{self.strike}{f' ({details})' if details else ''}{', left half open' * self.half_open}"
 
     @property

@@ -61,6 +61,11 @@ class TargetProcess:
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
         self.process = OwnedProcess.start(self.program.command, env=env, log=self.log, cwd=self.program.folder)
 
+    @property
+    def alive(self) -> bool:
+        """Whether a process of it runs."""
+        return self.process is not None and self.process.alive
+
     async def wait_ready(self, limit_s: float) -> float:
         """Wait until it says that it is ready; the milliseconds that took. Raises TargetNotReadyError."""
         began = time.monotonic()

@@ -11,15 +11,15 @@ from django.utils.dateparse import parse_datetime
 
 from gates.chaos.comparing import Comparison, Verdicts, compare
 from gates.chaos.pages.chart import Chart, StrikeSeen, fault_words, sequence_chart
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import SCENARIOS, scenarios_of
 from gates.chaos.standing import spread
 from gates.models import CrashPoint, Heal, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
+from gates.targets.access import TargetUnreachableError
 
 MOST_EARLIER = 12
 LIST_FIELDS = ("messages", "log", "changes", "findings", "receipt", "parameters")  # what no list shows
 TITLES = {scenario.name: scenario.title for scenario in SCENARIOS}
-EXPECTS = {scenario.name: scenario.expects for scenario in SCENARIOS}
 COUNTS = {
     "planned": Count("pk"),
     "done": Count("pk", filter=Q(phase=Phase.DONE)),
@@ -69,6 +69,15 @@ class ScenarioLine:
 def title_of(name: str) -> str:
     """The scenario's name as the page shows it."""
     return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def expects_of(scenario: ScenarioRun) -> str:
+    """What must come out of it, in words; empty for one that the target's description does not have any more."""
+    try:
+        every = scenarios_of(scenario.run.campaign.target.spec)
+    except TargetUnreachableError:
+        every = SCENARIOS
+    return next((each.expects for each in every if each.name == scenario.name), "")
 
 
 def scenario_status(scenario: ScenarioRun) -> str:

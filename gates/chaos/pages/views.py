@@ -126,7 +126,7 @@ def _scenario(request: HttpRequest, row: ScenarioRun) -> dict[str, Any]:
         "campaign": row.run.campaign,
         "status": line.status,
         "partial": why_partial(chaos_row),
-        "expects": rows.EXPECTS.get(row.name, ""),
+        "expects": rows.expects_of(row),
         "charts": rows.charts_of(row),
         "as_table": request.GET.get("as") == "table",
         "background": {each.operation: each.background for each in row.baselines.order_by("pk") if each.background},

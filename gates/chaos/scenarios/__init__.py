@@ -1,4 +1,7 @@
-"""The twelve scenarios, in the order in which pages and reports show them."""
+"""The twelve scenarios, in the order in which pages and reports show them, and behind them a target's own."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from gates.chaos.scenarios.database_connection_drop import DATABASE_CONNECTION_DROP
 from gates.chaos.scenarios.database_deadlock import DATABASE_DEADLOCK
@@ -10,6 +13,7 @@ from gates.chaos.scenarios.kill_during_trade_close import KILL_DURING_TRADE_CLOS
 from gates.chaos.scenarios.kill_during_trade_open import KILL_DURING_TRADE_OPEN
 from gates.chaos.scenarios.network_drop_during_close import NETWORK_DROP_DURING_CLOSE
 from gates.chaos.scenarios.network_drop_during_order import NETWORK_DROP_DURING_ORDER
+from gates.chaos.scenarios.own import own_scenarios
 from gates.chaos.scenarios.scenario import Aim, Scenario
 from gates.chaos.scenarios.slow_database_queries import SLOW_DATABASE_QUERIES
 from gates.chaos.scenarios.slow_network_responses import SLOW_NETWORK_RESPONSES
@@ -29,4 +33,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     SLOW_DATABASE_QUERIES,
 )
 
-__all__ = ["SCENARIOS", "Aim", "Scenario"]
+NAMES = tuple(scenario.name for scenario in SCENARIOS)
+
+
+def scenarios_of(spec: Mapping[str, Any]) -> tuple[Scenario, ...]:
+    """The twelve, and behind them those that a target's description adds. Raises TargetUnreachableError."""
+    return (*SCENARIOS, *own_scenarios(spec, taken=NAMES))
+
+
+__all__ = ["NAMES", "SCENARIOS", "Aim", "Scenario", "scenarios_of"]

@@ -8,6 +8,7 @@ from gates.chaos.baseline import CrashPoint
 from gates.chaos.messages import Channel, Direction, Strike
 from gates.chaos.trials import Trial
 
+EITHER_END = "done once or not at all"
 Where = Callable[[CrashPoint], bool]
 WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "LOCK", "POST", "PUT", "PATCH"}  # UPDATE is in FOR UPDATE too
 
@@ -61,13 +62,17 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One of the twelve. `expects` says in words what must come out."""
+    """One of the twelve, or of a user's own. `expects` says in words what must come out.
+
+    `end` is the only legal one where not both are: `done` or `not done`.
+    """
 
     name: str
     title: str
     operations: tuple[str, ...]
     aims: tuple[Aim, ...]
-    expects: str = "done once or not at all, the books right to the last digit, and trading goes on"
+    expects: str = f"{EITHER_END}, the books right to the last digit, and trading goes on"
+    end: str = ""
 
     def trials(self, operation: str, points: Iterable[CrashPoint]) -> list[tuple[CrashPoint, Trial]]:
         """Every trial of one operation, in the order of the operation's messages."""

@@ -114,6 +114,24 @@ def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_ta
     assert body["chaos"]["sampled"] == 1
 
 
+def test_a_scenario_of_the_targets_own_is_struck_and_counted_beside_the_twelve(desk_target):
+    own = {"name": "killed_as_it_answers", "operation": "reconcile", "strike": "kill after", "at": "ledger: COMMIT ack"}
+    desk_target.spec |= {"scenarios": [own | {"expectation": "not done"}]}
+    desk_target.save()
+    run = start_chaos(asked(desk_target, "killed_as_it_answers"), started_by=None, now=timezone.now())
+    assert engine_of(run).wait(LIMIT_S) == 0
+    scenario = run.scenarios.get()
+    assert (scenario.number, scenario.name) == (13, "killed_as_it_answers")
+    (point,) = scenario.crash_points.all()
+    assert (point.label, point.receipt["proof"]["signal"]) == ("ledger: COMMIT acknowledged", "SIGKILL")
+    # A reconciliation changes no book: its only end is "done", so what was expected of it did not come.
+    assert (point.verdict, [found["rule"] for found in point.findings]) == ("failed", ["expectation"])
+    closed = commands.close_run(run.pk, timezone.now())
+    verdicts = {line["name"]: line["verdict"] for line in closed.criteria}
+    assert verdicts["the target's own scenarios"] == "failed"
+    assert verdicts["scenarios"] == "inconclusive"
+
+
 async def struck_while_the_background_spoke(spec, folder):
     """A kill at the second BEGIN of `close`, where a BEGIN of the desk's poll passes just before it is asked for."""
     point = Point.parse("ledger:answer:2:BEGIN")

@@ -1,0 +1,183 @@
+"""A user's Chaos Toolkit experiment as a strike: its method begins as the operation is asked for.
+
+It learns of the cell by variables of its environment, which its `configuration` may name: `WARTEST_TARGET_PID`,
+`WARTEST_LEDGER_URL`, `WARTEST_BROKER_URL` (both past the proxies) and `WARTEST_READY_URL`. It undoes by its `rollbacks`
+what it breaks; what it kills is started again. Its journal is the receipt; the verdict is the audit's, as after any
+strike, and failed too where the experiment's own steady state has deviated.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.target import PASSED_ON
+from gates.chaos.messages import Point, Proof, Receipt, Strike
+from gates.chaos.striking import Asked, Follow, Seen, Striker
+from gates.chaos.trials import Trial
+
+READY = "ready"
+NOTHING_RAN = 2
+ROOT = Path(__file__).parents[3]
+JOURNAL_BYTES = 256 * 1024
+END_LIMIT_S = 5.0
+WORDS = 300
+
+
+@asynccontextmanager
+async def experiment(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
+    """Its steady state is met first; where it is not, nothing is struck and there is no receipt."""
+    path, limit_s = Path(str(trial.parameters["experiment"])), trial.lasting_s
+    with tempfile.TemporaryDirectory(prefix="wartest-experiment-") as folder:
+        journal = Path(folder) / "journal.json"
+        argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(journal))
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=ROOT,
+            env=_surroundings(cell),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
+        )
+        running = Running(process, path, journal, time.monotonic() + limit_s)
+        try:
+            await running.wait_ready()
+            yield lambda asked: running.follow(cell, asked)
+        finally:
+            await running.end()
+
+
+class Running:
+    """One experiment that is going on, until `ends` (monotonic seconds) at most."""
+
+    def __init__(self, process: asyncio.subprocess.Process, path: Path, journal: Path, ends: float) -> None:
+        self._process = process
+        self._path = path
+        self._journal = journal
+        self._ends = ends
+        self._errors = asyncio.create_task(_last_of(process.stderr))
+        self._ready = False
+
+    async def wait_ready(self) -> None:
+        """Until its method may begin, or it has ended without one."""
+        said = self._process.stdout
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._loop_end()):
+                while said and (line := await said.readline()):
+                    if line.strip() == READY.encode():
+                        self._ready = True
+                        return
+
+    async def follow(self, cell: Cell, asked: Asked) -> Seen:
+        """Let the method begin, wait for the end of all of it, and read the journal."""
+        began = time.monotonic()
+        if self._ready and self._process.stdin is not None:
+            with suppress(ConnectionError):
+                self._process.stdin.write(b"go\n")
+                await self._process.stdin.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._loop_end()):
+                await self._process.wait()
+        if self._process.returncode is None:
+            return Seen(None, began, f"No receipt: {self._path.name} was not over within its limit_ms.")
+        if not cell.target.alive:
+            await _bury(cell)
+        if self._process.returncode != 0:
+            words = (await self._errors).strip().splitlines() or ["it wrote no journal"]
+            return Seen(None, began, f"No receipt: {words[-1][:WORDS]}")
+        return await asyncio.to_thread(self._seen, began, cell)
+
+    def _seen(self, began: float, cell: Cell) -> Seen:
+        text = self._journal.read_text()
+        journal = json.loads(text)
+        words = unproven(journal)
+        if not words and len(text) > JOURNAL_BYTES:
+            words = f"its journal is larger than {JOURNAL_BYTES} bytes"
+        if words:
+            return Seen(None, began, f"No receipt: {self._path.name}: {words}.")
+        proof: Proof = {
+            "experiment": self._path.name,
+            "experiment_sha256": hashlib.sha256(self._path.read_bytes()).hexdigest(),
+            "deviated": bool(journal["deviated"]),
+            "experiment_ms": round((time.monotonic() - began) * 1000, 1),
+            "journal": _without_secrets(text, cell),
+        }
+        return Seen(Receipt(Strike.EXPERIMENT, None, time.monotonic(), proof), time.monotonic())
+
+    async def end(self) -> None:
+        """Ask it to end, so that it rolls back; then kill it with all that it has started."""
+        for wanted in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.returncode is None:
+                with suppress(ProcessLookupError):
+                    self._process.send_signal(wanted)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), END_LIMIT_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._errors.cancel()
+        await asyncio.gather(self._errors, return_exceptions=True)
+
+    def _loop_end(self) -> float:
+        return asyncio.get_running_loop().time() + max(0.0, self._ends - time.monotonic())
+
+
+def unproven(journal: Mapping[str, Any]) -> str:
+    """Why a journal is no receipt, in words; empty where every action of its method was carried out."""
+    status = journal.get("status")
+    before = (journal.get("steady_states") or {}).get("before") or {}
+    if before.get("steady_state_met") is False:
+        return "its steady state was not met before its method"
+    if status != "completed" and not journal.get("deviated"):
+        return f"it ended as {status!r}"
+    actions = [each for each in journal.get("run") or () if each.get("activity", {}).get("type") == "action"]
+    if not actions:
+        return "its method has no action, so nothing was struck"
+    undone = [each for each in actions if each.get("status") != "succeeded"]
+    return f"its action {undone[0]['activity'].get('name')!r} did not succeed" if undone else ""
+
+
+async def _bury(cell: Cell) -> None:
+    """The experiment has killed the target: wait for the body, and hang up for it."""
+    with suppress(ProcessLookupError):
+        await cell.target.kill()
+    for proxy in cell.wires.values():
+        await proxy.control.close_upstream()
+
+
+def _surroundings(cell: Cell) -> dict[str, str]:
+    process = cell.target.process
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+        "WARTEST_TARGET_PID": str(process.pid) if process else "",
+        "WARTEST_LEDGER_URL": cell.ledger_url,
+        "WARTEST_BROKER_URL": cell.premises.simulator.url,
+        "WARTEST_READY_URL": cell.target.program.ready,
+    }
+
+
+def _without_secrets(text: str, cell: Cell) -> str:
+    secrets = (urlsplit(cell.ledger_url).password, cell.premises.simulator.token)
+    for secret in secrets:
+        text = text.replace(secret, "…") if secret else text
+    return text
+
+
+async def _last_of(stream: asyncio.StreamReader | None) -> str:
+    """The end of what a stream says; all of it is read, so that nobody waits for room."""
+    kept = b""
+    while stream is not None and (part := await stream.read(8192)):
+        kept = (kept + part)[-8192:]
+    return kept.decode(errors="replace")
+
+
+EXPERIMENTS: dict[Strike, Striker] = {Strike.EXPERIMENT: experiment}
