@@ -199,7 +199,8 @@ def finished_runs() -> Iterable[Run]:
 
 def beat(kind: str, now: datetime) -> None:
     """Note that a process of ours of this kind is alive."""
-    Beat.objects.update_or_create(kind=kind, defaults={"last_at": now})
+    row = Beat(kind=kind, last_at=now)
+    Beat.objects.bulk_create([row], update_conflicts=True, unique_fields=["kind"], update_fields=["last_at"])
 
 
 def _touch(run_id: int) -> None:

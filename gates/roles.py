@@ -8,7 +8,8 @@
 | owner        |             |                        |              | yes       | proposes, decides| yes              |
 
 Engineers and auditors take an incident through its cause, its fix and its prevention test; risk officers and owners
-approve the restart. All of them acknowledge alerts, write the reviews of a long run, and see rows in the admin.
+approve the restart. All of them acknowledge alerts, start drills of the alerts, write the reviews of a
+long run, and see rows in the admin. All but auditors keep the routes of the alerts.
 
 Who proposes a plan of capital never decides about it.
 Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
@@ -24,6 +25,8 @@ from gates.role_names import AUDITOR, ENGINEER, OWNER, RISK_OFFICER
 
 START_RUN = "gates.start_run"
 WRITE_REVIEW = "gates.write_review"
+KEEP_ROUTES = "gates.keep_routes"
+DRILL_ALERTS = "gates.drill_alerts"
 ACKNOWLEDGE = "gates.acknowledge_alert"
 WORK_INCIDENT = "gates.work_incident"
 APPROVE_INCIDENT = "gates.approve_incident"
@@ -43,15 +46,12 @@ class Role:
     may: tuple[str, ...]
 
 
+EVERYBODY = (WRITE_REVIEW, ACKNOWLEDGE, DRILL_ALERTS)
 ROLES = (
-    Role(
-        ENGINEER, may=(START_RUN, REVIEW_CODE, WRITE_REVIEW, ACKNOWLEDGE, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET)
-    ),
-    Role(AUDITOR, may=(TRIAGE, REVIEW_CODE, WRITE_REVIEW, ACKNOWLEDGE, WORK_INCIDENT)),
-    Role(
-        RISK_OFFICER, may=(WRITE_REVIEW, ACKNOWLEDGE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)
-    ),
-    Role(OWNER, may=(WRITE_REVIEW, ACKNOWLEDGE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET)),
+    Role(ENGINEER, may=(*EVERYBODY, START_RUN, REVIEW_CODE, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
+    Role(AUDITOR, may=(*EVERYBODY, TRIAGE, REVIEW_CODE, WORK_INCIDENT)),
+    Role(RISK_OFFICER, may=(*EVERYBODY, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
+    Role(OWNER, may=(*EVERYBODY, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
 )
 
 

@@ -1,4 +1,4 @@
-"""Celery's side: six thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
+"""Celery's side: seven thin tasks that carry ids or nothing. Each ends in seconds and may run twice."""
 
 import logging
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
+from gates.alerts import reminding
 from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
@@ -31,6 +32,7 @@ def tick() -> None:
     now = timezone.now()
     pauses.note_pause(now)
     engine.beat("tick", now)
+    pulse.apply_async(expires=WAKE_UP_S)
     for part in PARTS:
         try:
             part(now)
@@ -61,6 +63,12 @@ def _send_moves(now: datetime) -> None:
         write_campaign_report.apply_async((campaign_id,), expires=WAKE_UP_S)
 
 
+@shared_task
+def pulse() -> None:
+    """Show that the worker that does the checks lives."""
+    engine.beat("worker", timezone.now())
+
+
 PARTS: tuple[Callable[[datetime], object], ...] = (
     liveness.watch,
     engine.free_claims_of_the_dead,
@@ -75,6 +83,7 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     _send_months,
     _send_moves,
     open_missing,
+    reminding.attend,
     proving.attend,
     retention.tidy,
 )
@@ -83,6 +92,7 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
 @shared_task
 def step() -> None:
     """Do the checks of slots that are due, one after another, for a few seconds."""
+    engine.beat("worker", timezone.now())
     stepping.step_for(STEPPING_S, worker=identity())
 
 

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from gates.admin import campaigns, capital, chaos, detection, findings, signoff, streams
+from gates.admin import campaigns, capital, chaos, delivery, detection, findings, signoff, streams
 from gates.admin.evidence import EvidenceAdmin
 from gates.models import (
     Alert,
@@ -102,4 +102,4 @@ class BeatAdmin(EvidenceAdmin):
     list_display = ("kind", "last_at")
 
 
-__all__ = ["campaigns", "capital", "chaos", "detection", "findings", "signoff", "streams"]
+__all__ = ["campaigns", "capital", "chaos", "delivery", "detection", "findings", "signoff", "streams"]

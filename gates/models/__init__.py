@@ -5,6 +5,7 @@ from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
 from gates.models.capital import CapitalPlan, LiveRun
 from gates.models.chaos import ChaosRun, CrashPoint, Heal, OperationBaseline, ScenarioRun
+from gates.models.delivery import Delivery, Drill, DrillAnswer, Route, RouteChange
 from gates.models.detection import Rehearsal, RehearsedDefect
 from gates.models.events import Beat, Report, RunEvent
 from gates.models.evidence import Verification
@@ -25,6 +26,9 @@ __all__ = [
     "ChaosRun",
     "CodeReview",
     "CrashPoint",
+    "Delivery",
+    "Drill",
+    "DrillAnswer",
     "Finding",
     "Heal",
     "Incident",
@@ -37,6 +41,8 @@ __all__ = [
     "RehearsedDefect",
     "Report",
     "Review",
+    "Route",
+    "RouteChange",
     "Run",
     "RunEvent",
     "ScenarioRun",

@@ -71,6 +71,7 @@ class Alert(models.Model):
     last_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField()
+    step_at = models.DateTimeField(null=True)  # when its deadline is looked at next
     escalated_to = models.CharField(max_length=50, blank=True)
     recheck = models.TextField(blank=True)
     rechecked_at = models.DateTimeField(null=True)
@@ -94,7 +95,10 @@ class Alert(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(count__gte=1), name="an_alert_happened_at_least_once"),
         ]
-        indexes = [models.Index(fields=["rule", "raised_at"], name="alerts_of_a_rule")]
+        indexes = [
+            models.Index(fields=["rule", "raised_at"], name="alerts_of_a_rule"),
+            models.Index(fields=["step_at"], condition=~models.Q(state="resolved"), name="alerts_with_a_step_to_come"),
+        ]
         triggers = [
             pgtrigger.Protect(name="alert_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Protect(

@@ -1,10 +1,181 @@
-"""The outbox: what is to be told to whom, cut in the transaction of what happened."""
+"""The outbox: messages cut in the transaction that gives a reason for them, claimed with a lease, tried until done.
 
-from datetime import datetime
+At least once: a process that dies between sending and noting leaves a lease, and whoever finds it sends the message
+again with the same key. Nothing hangs on the NOTIFY; it only makes what is cut be seen sooner.
+"""
 
-from gates.models import Alert
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.urls import reverse
+
+from gates.alerts.deadlines import ORDER, roles_told
+from gates.alerts.delivery import words
+from gates.alerts.delivery.pauses import pause
+from gates.alerts.delivery.routing import RANKS, Quiet, Way, due_at, ways_for
+from gates.models import Alert, Delivery, Route
+from gates.workers import is_dead
+
+CHANNEL = "wartest_outbox"
+LEASE = timedelta(seconds=45)  # above what one try may take
+MOST_ROUTES = 100
+MOST_HELD = 2000
+Occasion, State = Delivery.Occasion, Delivery.State
 
 
-def cut(alert: Alert, occasion: str, now: datetime) -> int:
-    """Write down whom to tell about the alert on this occasion. Returns how many messages that makes."""
-    return 0
+@transaction.atomic
+def cut(alert: Alert, occasion: str, now: datetime, number: int = 0) -> int:
+    """Insert a message for each route that must tell of the alert; again changes nothing. Returns how many were new.
+
+    `number` tells apart what is said more than once of the same opening: the reminder's, or the place of the role.
+    Call it in the transaction that gives the reason.
+    """
+    if occasion == Occasion.RAISED:
+        Alert.objects.filter(pk=alert.pk).update(step_at=now)  # from now on its deadline counts
+    ways = [way_of(route) for route in Route.objects.filter(active=True).order_by("pk")[:MOST_ROUTES]]
+    messages = [_message(alert, occasion, way, now, number) for way in _taken(ways, alert, occasion)]
+    before = set(Delivery.objects.filter(key__in=[row.key for row in messages]).values_list("key", flat=True))
+    new = [row for row in messages if row.key not in before]
+    if new:
+        Delivery.objects.bulk_create(new, ignore_conflicts=True)
+        wake()
+    return len(new)
+
+
+def wake() -> None:
+    """Let the delivering process know, once this transaction is committed, that there is something to look at."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def way_of(route: Route) -> Way:
+    quiet = None
+    if route.quiet_from is not None and route.quiet_until is not None:
+        quiet = Quiet(route.quiet_from, route.quiet_until, ZoneInfo(route.time_zone))
+    return Way(route.pk, frozenset(route.levels), frozenset(route.roles), quiet)
+
+
+def _taken(ways: list[Way], alert: Alert, occasion: str) -> list[Way]:
+    """Return the ways of a message. An alert about a route goes by others; who waits for one is not reminded too."""
+    about = alert.cause.get("route")
+    role = alert.escalated_to or ORDER[0]
+    if occasion == Occasion.RESOLVED:
+        told = set(alert.deliveries.values_list("route_id", flat=True))
+        return [way for way in ways if way.route_id in told]
+    roles = roles_told(role) if occasion == Occasion.REMINDER else (role,)
+    found = ways_for(ways, level=alert.level, roles=roles, without=() if about is None else (about,))
+    if occasion == Occasion.REMINDER:
+        waiting = set(alert.deliveries.filter(state=State.WAITING).values_list("route_id", flat=True))
+        found = [way for way in found if way.route_id not in waiting]
+    return found
+
+
+def _message(alert: Alert, occasion: str, way: Way, now: datetime, number: int) -> Delivery:
+    told = _told(alert)
+    return Delivery(
+        alert=alert,
+        route_id=way.route_id,
+        occasion=occasion,
+        key=f"alert-{alert.pk}-{alert.openings}-{occasion}-{number}-route-{way.route_id}",
+        level=alert.level,
+        rank=RANKS[alert.level],
+        title=words.title(told, occasion),
+        body=words.body(told, occasion),
+        cut_at=now,
+        next_at=due_at(way, level=alert.level, now=now),
+    )
+
+
+def _told(alert: Alert) -> words.Told:
+    place = settings.ENVIRONMENT.portal_url.rstrip("/")
+    return words.Told(
+        level=alert.level,
+        rule=alert.rule,
+        sentence=alert.sentence,
+        target=alert.target.name if alert.target else "",
+        threshold=alert.threshold,
+        count=alert.count,
+        event_at=alert.event_at,
+        raised_at=alert.raised_at,
+        deadline_at=alert.deadline_at,
+        link=f"{place}{page(alert)}" if place else "",
+    )
+
+
+def page(alert: Alert) -> str:
+    """The address of the alert's page within the portal."""
+    return f"{reverse('gates:dashboard')}alerts/{alert.pk}/"
+
+
+def waiting_routes(now: datetime) -> list[int]:
+    """Return the routes that have something to send now; what others hold does not count."""
+    due = Delivery.objects.filter(_free(now), state=State.WAITING, next_at__lte=now)
+    return list(due.order_by("route_id").values_list("route_id", flat=True).distinct())
+
+
+@transaction.atomic
+def claim(route_id: int, *, worker: str, most: int, least_rank: int, now: datetime) -> list[Delivery]:
+    """Take up to `most` messages of a route for one lease and one try, critical ones first.
+
+    `least_rank` is the lowest rank that is taken, 0 for critical alone. Rows that another process is just taking are
+    passed over, not waited for.
+    """
+    due = Delivery.objects.filter(
+        _free(now), route_id=route_id, state=State.WAITING, next_at__lte=now, rank__lte=least_rank
+    )
+    rows = list(due.select_for_update(skip_locked=True).order_by("rank", "next_at", "pk")[:most])
+    for row in rows:
+        row.attempts, row.worker, row.lease_until = row.attempts + 1, worker, now + LEASE
+    Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+        attempts=F("attempts") + 1, worker=worker, lease_until=now + LEASE
+    )
+    return rows
+
+
+def _free(now: datetime) -> Q:
+    return Q(lease_until=None) | Q(lease_until__lt=now)
+
+
+@transaction.atomic
+def note_delivered(row: Delivery, *, now: datetime) -> bool:
+    """Note that the receiver took it at `now`. False when another try has it, or it is done."""
+    won = _mine(row).update(state=State.DELIVERED, delivered_at=now, lease_until=None, last_error="")
+    if won and row.alert_id:
+        Alert.objects.filter(pk=row.alert_id, delivered_at=None).update(delivered_at=now)
+    if won:
+        Route.objects.filter(pk=row.route_id).update(last_delivered_at=now, failures=0)
+    return bool(won)
+
+
+@transaction.atomic
+def note_failed(row: Delivery, why: str, *, spread: float, now: datetime) -> bool:
+    """Note in words why a try failed, and when the next one is; after the last it is given up. False as above."""
+    wait = pause(row.attempts, spread)
+    changes = {"lease_until": None, "last_error": why}
+    ends = {"state": State.GIVEN_UP, "given_up_at": now} if wait is None else {"next_at": now + wait}
+    won = _mine(row).update(**changes, **ends)
+    if won:
+        Route.objects.filter(pk=row.route_id).update(failures=F("failures") + 1, last_error=why, last_failed_at=now)
+    return bool(won)
+
+
+def _mine(row: Delivery):  # type: ignore[no-untyped-def]  # a query set of one row at most
+    """The row, as long as this try of it is the last: a late writer changes nothing."""
+    return Delivery.objects.filter(pk=row.pk, state=State.WAITING, attempts=row.attempts, worker=row.worker)
+
+
+def give_back(rows: Iterable[int], *, worker: str) -> None:
+    """Let others take at once what this process holds and has not begun."""
+    Delivery.objects.filter(pk__in=list(rows), worker=worker, state=State.WAITING).update(lease_until=None)
+
+
+def free_claims_of_the_dead(now: datetime) -> int:
+    """Take back what processes of this machine held when they died. Returns how many messages."""
+    held = Delivery.objects.filter(state=State.WAITING, lease_until__gte=now).values_list("worker", flat=True)
+    dead = [worker for worker in held.order_by().distinct()[:MOST_HELD] if is_dead(worker)]
+    taken = Delivery.objects.filter(state=State.WAITING, lease_until__gte=now, worker__in=dead)
+    return taken.update(lease_until=None) if dead else 0

@@ -1,0 +1,189 @@
+"""The process that delivers: it wakes when something is cut, and looks once a second in any case.
+
+Every send has a thread of its own and a limit. A route that hangs fills its own few places and nobody else's, and of
+those the last is kept for what is critical. Two processes share the work by leases.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from gates import engine
+from gates.alerts.delivery import failing, outbox
+from gates.alerts.delivery.listening import Ear
+from gates.alerts.delivery.sending import Letter, send
+from gates.models import Delivery, Route
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+PLACES = 4  # of one route: so many messages are under way at once
+SEND_LIMIT_S = 15.0  # far below the lease
+STUCK_S = 120.0
+MOST_STUCK = 40
+LOOK_AFTER_THE_DEAD_S = 5.0
+FINISH_S = 5.0
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+ALL_RANKS = 9
+
+
+@dataclass(slots=True)
+class Places:
+    """What is under way on one route: when each thread began. A thread that hangs keeps its place."""
+
+    begun: dict[int, float] = field(default_factory=dict)
+
+    def free(self) -> int:
+        return PLACES - len(self.begun)
+
+    def stuck(self, now_s: float) -> int:
+        return sum(now_s - at > STUCK_S for at in self.begun.values())
+
+
+@dataclass(slots=True)
+class Post:
+    """Delivers until asked to stop. `name` says which process it is."""
+
+    name: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    places: dict[int, Places] = field(default_factory=dict)
+    under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    looked_at_s: float = 0.0
+    beaten_at_s: float = 0.0
+
+    async def run(self) -> None:
+        """Deliver; every look begins at once when a message is cut or a place becomes free, else after a second."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        ear = asyncio.create_task(Ear(self.wake).listen())
+        await self._patiently(failing.look_again)
+        while not self.stopping.is_set():
+            self.wake.clear()
+            await self._patiently(self._look)
+            self._end_when_stuck()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), POLL_S)
+        ear.cancel()
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=FINISH_S)
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        self.wake.set()
+
+    async def _patiently(self, step: Callable[[], object]) -> None:
+        """Take a step in the database's thread; while that is away, it is the next look's."""
+        try:
+            for row in await sync_to_async(step)() or ():  # type: ignore[attr-defined]
+                self._begin(row)
+        except DatabaseError as error:
+            log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
+            await sync_to_async(connection.close)()
+
+    def _look(self) -> list[Delivery]:
+        """Say that this process lives, see to what the dead held, and claim what there are places for."""
+        now, now_s = timezone.now(), time.monotonic()
+        if now_s - self.beaten_at_s >= POLL_S:
+            engine.beat("delivery", now)
+            failing.look(now)
+            self.beaten_at_s = now_s
+        if now_s - self.looked_at_s >= LOOK_AFTER_THE_DEAD_S:
+            outbox.free_claims_of_the_dead(now)
+            self.looked_at_s = now_s
+        return [row for route_id in outbox.waiting_routes(now) for row in self._claim(route_id)]
+
+    def _claim(self, route_id: int) -> list[Delivery]:
+        free = self.places.setdefault(route_id, Places()).free()
+        rows: list[Delivery] = []
+        for most, least_rank in ((free - 1, ALL_RANKS), (free, 0)):
+            if most > len(rows):
+                rows += outbox.claim(
+                    route_id, worker=self.name, most=most - len(rows), least_rank=least_rank, now=timezone.now()
+                )
+        return rows
+
+    def _begin(self, row: Delivery) -> None:
+        task = asyncio.create_task(self._deliver(row))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+
+    async def _deliver(self, row: Delivery) -> None:
+        route = await _persistently(Route.objects.get, pk=row.route_id)
+        places = self.places[row.route_id]
+        letter = letter_of(row, route)
+        done = in_a_thread(lambda: send(letter), places.begun, row.pk, self.wake.set)
+        try:
+            why = await asyncio.wait_for(done, SEND_LIMIT_S)
+        except TimeoutError:
+            why = f"There was no answer within {SEND_LIMIT_S:.0f} s."
+        now = timezone.now()
+        if why:
+            log.warning("%s by %s, try %s: %s", row.key, route.name, row.attempts, why)
+            await _persistently(outbox.note_failed, row, why, spread=random.random(), now=now)  # noqa: S311  no secret
+        else:
+            await _persistently(outbox.note_delivered, row, now=now)
+        self.wake.set()
+
+    def _end_when_stuck(self) -> None:
+        """Threads that never come back cannot be ended: past a limit the process ends, and is started anew."""
+        stuck = sum(places.stuck(time.monotonic()) for places in self.places.values())
+        if stuck > MOST_STUCK:
+            raise SystemExit(f"{stuck} sends have hung for more than {STUCK_S:.0f} s: begun anew, nothing is lost.")
+
+
+def letter_of(row: Delivery, route: Route) -> Letter:
+    """What is sent of a row; a drill's code is put in here and stands nowhere else."""
+    body = row.body.replace("{code}", row.code) if row.code else row.body
+    return Letter(route.address, row.key, row.level, row.title, body)
+
+
+def in_a_thread(
+    work: Callable[[], str], begun: dict[int, float], number: int, then: Callable[[], None]
+) -> asyncio.Future[str]:
+    """Do it in a thread of its own, which nobody waits for at the end. `begun` holds its number while it works."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str] = loop.create_future()
+    begun[number] = time.monotonic()
+
+    def come_back(answer: str) -> None:
+        begun.pop(number, None)
+        if not done.done():
+            done.set_result(answer)
+        then()
+
+    def go() -> None:
+        try:
+            answer = work()
+        except Exception as error:  # whatever it was, the try failed
+            answer = f"{type(error).__name__} in a send: see delivery.log"
+            log.exception("a send ended by itself")
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(come_back, answer)
+
+    threading.Thread(target=go, daemon=True).start()
+    return done
+
+
+async def _persistently(write: Callable[..., object], *arguments: object, **fields: object):  # type: ignore[no-untyped-def]
+    """Do it in the database's thread, again with growing pauses while that is away."""
+    attempt = 0
+    while True:
+        try:
+            return await sync_to_async(write)(*arguments, **fields)
+        except DatabaseError as error:
+            log.warning("not noted yet: %s", str(error).splitlines()[0])
+            await sync_to_async(connection.close)()
+            await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            attempt += 1
