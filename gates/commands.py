@@ -25,7 +25,7 @@ from gates.live_capital.months import begins_again
 from gates.live_capital.standing import live_criteria_of
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
-from gates.targets.access import access
+from gates.targets.access import TargetUnreachableError, access
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +118,16 @@ def _evidence(target: Target, profile: str) -> dict[str, Any]:
 def _baseline(target: Target) -> dict[str, Any]:
     """Look at the target before its run: one that is ill, or whose process cannot be seen, would fail without a fault
     of its own. Raises TargetIllError, TargetUnreachableError."""
-    seen = health.observe(access(target.spec))
+    reach = access(target.spec)
+    if not reach.health_url:
+        raise TargetUnreachableError(health.NO_HEALTH)
+    seen = health.observe(reach)
     outcome = health.judge(seen, seen)
     if outcome.verdict != Verdict.PASSED:
         raise TargetIllError(f"{outcome.reason} See to the target, then start the run.")
     told = {key: seen[key] for key in (*health.IDENTITY, *health.MAY_TELL) if seen.get(key) is not None}
     try:
-        last = last_transaction(access(target.spec))
+        last = last_transaction(reach)
     except BrokerError as error:
         raise TargetIllError(f"The target's broker account cannot be read: {error}") from error
     return told | {"description": description_sha256(target.spec), "last_transaction_id": last}

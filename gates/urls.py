@@ -15,6 +15,7 @@ from gates.live_capital import views as live
 from gates.metrics import views as metrics
 from gates.pages.start import start
 from gates.signoff import views as signoff
+from gates.targets import views as targets
 
 app_name = "gates"
 urlpatterns = [
@@ -98,6 +99,10 @@ urlpatterns = [
     path("capital/<int:pk>.json", capital.plan, {"twin": True}, name="capital_plan_json"),
     path("capital/<int:pk>/decide", capital.decide, name="decide_capital"),
     path("capital/<int:pk>/open", capital.open_gate, name="open_gate_4"),
+    path("targets/", targets.targets, name="targets"),
+    path("targets.json", targets.targets, {"twin": True}, name="targets_json"),
+    path("targets/<str:name>.json", targets.target, {"twin": True}, name="target_json"),
+    path("targets/<str:name>/", targets.target, name="target"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("metrics", metrics.metrics, name="metrics"),

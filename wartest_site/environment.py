@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -80,6 +81,13 @@ def load() -> Environment:
             name = ".".join(str(part) for part in mistake["loc"]).upper()
             sys.stderr.write(f"Setting {name}: {mistake['msg']}. Correct it in the environment or in .env.\n")
         raise SystemExit(2) from None
+
+
+def adopt_variables() -> None:
+    """Put what `.env` holds beside our own settings into the environment, where descriptions find `env:NAME`."""
+    for name, value in dotenv_values(BASE_DIR / ".env").items():
+        if value is not None and name.lower() not in Environment.model_fields:
+            os.environ.setdefault(name, value)
 
 
 def secret_key(environment: Environment) -> str:

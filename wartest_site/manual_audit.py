@@ -18,7 +18,8 @@ from gates.evidence.sealing import sealed
 from gates.ledger_audit import alone, terminal
 from gates.ledger_audit.alone import Part, Span
 from gates.ledger_audit.commands import Asked, CannotAuditError, start_audit
-from gates.models import LedgerAudit, Report, Run, Slot, Target
+from gates.models import LedgerAudit, Report, Run, Slot
+from gates.targets.queries import target_named
 from wartest_site.stack import background_stack
 
 POLL_S = 0.3
@@ -58,11 +59,7 @@ def audit_ledger(source: dict[str, Any], wish: Wish, out: Console) -> str:
 def audit_target(name: str, wish: Wish, out: Console) -> str:
     """Start an audit in the portal, follow it to its report, and show it; it is live in the browser meanwhile."""
     with background_stack():
-        target = Target.objects.filter(name=name).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
-            raise CannotAuditError(f"There is no target {name!r}; known targets: {known}.")
-        asked = Asked(target, wish.profile or "production", wish.part.only, wish.part.since)
+        asked = Asked(target_named(name), wish.profile or "production", wish.part.only, wish.part.since)
         run = start_audit(asked, started_by=None, now=timezone.now())
         report = _follow(run, out)
         path = reports.write_file(report, wish.reports_dir)

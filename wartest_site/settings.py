@@ -4,9 +4,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.utils.csp import CSP
 
-from wartest_site.environment import BASE_DIR, load, secret_key
+from wartest_site.environment import BASE_DIR, adopt_variables, load, secret_key
 
 ENVIRONMENT = load()
+adopt_variables()
 
 SECRET_KEY = secret_key(ENVIRONMENT)
 DEBUG = ENVIRONMENT.debug

@@ -1,4 +1,4 @@
-"""Starting gate 1 from a terminal: of a target by its name, once it answers."""
+"""Starting gate 1 from a terminal, once the target answers."""
 
 import time
 from functools import partial
@@ -10,15 +10,6 @@ from gates.models import Run, Target
 
 ANSWER_S = 10
 PAUSE_S = 0.5
-
-
-def target_named(name: str) -> Target:
-    """Return the target. Raises CannotStartError, which names those that there are."""
-    target = Target.objects.filter(name=name).first()
-    if target is None:
-        known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
-        raise commands.CannotStartError(f"There is no target {name!r}; known targets: {known}.")
-    return target
 
 
 def start_once_it_answers(target: Target, profile: str, *, whole: bool = False, because: str = "") -> Run:

@@ -14,12 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 from gates import commands
 from gates.campaigns import pages, twins
 from gates.campaigns.reviews import ReviewRefusedError, write_review
-from gates.models import Campaign, Review, Target
+from gates.models import Campaign, Review
 from gates.pages.start import start_offer
 from gates.pages.twins import step_twin
 from gates.plans import PlanError
 from gates.roles import START_RUN, WRITE_REVIEW
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import standing_targets
 
 CAMPAIGNS_A_PAGE = 50
 
@@ -78,7 +79,7 @@ def compare(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
     """Start a campaign whose gates open by themselves, and show it."""
-    target = Target.objects.filter(name=request.POST.get("target", "")).first()
+    target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
             raise commands.CannotStartError("There is no such target: choose one of the list.")

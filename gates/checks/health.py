@@ -12,6 +12,7 @@ from audits.findings import Finding, Level
 from audits.sources.tls import trusted
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.processes import started_ticks
+from gates.checks.untold import untold
 from gates.targets.access import Access
 
 TIMEOUT_S = 5.0
@@ -21,6 +22,7 @@ IDENTITY = ("pid", "started_ticks", "build")
 MAY_TELL = ("configuration",)  # compared where the target tells it: a fingerprint of its settings
 NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
 TEXTS = ("status", "reason", "build", "configuration")
+NO_HEALTH = "The target's description lacks [process] health: add it."
 
 
 def observe(access: Access) -> dict[str, Any]:
@@ -28,12 +30,22 @@ def observe(access: Access) -> dict[str, Any]:
 
     Returns the health answer's `pid`, `build`, `database_ms`, `broker_ms`, … with `status_code`, `answer_ms`, and of
     the process `started_ticks` (which tell it apart), `created_at` (epoch s), `cpu_s`, `memory_mib`, `threads`,
-    `handles`; or `error` in words.
+    `handles`; or `error` in words. What the answer does not tell is looked for as the description says.
     """
+    seen = _told(access)
+    seen = untold(seen, access) | seen
+    return seen if "error" in seen else seen | _process(seen.get("pid"))
+
+
+def _told(access: Access) -> dict[str, Any]:
+    """What the target says of itself, or `error`."""
+    if not access.health_url:
+        return {"error": NO_HEALTH}
     began = time.monotonic()
+    by_code = access.process.get("health_by") == "status code"
     try:
         status_code, content = _answer(access.health_url)
-        body = json.loads(content)
+        body = {} if by_code else json.loads(content)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return {"error": f"The target does not answer at its health address ({type(error).__name__})."}
     except ValueError:
@@ -42,8 +54,10 @@ def observe(access: Access) -> dict[str, Any]:
         return {"error": "The target's health address answers no JSON object."}
     seen: dict[str, Any] = {key: body[key] for key in NUMBERS if _is_number(body.get(key))}
     seen |= {key: text for key in TEXTS if (text := _text(body.get(key)))}
+    if by_code:
+        seen["status"] = "ok" if status_code == httpx.codes.OK else f"answers {status_code}"
     answer_ms = round((time.monotonic() - began) * 1000, 1)
-    return seen | {"status_code": status_code, "answer_ms": answer_ms} | _process(seen.get("pid"))
+    return seen | {"status_code": status_code, "answer_ms": answer_ms}
 
 
 def _answer(url: str) -> tuple[int, bytes]:
@@ -113,7 +127,10 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
     needed = (*IDENTITY, "cpu_s", "database_ms", "broker_ms")
     missing = [key for key in needed if seen.get(key) is None]
     if missing:
-        return inconclusive(f"The target's health does not show {', '.join(missing)}: nothing proves them.", **seen)
+        why = f" {seen['trouble']}" if seen.get("trouble") else ""
+        return inconclusive(
+            f"The target's health does not show {', '.join(missing)}: nothing proves them.{why}", **seen
+        )
     unknown = [key for key in IDENTITY if key not in baseline]
     if unknown:
         words = f"The run started without knowing the target's {', '.join(unknown)}: nothing proves it is the same."

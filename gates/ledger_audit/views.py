@@ -22,11 +22,12 @@ from gates.ledger_audit.commands import Asked, CannotAuditError, start_audit
 from gates.ledger_audit.comparing import compared
 from gates.ledger_audit.filling import snapshot_folder
 from gates.ledger_audit.plans import AUDIT_PLANS
-from gates.models import Finding, Report, Run, Target
+from gates.models import Finding, Report, Run
 from gates.pages import rows
 from gates.plans import UnknownProfileError
 from gates.roles import START_RUN
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import standing_targets
 
 AUDITS_A_PAGE = 50
 
@@ -39,7 +40,7 @@ def audits(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
         return JsonResponse({"audits": found, "pages": page.paginator.num_pages})
     context = {
         "page": page,
-        "targets": Target.objects.order_by("name"),
+        "targets": standing_targets(),
         "profiles": [plan.profile for plan in AUDIT_PLANS],
         "may_start": request.user.has_perm(START_RUN),
     }
@@ -50,7 +51,7 @@ def audits(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
     """Start an audit of the target named in the form, and show it; what hinders it is said on the list."""
-    target = Target.objects.filter(name=request.POST.get("target", "")).first()
+    target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
             raise CannotAuditError("There is no such target: choose one of the list.")

@@ -47,7 +47,7 @@ def live_access(spec: Mapping[str, Any]) -> Access:
 
     Raises TargetUnreachableError, WrongEnvironmentError.
     """
-    reach = access(live_spec(spec))
+    reach = access(live_spec(spec) | {"build": spec.get("build") or {}})
     demand_place(place_of(spec, reach))
     return reach
 

@@ -23,11 +23,12 @@ from gates.live_capital.reaching import stop_command
 from gates.live_capital.standing import day_words, days_of, latest_figures, months_of, plan_words
 from gates.live_capital.stopping import CannotStopError, stop_target
 from gates.live_capital.turns import start_live
-from gates.models import Campaign, CapitalPlan, LiveRun, Report, Run, Target
+from gates.models import Campaign, CapitalPlan, LiveRun, Report, Run
 from gates.pages import rows, twins
 from gates.plans import UnknownProfileError
 from gates.roles import PROPOSE_CAPITAL, START_RUN, STOP_TARGET
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import standing_targets
 
 MONTHS_A_PAGE = 30
 
@@ -46,7 +47,7 @@ def live_capital(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
         "page": page,
         "plans": plans,
         "ready": _ready() if user.has_perm(PROPOSE_CAPITAL) else [],
-        "targets": Target.objects.order_by("name") if user.has_perm(START_RUN) else [],
+        "targets": standing_targets() if user.has_perm(START_RUN) else [],
         "profiles": [plan.profile for plan in LIVE_PLANS if plan.profile != "production"],
     }
     return render(request, "gates/live_capital.html", context)
@@ -64,7 +65,7 @@ def _ready() -> list[Campaign]:
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
     """Open gate 4 of the target and profile in the form, and show it; what hinders it is said on the list."""
-    target = Target.objects.filter(name=request.POST.get("target", "")).first()
+    target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
             raise CannotGoLiveError("There is no such target: choose one of the list.")

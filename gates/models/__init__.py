@@ -12,6 +12,7 @@ from gates.models.evidence import Verification
 from gates.models.findings import Finding
 from gates.models.hands import AtRest, Review
 from gates.models.incidents import Incident, IncidentFinding, Proof
+from gates.models.preflights import Preflight
 from gates.models.signoff import CodeReview, SignOff
 from gates.models.slots import Slot, SlotResult
 from gates.models.streams import Stream, StreamGap, StreamLease
@@ -36,6 +37,7 @@ __all__ = [
     "LedgerAudit",
     "LiveRun",
     "OperationBaseline",
+    "Preflight",
     "Proof",
     "Rehearsal",
     "RehearsedDefect",

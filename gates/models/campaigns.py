@@ -73,14 +73,24 @@ AFTER_A_FAILURE = """
 
 
 class Target(models.Model):
-    """A trading system under test. `spec` names secrets as `env:NAME` and never holds one."""
+    """A trading system under test. `spec` names secrets as `env:NAME` and never holds one.
+
+    A removed one starts nothing any more; its row stays, since evidence names it.
+    """
 
     name = models.SlugField(unique=True)
     spec = models.JSONField()
     created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="target_no_delete", operation=pgtrigger.Delete)]
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:target", args=[self.name])
 
 
 class Campaign(models.Model):

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from gates import commands
-from gates.models import Target
 from gates.plans import PLANS, PlanError
 from gates.roles import START_RUN
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import standing_targets
 
 REHEARSAL = "rehearsal"
 MOST_TARGETS = 1000
@@ -24,7 +24,7 @@ MOST_TARGETS = 1000
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
     """Start a campaign with the target and the profile named in the form, and show its run."""
-    target = Target.objects.filter(name=request.POST.get("target", "")).first()
+    target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
             raise commands.CannotStartError("There is no such target: choose one of the list.")
@@ -41,7 +41,7 @@ def start_offer(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     rehearsal target, for the one button of an empty dashboard."""
     if not cast("User", user).has_perm(START_RUN):
         return {"targets": [], "profiles": [], "rehearsal": False}
-    targets = list(Target.objects.order_by("name").values_list("name", flat=True)[:MOST_TARGETS])
+    targets = list(standing_targets().values_list("name", flat=True)[:MOST_TARGETS])
     return {
         "targets": targets,
         "profiles": [(plan.profile, plan.duration_s) for plan in PLANS],

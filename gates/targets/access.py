@@ -1,10 +1,13 @@
 """How the portal reaches a target: addresses resolved, secrets taken from the environment at the moment of use."""
 
-import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from gates.targets.secrets import TargetUnreachableError, resolved
+
+__all__ = ["REHEARSAL_SPEC", "Access", "TargetUnreachableError", "access", "resolved"]
 
 REHEARSAL_SPEC: dict[str, Any] = {
     "ledger": {"url": "rehearsal:ledger_url", "schema": "wartest"},
@@ -26,15 +29,12 @@ REHEARSAL_SPEC: dict[str, Any] = {
 }
 
 
-class TargetUnreachableError(ValueError):
-    """The target's description cannot be followed; the message says what to correct."""
-
-
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where a target's ledger, broker and health are. Never stored, never logged: it holds secrets.
 
     `ledger_url` is a `postgresql://…` address, or that of a hosted ledger (`https://…`), which `ledger_key` opens.
+    `health_url` is empty where no process is described. `build` and `process` are those sections of the description.
     """
 
     ledger_url: str = field(repr=False)
@@ -44,6 +44,8 @@ class Access:
     broker_token: str = field(repr=False)
     health_url: str
     ledger_key: str = field(default="", repr=False)
+    build: Mapping[str, Any] = field(default_factory=dict)
+    process: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ledger_host(self) -> str:
@@ -54,18 +56,29 @@ class Access:
 def access(spec: dict[str, Any]) -> Access:
     """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""
     ledger_url, ledger_key = _ledger(spec)
-    health = _resolved(spec, "process", "health")
-    if not urlsplit(health).path.strip("/"):
-        health = health.rstrip("/") + "/health"
+    ledger = {"schema": "wartest"} | dict(spec.get("ledger") or {})
     return Access(
         ledger_url=ledger_url,
-        ledger_schema=_resolved(spec, "ledger", "schema"),
+        ledger_schema=_resolved({"ledger": ledger}, "ledger", "schema"),
         broker_url=_resolved(spec, "broker", "url"),
         broker_account=_resolved(spec, "broker", "account"),
         broker_token=_resolved(spec, "broker", "token"),
-        health_url=health,
+        health_url=_health(spec.get("process") or {}),
         ledger_key=ledger_key,
+        build=spec.get("build") or {},
+        process=spec.get("process") or {},
     )
+
+
+def _health(process: Mapping[str, Any]) -> str:
+    """Return where the running target says how it is: `health`, or `ready` at its `port`; "" where neither is said."""
+    if process.get("health"):
+        address = _resolved({"process": process}, "process", "health")
+    elif process.get("port") and process.get("ready"):
+        address = _resolved({"process": process}, "process", "ready").replace("{port}", str(process["port"]))
+    else:
+        return ""
+    return address if urlsplit(address).path.strip("/") else address.rstrip("/") + "/health"
 
 
 def _ledger(spec: dict[str, Any]) -> tuple[str, str]:
@@ -87,35 +100,3 @@ def _resolved(spec: dict[str, Any], section: str, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise TargetUnreachableError(f"The target's description lacks {where}: add it.")
     return resolved(value, where)
-
-
-def resolved(value: str, where: str) -> str:
-    """Return a text of a description with what it names by `env:` or `rehearsal:` filled in.
-
-    Raises TargetUnreachableError, naming `where` it stands.
-    """
-    source, _, name = value.partition(":")
-    if source == "env":
-        return _from(os.environ, name, where)
-    if source == "rehearsal":
-        return _from(_rehearsal(), name, where)
-    return value
-
-
-def _from(values: Any, name: str, where: str) -> str:
-    value = values.get(name)
-    if not value:
-        raise TargetUnreachableError(f"{where} names {name}, which is not set: set it where the portal runs.")
-    return str(value)
-
-
-def _rehearsal() -> dict[str, str]:
-    """Return the addresses that `up` gives its children; the token stays in a variable of its own."""
-    try:
-        values = json.loads(os.environ.get("WARTEST_REHEARSAL_JSON", "{}"))
-    except json.JSONDecodeError:
-        raise TargetUnreachableError("WARTEST_REHEARSAL_JSON is not JSON: start the portal with `up`.") from None
-    if not values:
-        raise TargetUnreachableError("The rehearsal target is not running: start it with `uv run manage.py up`.")
-    values["token"] = os.environ.get(values.get("token_env", ""), "")
-    return values

@@ -1,14 +1,15 @@
 """A target's program as its description tells it: how to start it in a cell, when it is ready, how to ask it things.
 
 Shape (TOML or JSON): `[process] command, environment, ready` and `[operations] open = { post, body }`. Texts may hold
-`{ledger_url}`, `{broker_url}`, `{account}`, `{token}` and `{port}`, which a cell fills with its own.
+`{ledger_url}`, `{broker_url}`, `{account}`, `{token}` and `{port}`, which a cell fills with its own. A variable may
+name a secret, `env:NAME` or `file:/path`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gates.targets.access import TargetUnreachableError
+from gates.targets.access import TargetUnreachableError, resolved
 from gates.targets.rehearsal import cell_program
 
 OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
@@ -66,7 +67,7 @@ def read_program(spec: Mapping[str, Any]) -> Program:
         raise TargetUnreachableError("The target's description lacks [process] ready: give an http address.")
     program = Program(
         command=tuple(command),
-        environment={str(name): str(value) for name, value in (process.get("environment") or {}).items()},
+        environment={str(name): _variable(name, value) for name, value in (process.get("environment") or {}).items()},
         ready=ready,
         operations={name: _ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
         folder=process.get("folder"),
@@ -81,6 +82,12 @@ def _ask(name: str, ask: object) -> Ask:
     if not isinstance(ask, Mapping) or not isinstance(ask.get("post"), str):
         raise TargetUnreachableError(f'[operations] {name} needs an address: {name} = {{ post = "http://…" }}.')
     return Ask(ask["post"], dict(ask.get("body") or {}))
+
+
+def _variable(name: str, value: object) -> str:
+    """A value that names a secret is taken from there, its braces kept from being taken for places."""
+    text = resolved(str(value), f"[process] environment.{name}")
+    return text if text == value else text.replace("{", "{{").replace("}", "}}")
 
 
 def _filled(text: str, places: Mapping[str, str]) -> str:

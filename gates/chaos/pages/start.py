@@ -15,10 +15,11 @@ from gates.chaos.commands import Asked, CannotStrikeError
 from gates.chaos.plans import CHAOS_PLANS
 from gates.chaos.safety import UnsafeError
 from gates.chaos.scenarios import SCENARIOS
-from gates.models import CrashPoint, Target
+from gates.models import CrashPoint
 from gates.plans import UnknownProfileError
 from gates.roles import START_RUN
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import standing_targets
 
 BAD_START = (CannotStrikeError, UnknownProfileError, UnsafeError, TargetUnreachableError)
 MOST_TARGETS = 1000
@@ -29,7 +30,7 @@ CELLS_OF_ONE = 2  # for one strike and, where it is asked for, those in its reco
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
     """Start chaos on the target named in the form, all twelve scenarios or one, and show its run."""
-    target = Target.objects.filter(name=request.POST.get("target", "")).first()
+    target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
             raise CannotStrikeError("There is no such target: choose one of the list.")
@@ -69,7 +70,7 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
 def start_offer(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """What the form offers: targets, profiles and scenarios; no target to those who may not start."""
     may = cast("User", user).has_perm(START_RUN)
-    targets = list(Target.objects.order_by("name").values_list("name", flat=True)[:MOST_TARGETS]) if may else []
+    targets = list(standing_targets().values_list("name", flat=True)[:MOST_TARGETS]) if may else []
     return {
         "may_start": may,
         "targets": targets,

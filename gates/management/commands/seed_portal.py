@@ -15,6 +15,7 @@ from gates.evidence.signing import portal_key
 from gates.models import Campaign, Target
 from gates.role_names import ENGINEER
 from gates.targets.access import REHEARSAL_SPEC, TargetUnreachableError
+from gates.targets.commands import add_from_variables
 
 FIRST_USER = "engineer"
 WAIT_S = 30
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         )
         if not is_new:  # what a newer portal describes, with what people added
             Target.objects.filter(pk=target.pk).update(spec=target.spec | REHEARSAL_SPEC)
+        add_from_variables(timezone.now())
         if not options["no_campaign"] and not Campaign.objects.exists():
             self._first_campaign(target)
 

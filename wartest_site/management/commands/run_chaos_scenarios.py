@@ -13,9 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from gates import reports
 from gates.chaos.commands import CELLS, Asked, CannotStrikeError, start_chaos
 from gates.chaos.safety import UnsafeError
-from gates.models import CrashPoint, Report, Run, Target
+from gates.models import CrashPoint, Report, Run
 from gates.plans import UnknownProfileError
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.stack import background_stack
 
@@ -53,10 +54,7 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> str:
         """Start the run, follow it to its report, show scenarios and criteria; the last line names the report file."""
-        target = Target.objects.filter(name=options["target"]).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
-            raise CannotStrikeError(f"There is no target {options['target']!r}; known targets: {known}.")
+        target = target_named(options["target"])
         chosen = {name: options[name] for name in ("operation", "point", "strike", "then", "depth", "cells")}
         asked = Asked(target, options["profile"], tuple(options["scenario"]), **chosen)
         report = self._follow(start_chaos(asked, started_by=None, now=timezone.now()))

@@ -9,13 +9,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from gates import reports
-from gates.live_capital.commands import REFUSALS, CannotGoLiveError
+from gates.live_capital.commands import REFUSALS
 from gates.live_capital.days import Day, in_a_row
 from gates.live_capital.plans import live_plan_for
 from gates.live_capital.standing import days_of
 from gates.live_capital.turns import start_live
-from gates.models import Report, Run, Target
+from gates.models import Report, Run
 from gates.plans import UnknownProfileError
+from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.following import follow
 from wartest_site.stack import background_stack
@@ -66,10 +67,7 @@ class Command(BaseCommand):
 
     def _started(self, name: str, profile: str) -> Run:
         """Open gate 4; a rehearsal that has just been started gets a little time to answer."""
-        target = Target.objects.filter(name=name).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("name", flat=True)) or "none yet"
-            raise CannotGoLiveError(f"There is no target {name!r}; known targets: {known}.")
+        target = target_named(name)
         ends = time.monotonic() + (0 if profile == "production" else ANSWER_S)
         while True:
             try:

@@ -15,10 +15,11 @@ from gates.ledger_audit.plans import audit_plan_for
 from gates.models import Campaign, Report
 from gates.plans import PlanError, plan_for
 from gates.targets.access import TargetUnreachableError
+from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.following import follow
 from wartest_site.stack import background_stack
-from wartest_site.starting import start_once_it_answers, target_named
+from wartest_site.starting import start_once_it_answers
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
 CANNOT_START = 2

@@ -1,0 +1,96 @@
+"""What texts a description may hold: addresses, commands, and secrets by their names. Pure."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+from gates.targets.words import command_words, demand_places
+
+NAMED = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
+BY_NAME = "env:NAME (a variable where the portal runs) or file:/path (a file that only its owner can read)"
+ISSUERS = ("sk-", "sk_live_", "ghp_", "gho_", "github_pat_", "xoxb-", "xoxp-", "AKIA", "glpat-", "sbp_", "sb_secret_")
+OANDA_TOKEN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
+WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
+SECRET_KEY = re.compile(r"(?i)(?:^|[_-])(?:password|passwd|secret|token|api_?key|private_?key|key)$")
+LETTERS_AND_DIGITS = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=-]{40,}")
+
+
+class Section(BaseModel):
+    """A section: no key but its own, and no type but the one that is meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def is_named(text: str) -> bool:
+    """Whether a text only names a secret."""
+    return NAMED.fullmatch(text) is not None
+
+
+def looks_secret(key: str, text: str) -> bool:
+    """Whether a text holds a secret in clear, by its shape or by the key that it stands at."""
+    if text.startswith(("env:", "file:")) or not text.strip():
+        return False
+    if _password(text) or text.startswith(ISSUERS) or OANDA_TOKEN.search(text) or WEB_TOKEN.search(text):
+        return True
+    if re.fullmatch(r"[{][a-z_]+[}]", text):
+        return False
+    return SECRET_KEY.search(key) is not None or LETTERS_AND_DIGITS.fullmatch(text) is not None
+
+
+def _password(text: str) -> bool:
+    try:
+        return "://" in text and bool(urlsplit(text).password)
+    except ValueError:
+        return False
+
+
+def _named(text: str) -> str:
+    """Words are kept free of the text itself: it is, or is near to, a secret."""
+    if not is_named(text):
+        raise ValueError(f"must name the secret and not hold it: write {BY_NAME}")
+    return text
+
+
+def _plain(text: str) -> str:
+    if text.startswith(("env:", "file:")) and not is_named(text):
+        raise ValueError(f"names nothing: write {BY_NAME}")
+    if text.startswith("rehearsal:"):
+        raise ValueError("rehearsal: belongs to the bundled target: write the address")
+    return text
+
+
+def http_address(text: str) -> str:
+    """Return an http address or the name of one. Raises ValueError."""
+    if is_named(text) or (text.startswith(("http://", "https://")) and _host(text)):
+        return text
+    raise ValueError("must be an address, as http://127.0.0.1:8010/health")
+
+
+def _host(text: str) -> str:
+    try:
+        return urlsplit(text.replace("{port}", "1")).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _ledger_address(text: str) -> str:
+    if is_named(text) or (text.startswith(("postgresql://", "postgres://")) and _host(text)):
+        return text
+    raise ValueError('must be a postgresql:// address, best by its name, as "env:LEDGER_URL"')
+
+
+def filled_by_cells(text: str) -> str:
+    """Return a text that cells fill. Raises ValueError for a place that they do not know."""
+    if not is_named(text):
+        demand_places(text)
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_plain)]
+HttpAddress = Annotated[Text, AfterValidator(http_address)]
+CellText = Annotated[Text, AfterValidator(filled_by_cells)]
+LedgerAddress = Annotated[Text, AfterValidator(_ledger_address)]
+Secret = Annotated[str, AfterValidator(_named)]
+Words = Annotated[list[str], BeforeValidator(command_words, json_schema_input_type=str | list[str])]
