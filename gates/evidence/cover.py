@@ -6,6 +6,7 @@ from typing import Any
 
 from gates.evidence.index import Absent, Link
 from gates.evidence.keys import PublicKey
+from gates.evidence.named import snapshots_named
 from gates.models import Campaign, Report
 from gates.models.campaigns import GATES
 
@@ -34,7 +35,7 @@ def summary_of(report: Report, name: str) -> dict[str, Any]:
         "findings": content.get("findings", [])[:MOST_FINDINGS],
         "more_findings": max(0, len(content.get("findings", ())) - MOST_FINDINGS),
         "interventions": content.get("interventions", []),
-        "snapshot": content.get("snapshot") or {},
+        "snapshots": snapshots_named(content, report.run_id),
         "kept": content.get("evidence", []),
     }
 

@@ -8,8 +8,10 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from gates.evidence.keys import SigningKeyError
+from gates.evidence.named import snapshots_named
 from gates.evidence.places import StateFolder
 from gates.evidence.signing import portal_key
+from gates.evidence.verifying import MANIFEST
 from gates.models import Campaign, Report, Verification
 
 
@@ -51,14 +53,15 @@ def newest_look(campaign: Campaign | None) -> Verification | None:
 
 
 def kept_files(report: Report) -> list[Kept]:
-    """Return what a report names by hash, as the disk now has it; the snapshot is one line."""
+    """Return what a report names by hash, as the disk now has it; a snapshot is one line."""
     state = StateFolder(Path(settings.ENVIRONMENT.wartest_home))
-    found = [Kept(one["file"], one["bytes"], state.holds(one["file"])) for one in report.content.get("evidence", ())]
-    snapshot = report.content.get("snapshot") or {}
-    if snapshot.get("manifest_sha256") and report.run_id:
-        name = f"snapshots/run-{report.run_id}"
-        found.insert(0, Kept(name, snapshot.get("bytes", 0), state.holds(f"{name}/manifest.json")))
-    return found
+    snapshots = [
+        Kept(one.folder, one.bytes, state.holds(f"{one.folder}/{MANIFEST}"))
+        for one in snapshots_named(report.content, report.run_id)
+    ]
+    return snapshots + [
+        Kept(one["file"], one["bytes"], state.holds(one["file"])) for one in report.content.get("evidence", ())
+    ]
 
 
 def link_twin(report: Report) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gates.evidence.files import rendered
 from gates.evidence.index import CAMPAIGN, Absent, Contents, FileEntry, written_index
 from gates.evidence.keys import PublicKey, public_keys
 from gates.evidence.links import links
+from gates.evidence.named import snapshots_named
 from gates.evidence.places import INDEX, FileUnreadableError, StateFolder
 from gates.evidence.reading import bytes_of
 from gates.evidence.signing import portal_key
@@ -107,9 +108,8 @@ class _Gathered:
             self._named(report)
 
     def _named(self, report: Report) -> None:
-        manifest = (report.content.get("snapshot") or {}).get("manifest_sha256")
-        if manifest and report.run_id:
-            self._snapshot(f"snapshots/run-{report.run_id}", manifest)
+        for snapshot in snapshots_named(report.content, report.run_id):
+            self._snapshot(snapshot.folder, snapshot.manifest_sha256)
         for kept in report.content.get("evidence", ()):
             self._file(kept["file"], kept["sha256"])
 

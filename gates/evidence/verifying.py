@@ -16,6 +16,7 @@ from gates.evidence.index import CAMPAIGN, Index, IndexUnreadableError, Link, re
 from gates.evidence.judgement import Judgement
 from gates.evidence.keys import PublicKey
 from gates.evidence.loose import judge_unnamed, verify_loose
+from gates.evidence.named import snapshots_named
 from gates.evidence.places import INDEX, FileUnreadableError, Place, Readable, StateFolder
 from gates.evidence.reading import bytes_of, sha256_of
 from gates.evidence.sealing import hash_of, signed_part
@@ -178,9 +179,9 @@ class _Verification:
             other = chain.get(one["sha256"])
             if other is None or (other.run, other.verdict) != (one["run"], one["verdict"]):
                 self.found.wrong.append(f"{link.name} names {one['file']} otherwise than the chain does.")
-        manifest = (body.get("snapshot") or {}).get("manifest_sha256")
-        if manifest and self._named_file(f"snapshots/run-{link.run}/{MANIFEST}", manifest, link):
-            self._snapshot(f"snapshots/run-{link.run}", link)
+        for snapshot in snapshots_named(body, link.run):
+            if self._named_file(f"{snapshot.folder}/{MANIFEST}", snapshot.manifest_sha256, link):
+                self._snapshot(snapshot.folder, link)
         for entry in body.get("evidence") or ():
             if self._named_file(entry["file"], entry["sha256"], link):
                 self.found.count("kept files")

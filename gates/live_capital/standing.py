@@ -12,7 +12,7 @@ from gates.criteria import Criterion
 from gates.live_capital.criteria import Live, live_criteria
 from gates.live_capital.days import Day, DaySlots, calendar
 from gates.live_capital.environments import SIMULATED
-from gates.live_capital.plans import LivePlan
+from gates.live_capital.plans import AUDIT, LivePlan
 from gates.live_capital.terms import Terms
 from gates.models import CapitalPlan, LiveRun, Run, RunEvent, Slot, SlotResult
 
@@ -88,6 +88,7 @@ def live_report_fields(run: Run) -> dict[str, Any]:
         "target": {"name": campaign.target.name, "build": campaign.build, "environment": environment},
         "counted": live.counted,
         "not_counted_because": live.not_counted_because,
+        "snapshots": snapshots_of(run),
         "capital": {
             "environment": live.environment,
             "month": live.month,
@@ -103,6 +104,16 @@ def live_report_fields(run: Run) -> dict[str, Any]:
             ],
         },
     }
+
+
+def snapshots_of(run: Run) -> list[dict[str, Any]]:
+    """Return the sealed books that the month's full audits judged: folder, moment, size, hash of the manifest."""
+    audits = SlotResult.objects.filter(slot__run=run, slot__check_name=AUDIT).order_by("slot__due_at")
+    return [
+        measured["snapshot"] | {"folder": measured["folder"]}
+        for measured in audits.values_list("measured", flat=True)
+        if "snapshot" in measured
+    ]
 
 
 def day_words(day: Day) -> dict[str, Any]:

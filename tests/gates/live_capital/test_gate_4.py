@@ -10,6 +10,8 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
+from gates.evidence.tree import campaign_tree
+from gates.evidence.verifying import Known, verify
 from gates.live_capital import commands as live_commands
 from gates.live_capital.commands import CannotGoLiveError, open_gate_4, rehearsal_plan
 from gates.live_capital.turns import start_live
@@ -91,6 +93,24 @@ def test_a_month_that_nobody_disturbs_passes_and_the_token_is_nowhere(stage, cap
     assert [str(path) for path in files if TOKEN.encode() in path.read_bytes()] == []
     pages = [f"/runs/{run.pk}/", f"/runs/{run.pk}.json", f"/runs/{run.pk}/report/", "/live/", "/about/"]
     assert [page for page in pages if TOKEN in admin_client.get(page).content.decode()] == []
+    every_full_audit_is_evidence(report, tmp_path)
+
+
+def every_full_audit_is_evidence(report, home):
+    """The books of each week are in the zip, and a digit changed in any of them is found and named."""
+    folders = [f"snapshots/run-{report.run_id}-day-{day:02}" for day in (1, 2)]
+    assert [f"snapshots/{each['folder']}" for each in report.content["snapshots"]] == folders
+    tree = campaign_tree(report.campaign, timezone.now())
+    assert {f"{folder}/manifest.json" for folder in folders} <= tree.names
+    found = verify(tree, Known())
+    assert (found.wrong, found.counts["snapshots"]) == ([], 2)
+    for folder in folders:
+        books = home / folder / "executions.parquet"
+        whole = books.read_bytes()
+        books.write_bytes(whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:])
+        changed = [line for line in verify(tree, Known()).wrong if f"{folder}/executions.parquet has changed" in line]
+        books.write_bytes(whole)
+        assert changed
 
 
 def test_an_order_by_hand_fails_the_month(stage):
