@@ -18,6 +18,7 @@ from gates.ledger_audit import retention
 from gates.ledger_audit import starting as audits
 from gates.live_capital import auditing as live_audits
 from gates.live_capital import months
+from gates.signoff import watching as signatures
 from gates.workers import identity
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ PARTS: tuple[Callable[[datetime], object], ...] = (
     _send_ends,
     _send_months,
     _send_moves,
+    signatures.attend,
     open_missing,
     reminding.attend,
     proving.attend,

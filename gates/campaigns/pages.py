@@ -12,7 +12,7 @@ from django.urls import reverse
 from gates import commands
 from gates.campaigns.progress import how_far
 from gates.campaigns.reporting import report_of
-from gates.incidents.commands import proven
+from gates.incidents.commands import failed_points, proven
 from gates.models import Campaign, Finding, Incident, Report, Review, Run, RunEvent, Slot
 from gates.models.incidents import IncidentChange
 from gates.pages import rows
@@ -234,7 +234,8 @@ def incident_context(incident: Incident, person_id: int | None) -> dict[str, Any
         "findings": list(firsts),
         "tied": list(incident.findings.order_by("pk")[:MOST_RULES]),
         "failed_slots": slots,
-        "proofs": list(incident.proofs.order_by("-pk").select_related("asked_by")[:MOST_RULES]),
+        "proofs": list(incident.proofs.order_by("-pk").select_related("asked_by", "crash_point")[:MOST_RULES]),
+        "points": list(failed_points(incident.campaign)[:MOST_RULES]) if incident.state == Incident.State.TEST else [],
         "proven": proven(incident),
         "own_fix": person_id is not None and incident.fixed_by_id == person_id,
         "changes": list(IncidentChange.objects.filter(pgh_obj=incident).order_by("pgh_id")[:MOST_HAPPENED]),

@@ -51,12 +51,15 @@ def incident_twin(incident: Incident) -> dict[str, Any]:
 def proof_twin(proof: Proof) -> dict[str, Any]:
     return {
         "test": proof.test,
+        "crash_point": proof.crash_point_id,
         "build": proof.build,
         "argv": proof.argv,
         "state": proof.state,
         "verdict": proof.verdict,
         "exit_code": proof.exit_code,
         "output": proof.output,
+        "receipt": proof.receipt,
+        "findings": proof.findings,
         "started_at": moment(proof.started_at),
         "ended_at": moment(proof.ended_at),
     }

@@ -3,22 +3,25 @@
 Each command says in one sentence why it refuses, and changes all of a step or nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from audits.verdicts import Verdict
 from gates.campaigns.hands import INTERVENTIONS
 from gates.checks import health
-from gates.incidents.prevention import PreventionError, prevention_argv
-from gates.models import Campaign, Finding, Incident, IncidentFinding, Proof, RunEvent
+from gates.incidents.prevention import PreventionError, prevention_argv, spec_of_build
+from gates.models import Campaign, CrashPoint, Finding, Incident, IncidentFinding, Proof, RunEvent
 from gates.targets.access import TargetUnreachableError, access
 
 State = Incident.State
 AT_ONCE = 20
 MOST_WORDS = 4000
+CRASH_POINT = "crash-point:"  # how the test is named that is a strike
 
 
 class IncidentRefusedError(Exception):
@@ -78,20 +81,45 @@ def only_hands(campaign: Campaign) -> bool:
 def ask_for_proof(incident_id: int, *, test: str, person: User | None, now: datetime) -> list[Proof]:
     """Have the portal run the prevention test on the old build and on the new one. Raises IncidentRefusedError."""
     incident = _at(incident_id, State.TEST)
+    if test.startswith(CRASH_POINT):
+        raise IncidentRefusedError(f"{CRASH_POINT}… names a crash point: choose one from their list.")
+    spec = incident.campaign.target.spec
+    asked = {"incident": incident, "test": test, "asked_by": person, "asked_at": now}
+    return _on_both(asked, lambda build: prevention_argv(spec, build=build, test=test))
+
+
+@transaction.atomic
+def ask_for_strike(incident_id: int, *, point_id: int, person: User | None, now: datetime) -> list[Proof]:
+    """Have the portal strike at a crash point that failed, on the old build and on the new. Raises
+    IncidentRefusedError."""
+    incident = _at(incident_id, State.TEST)
+    point = failed_points(incident.campaign).filter(pk=point_id).first()
+    if point is None:
+        raise IncidentRefusedError("Choose a crash point at which this campaign failed.")
+    spec = incident.campaign.target.spec
+    test = f"{CRASH_POINT}{point.pk}"
+    asked = {"incident": incident, "test": test, "crash_point": point, "asked_by": person, "asked_at": now}
+    return _on_both(asked, lambda build: list(spec_of_build(spec, build)["process"]["command"]))
+
+
+def failed_points(campaign: Campaign) -> QuerySet[CrashPoint]:
+    """Return the crash points at which a campaign's gate 2 failed, in the order of the scenarios."""
+    failed = CrashPoint.objects.filter(scenario__run__campaign=campaign, verdict=Verdict.FAILED)
+    return failed.select_related("scenario").order_by("scenario__number", "number")
+
+
+def _on_both(asked: dict[str, Any], argv_of: Callable[[str], list[str]]) -> list[Proof]:
+    """Ask for one and the same proof on the build that failed and on the fixed one."""
+    incident: Incident = asked["incident"]
     proofs = []
     for build in dict.fromkeys((incident.campaign.build, incident.fixed_build)):
         try:
-            argv = prevention_argv(incident.campaign.target.spec, build=build, test=test)
             with transaction.atomic():
-                proofs.append(
-                    Proof.objects.create(
-                        incident=incident, test=test, build=build, argv=argv, asked_by=person, asked_at=now
-                    )
-                )
+                proofs.append(Proof.objects.create(**asked, build=build, argv=argv_of(build)))
         except PreventionError as error:
             raise IncidentRefusedError(str(error)) from error
         except IntegrityError as error:
-            raise IncidentRefusedError(f"The test {test} runs on {build} already: wait for its end.") from error
+            raise IncidentRefusedError(f"The test {asked['test']} runs on {build}: wait for its end.") from error
     return proofs
 
 

@@ -9,13 +9,14 @@ import tempfile
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.db.models import Q
 from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates.incidents.prevention import limit_s
+from gates.incidents.repeating import repeat, wanted_of
 from gates.models import Proof
 
 log = logging.getLogger(__name__)
@@ -58,19 +59,32 @@ def _claim(proof: Proof, now: datetime) -> bool:
 
 def prove(proof_id: int) -> None:
     """Run the test of a claimed proof to its end or its limit, and keep what it said and how it ended."""
-    proof = Proof.objects.select_related("incident__campaign__target").get(pk=proof_id)
+    proof = Proof.objects.select_related("incident__campaign__target", "crash_point__first").get(pk=proof_id)
     if proof.state != Proof.State.RUNNING:
         return
+    came_to = _struck(proof) if proof.crash_point_id else _commanded(proof)
+    Proof.objects.filter(pk=proof_id, state=Proof.State.RUNNING).update(
+        state=Proof.State.DONE, ended_at=timezone.now(), **came_to
+    )
+
+
+def _commanded(proof: Proof) -> dict[str, Any]:
+    """Run the description's command; what the proof's row then says."""
     with tempfile.TemporaryFile() as out:
         code, trouble = _run(proof, out, limit_s(proof.incident.campaign.target.spec))
         said = _end_of(out)
-    Proof.objects.filter(pk=proof_id, state=Proof.State.RUNNING).update(
-        state=Proof.State.DONE,
-        verdict=VERDICTS.get(code, Verdict.INCONCLUSIVE) if code is not None else Verdict.INCONCLUSIVE,
-        exit_code=code,
-        output=f"{said}\n{trouble}".strip() if trouble else said,
-        ended_at=timezone.now(),
-    )
+    verdict = VERDICTS.get(code, Verdict.INCONCLUSIVE) if code is not None else Verdict.INCONCLUSIVE
+    return {"verdict": verdict, "exit_code": code, "output": f"{said}\n{trouble}".strip() if trouble else said}
+
+
+def _struck(proof: Proof) -> dict[str, Any]:
+    """Strike at the proof's crash point; what its row then says."""
+    campaign = proof.incident.campaign
+    assert proof.crash_point is not None  # noqa: S101  the caller looked
+    wanted = wanted_of(proof.crash_point, as_then=proof.build == campaign.build)
+    found = repeat(campaign.target.spec, proof.build, wanted, limit_s(campaign.target.spec))
+    output = found.words.replace("\0", "")[:MOST_OUTPUT]
+    return {"verdict": found.verdict, "output": output, "receipt": found.receipt, "findings": list(found.findings)}
 
 
 def _run(proof: Proof, out: IO[bytes], limit: float) -> tuple[int | None, str]:

@@ -60,6 +60,12 @@ def _prove(request: HttpRequest, row: Incident, person: User) -> None:
     commands.ask_for_proof(row.pk, test=test, person=person, now=timezone.now())
 
 
+def _strike(request: HttpRequest, row: Incident, person: User) -> None:
+    text = request.POST.get("point", "")
+    point_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    commands.ask_for_strike(row.pk, point_id=point_id, person=person, now=timezone.now())
+
+
 def _accept(request: HttpRequest, row: Incident, person: User) -> None:
     commands.accept_proof(row.pk, person=person, now=timezone.now())
 
@@ -77,6 +83,7 @@ STEPS: dict[str, tuple[str, Callable[[HttpRequest, Incident, User], None]]] = {
     "investigate": (WORK_INCIDENT, _investigate),
     "fix": (WORK_INCIDENT, _fix),
     "prove": (WORK_INCIDENT, _prove),
+    "strike": (WORK_INCIDENT, _strike),
     "accept": (WORK_INCIDENT, _accept),
     "approve": (APPROVE_INCIDENT, _approve),
     "send-back": (APPROVE_INCIDENT, _send_back),

@@ -7,43 +7,64 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('gates', '0023_delivery'),
+        ("gates", "0023_delivery"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Preflight',
+            name="Preflight",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('took_s', models.FloatField()),
-                ('met', models.BooleanField()),
-                ('lines', models.JSONField()),
-                ('identity', models.JSONField()),
-                ('differences', models.JSONField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                ("took_s", models.FloatField()),
+                ("met", models.BooleanField()),
+                ("lines", models.JSONField()),
+                ("identity", models.JSONField()),
+                ("differences", models.JSONField()),
             ],
             options={
-                'ordering': ['-at', '-pk'],
+                "ordering": ["-at", "-pk"],
             },
         ),
         migrations.AddField(
-            model_name='target',
-            name='removed_at',
+            model_name="target",
+            name="removed_at",
             field=models.DateTimeField(null=True),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='target',
-            trigger=pgtrigger.compiler.Trigger(name='target_no_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='0f00972f27c99df3886b20cd68498574b6b6ef27', operation='DELETE', pgid='pgtrigger_target_no_delete_27c64', table='gates_target', when='BEFORE')),
+            model_name="target",
+            trigger=pgtrigger.compiler.Trigger(
+                name="target_no_delete",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="0f00972f27c99df3886b20cd68498574b6b6ef27",
+                    operation="DELETE",
+                    pgid="pgtrigger_target_no_delete_27c64",
+                    table="gates_target",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddField(
-            model_name='preflight',
-            name='target',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='preflights', to='gates.target'),
+            model_name="preflight",
+            name="target",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="preflights", to="gates.target"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='preflight',
-            trigger=pgtrigger.compiler.Trigger(name='preflight_stays', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='8c128822cedeab137c4530f791d1f8f1f8e29d75', operation='UPDATE OR DELETE', pgid='pgtrigger_preflight_stays_bdf08', table='gates_preflight', when='BEFORE')),
+            model_name="preflight",
+            trigger=pgtrigger.compiler.Trigger(
+                name="preflight_stays",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="8c128822cedeab137c4530f791d1f8f1f8e29d75",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_preflight_stays_bdf08",
+                    table="gates_preflight",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.campaigns import Run, Target
+from gates.models.keeping import NEVER_EMPTIED
 from gates.models.signoff import APPEND_ONLY
 from gates.models.slots import LEVELS
 
@@ -100,6 +101,7 @@ class Alert(models.Model):
             models.Index(fields=["step_at"], condition=~models.Q(state="resolved"), name="alerts_with_a_step_to_come"),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="alert_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="alert_begins", operation=pgtrigger.Insert, condition=~pgtrigger.Q(new__state="open")

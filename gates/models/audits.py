@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.campaigns import Run
+from gates.models.keeping import NEVER_EMPTIED
 
 ASKED = ("run", "started_by", "counted", "not_counted_because", "only", "since")
 
@@ -50,6 +51,7 @@ class LedgerAudit(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="audit_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="audit_asked_stays", fields=list(ASKED)),
             pgtrigger.Protect(

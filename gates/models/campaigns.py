@@ -8,6 +8,7 @@ from django.db import models
 from django.urls import reverse
 
 from audits.verdicts import Verdict
+from gates.models.keeping import NEVER_EMPTIED
 
 VERDICTS = [(verdict.value, verdict.value) for verdict in Verdict]
 PROFILES = [("production", "production"), ("rehearsal", "rehearsal"), ("smoke", "smoke")]
@@ -139,6 +140,7 @@ class Campaign(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="campaign_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="campaign_begins",
@@ -248,6 +250,7 @@ class Run(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
             pgtrigger.Trigger(
                 name="in_order",

@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from gates.models.campaigns import Campaign, Run
+from gates.models.keeping import NEVER_EMPTIED
 
 TERMS = ("amount", "instruments", "order_size", "orders_per_minute", "daily_loss", "total_loss", "ends_on")
 PROPOSED = ("campaign", *TERMS, "reason", "rehearsal", "proposed_by", "proposed_at")
@@ -81,6 +82,7 @@ class CapitalPlan(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="capital_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="capital_terms_stay", fields=list(PROPOSED)),
             pgtrigger.Protect(
@@ -134,7 +136,10 @@ class LiveRun(models.Model):
                 name="a_month_says_why_it_does_not_count",
             ),
         ]
-        triggers = [pgtrigger.Protect(name="live_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="live_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return f"month {self.month} of {self.plan}"

@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from gates.models.campaigns import VERDICTS, Run
+from gates.models.keeping import NEVER_EMPTIED
 from gates.models.slots import Slot
 
 PHASES = ("baseline", "armed", "struck", "healing", "recovering", "verifying", "done")
@@ -60,6 +61,7 @@ class ChaosRun(models.Model):
             )
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="chaos_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
                 name="chaos_asked_stays",
@@ -100,6 +102,7 @@ class ScenarioRun(models.Model):
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="a_scenario_runs_once_in_a_run")]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="scenario_no_delete", operation=pgtrigger.Delete),
             pgtrigger.FSM(name="scenario_moves", field="phase", transitions=_FORWARD),
         ]
@@ -128,7 +131,10 @@ class OperationBaseline(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["scenario", "operation"], name="one_baseline_per_operation")]
-        triggers = [pgtrigger.Protect(name="baseline_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="baseline_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return f"baseline of {self.operation} in {self.scenario}"
@@ -192,6 +198,7 @@ class CrashPoint(models.Model):
         ]
         indexes = [models.Index(fields=["scenario"], name="points_to_do", condition=~models.Q(phase="done"))]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="point_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="point_done_stays", operation=pgtrigger.Update, condition=pgtrigger.Q(old__phase="done")
@@ -227,6 +234,7 @@ class Heal(models.Model):
         ordering = ["written_at"]
         indexes = [models.Index(fields=["due_at"], name="heals_open", condition=models.Q(healed_at=None))]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="heal_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="heal_stays", exclude=["healed_at", "healed_by"]),
             pgtrigger.Protect(

@@ -4,6 +4,8 @@ import pgtrigger
 from django.db import models
 from django.urls import reverse
 
+from gates.models.keeping import NEVER_EMPTIED
+
 
 class Rehearsal(models.Model):
     """One rehearsal: the defects that were asked for, and what was found on the clean desk in the same places.
@@ -23,6 +25,7 @@ class Rehearsal(models.Model):
     class Meta:
         ordering = ["-started_at", "-pk"]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="rehearsal_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="rehearsal_asked_stays", fields=["build", "asked", "started_at"]),
             pgtrigger.Protect(
@@ -81,7 +84,10 @@ class RehearsedDefect(models.Model):
                 condition=~models.Q(outcome="caught", findings=[]), name="no_defect_is_caught_without_a_finding"
             ),
         ]
-        triggers = [pgtrigger.Protect(name="rehearsed_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="rehearsed_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return f"{self.defect}: {self.outcome}"

@@ -6,6 +6,7 @@ from django.db.models.fields.json import KT
 from django.urls import reverse
 
 from gates.models.campaigns import VERDICTS, Campaign, Run
+from gates.models.keeping import NEVER_EMPTIED
 from gates.models.slots import LEVELS
 
 
@@ -29,7 +30,10 @@ class RunEvent(models.Model):
 
     class Meta:
         ordering = ["at", "pk"]
-        triggers = [pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return self.sentence
@@ -83,7 +87,10 @@ class Report(models.Model):
                 name="a_report_is_of_a_campaign",
             ),
         ]
-        triggers = [pgtrigger.Protect(name="report_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="report_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return self.file_name

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.campaigns import VERDICTS, Campaign
+from gates.models.keeping import NEVER_EMPTIED
 
 
 class Verification(models.Model):
@@ -23,7 +24,10 @@ class Verification(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [models.Index(fields=["campaign", "-at"], name="newest_look")]
-        triggers = [pgtrigger.Protect(name="look_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="look_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return f"look at {self.campaign or 'all evidence'}: {self.verdict}"

@@ -7,6 +7,7 @@ from django.db import models
 from django.urls import reverse
 
 from gates.models.campaigns import Run
+from gates.models.keeping import NEVER_EMPTIED
 from gates.models.slots import LEVELS, Slot
 
 TRIAGE = ("state", "owner", "cause", "fix", "prevention_test")
@@ -18,7 +19,7 @@ TRIAGE = ("state", "owner", "cause", "fix", "prevention_test")
     model_name="FindingChange",
     obj_field=pghistory.ObjForeignKey(related_name="changes"),
     context_field=pghistory.ContextJSONField(),
-    meta={"ordering": ["pgh_created_at", "pgh_id"]},
+    meta={"ordering": ["pgh_created_at", "pgh_id"], "triggers": [NEVER_EMPTIED]},
     append_only=True,
 )
 class Finding(models.Model):
@@ -70,6 +71,7 @@ class Finding(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="finding_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="finding_evidence_stays", exclude=list(TRIAGE)),
         ]

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.campaigns import Run
+from gates.models.keeping import NEVER_EMPTIED
 
 
 class AtRest(models.Model):
@@ -22,7 +23,7 @@ class AtRest(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "relation"], name="one_rest_per_relation")]
-        triggers = [pgtrigger.Protect(name="at_rest_no_delete", operation=pgtrigger.Delete)]
+        triggers = [NEVER_EMPTIED, pgtrigger.Protect(name="at_rest_no_delete", operation=pgtrigger.Delete)]
 
     def __str__(self) -> str:
         return f"{self.rows} rows of {self.relation} at {self.seen_at:%H:%M:%S}"
@@ -59,6 +60,7 @@ class Review(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="review_no_delete", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(name="review_duty_stays", fields=["run", "number", "opens_at", "due_at"]),
             pgtrigger.Protect(

@@ -12,7 +12,9 @@ from django.urls import reverse
 
 from gates.campaigns.hands import INTERVENTIONS
 from gates.models.campaigns import VERDICTS, Campaign
+from gates.models.chaos import CrashPoint
 from gates.models.findings import Finding
+from gates.models.keeping import NEVER_EMPTIED
 
 HANDS = ", ".join(f"'{rule}'" for rule in sorted(INTERVENTIONS))
 STEPS = """
@@ -93,6 +95,15 @@ OF_A_FAILURE = """
     END IF;
     RETURN NEW;
 """
+REPEATS = """
+    IF NEW.test <> 'crash-point:' || NEW.crash_point_id OR NOT EXISTS (
+            SELECT 1 FROM gates_crashpoint p JOIN gates_scenariorun s ON s.id = p.scenario_id
+            JOIN gates_run r ON r.id = s.run_id JOIN gates_incident i ON i.campaign_id = r.campaign_id
+            WHERE i.id = NEW.incident_id AND p.id = NEW.crash_point_id AND p.verdict = 'failed') THEN
+        RAISE EXCEPTION 'incident %: only a crash point that failed in its own campaign is repeated', NEW.incident_id;
+    END IF;
+    RETURN NEW;
+"""
 BOOLEANS = ("investigated", "fixed", "tested", "approved", "only_hands")
 _TRACKED = ("state", "cause", "fix", "fixed_build", "approval")
 
@@ -108,7 +119,7 @@ def _person(name: str) -> "models.ForeignKey[object, object]":
     model_name="IncidentChange",
     obj_field=pghistory.ObjForeignKey(related_name="changes"),
     context_field=pghistory.ContextJSONField(),
-    meta={"ordering": ["pgh_created_at", "pgh_id"]},
+    meta={"ordering": ["pgh_created_at", "pgh_id"], "triggers": [NEVER_EMPTIED]},
     append_only=True,
 )
 class Incident(models.Model):
@@ -146,6 +157,7 @@ class Incident(models.Model):
             ("approve_incident", "Can approve the restart after an incident"),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="incident_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Trigger(
                 name="incident_of_a_failure", operation=pgtrigger.Insert, when=pgtrigger.Before, func=OF_A_FAILURE
@@ -180,6 +192,7 @@ class IncidentFinding(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["incident", "finding"], name="a_finding_is_tied_once")]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="tie_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             pgtrigger.Trigger(
                 name="tie_of_this_campaign",
@@ -203,7 +216,10 @@ class IncidentFinding(models.Model):
 
 
 class Proof(models.Model):
-    """One execution of a prevention test on one build, by the portal: what was run, what it said, how it ended."""
+    """One execution of a prevention test on one build, by the portal: what was run, what it said, how it ended.
+
+    With a `crash_point` it is that strike made again, which passes or fails only with its `receipt`.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -212,6 +228,7 @@ class Proof(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="proofs")
     test = models.CharField(max_length=200)
+    crash_point = models.ForeignKey(CrashPoint, null=True, on_delete=models.PROTECT, related_name="proofs")
     build = models.CharField(max_length=200)
     argv = models.JSONField()
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
@@ -222,11 +239,20 @@ class Proof(models.Model):
     ended_at = models.DateTimeField(null=True)
     exit_code = models.IntegerField(null=True)
     output = models.TextField(blank=True)
+    receipt = models.JSONField(null=True)
+    findings = models.JSONField(default=list)
     verdict = models.CharField(max_length=12, choices=VERDICTS, null=True)
 
     class Meta:
         ordering = ["pk"]
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(crash_point=None)
+                | models.Q(verdict=None)
+                | models.Q(verdict="inconclusive")
+                | models.Q(receipt__isnull=False),
+                name="a_strike_without_receipt_proves_nothing",
+            ),
             models.CheckConstraint(
                 condition=models.Q(state="done", verdict__isnull=False)
                 | ~models.Q(state="done") & models.Q(verdict=None),
@@ -237,6 +263,7 @@ class Proof(models.Model):
             ),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="proof_no_delete", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="proof_begins", operation=pgtrigger.Insert, condition=~pgtrigger.Q(new__state="waiting")
@@ -248,7 +275,15 @@ class Proof(models.Model):
             ),
             pgtrigger.Protect(name="proof_stays", operation=pgtrigger.Update, condition=pgtrigger.Q(old__state="done")),
             pgtrigger.ReadOnly(
-                name="proof_asked_stays", fields=["incident", "test", "build", "argv", "asked_by", "asked_at"]
+                name="proof_asked_stays",
+                fields=["incident", "test", "crash_point", "build", "argv", "asked_by", "asked_at"],
+            ),
+            pgtrigger.Trigger(
+                name="proof_repeats_what_failed",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(new__crash_point__isnull=False),
+                func=REPEATS,
             ),
         ]
 

@@ -8,16 +8,11 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.campaigns import Campaign
+from gates.models.keeping import NEVER_EMPTIED
 
 APPEND_ONLY = (
     pgtrigger.Protect(name="only_added", operation=pgtrigger.Update | pgtrigger.Delete),
-    pgtrigger.Trigger(
-        name="never_emptied",
-        operation=pgtrigger.Truncate,
-        level=pgtrigger.Statement,
-        when=pgtrigger.Before,
-        func="RAISE EXCEPTION '% is never emptied: decisions stay on record', TG_TABLE_NAME;",
-    ),
+    NEVER_EMPTIED,
 )
 
 REVIEW_RULES = """
@@ -27,6 +22,9 @@ REVIEW_RULES = """
     END IF;
     IF campaign.started_by_id = NEW.reviewer_id THEN
         RAISE EXCEPTION 'who started campaign % cannot review its code', campaign.id;
+    END IF;
+    IF EXISTS (SELECT 1 FROM gates_incident WHERE fixed_build = NEW.build AND fixed_by_id = NEW.reviewer_id) THEN
+        RAISE EXCEPTION 'who fixed what the build of campaign % changes cannot review its code', campaign.id;
     END IF;
     RETURN NEW;
 """

@@ -5,6 +5,7 @@ from django.db import models
 from django.urls import reverse
 
 from gates.models.campaigns import VERDICTS, Run
+from gates.models.keeping import NEVER_EMPTIED
 
 LEVELS = [("critical", "critical"), ("high", "high"), ("medium", "medium")]
 
@@ -50,6 +51,7 @@ class Slot(models.Model):
             models.Index(fields=["run"], name="holes_of_runs", condition=models.Q(state="hole")),
         ]
         triggers = [
+            NEVER_EMPTIED,
             pgtrigger.Protect(name="slot_no_delete", operation=pgtrigger.Delete),
             pgtrigger.FSM(name="slot_moves", field="state", transitions=[("due", "done"), ("due", "hole")]),
         ]
@@ -73,7 +75,10 @@ class SlotResult(models.Model):
     finished_at = models.DateTimeField()
 
     class Meta:
-        triggers = [pgtrigger.Protect(name="result_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="result_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return f"{self.slot}: {self.verdict}"

@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 
 from gates.models.campaigns import Run
+from gates.models.keeping import NEVER_EMPTIED
 
 
 class StreamLease(models.Model):
@@ -63,7 +64,10 @@ class StreamGap(models.Model):
 
     class Meta:
         ordering = ["since", "pk"]
-        triggers = [pgtrigger.Protect(name="gap_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            NEVER_EMPTIED,
+            pgtrigger.Protect(name="gap_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(until__gte=models.F("since")), name="a_gap_takes_time")
         ]

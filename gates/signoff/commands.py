@@ -18,9 +18,9 @@ from gates.checks import health
 from gates.evidence.standing import evidence_sha256
 from gates.models import Campaign, CodeReview, Incident, SignOff
 from gates.roles import REVIEW_CODE
-from gates.signoff.obstacles import WENT_ON, obstacles, role_taken, roles_of, touches, unsignable
+from gates.signoff.obstacles import obstacles, role_taken, roles_of, touches, unsignable
 from gates.signoff.proving import Proof
-from gates.signoff.standing import missing, signatures
+from gates.signoff.standing import WENT_ON, missing, signatures
 from gates.targets.access import TargetUnreachableError, access
 
 State = Campaign.State

@@ -22,9 +22,8 @@ from gates.models import (
 )
 from gates.models.findings import FindingChange
 from gates.reports import SUCCESS
-from gates.signoff.standing import Signature, missing, signatures
+from gates.signoff.standing import VOID, WENT_ON, Signature, missing, signatures
 
-WENT_ON = (Campaign.State.APPROVED, Campaign.State.LIVE)
 CAPITAL, NEXT_STEP = SignOff.Stage.CAPITAL, SignOff.Stage.NEXT_STEP
 STARTED = {2: ChaosRun, 3: LedgerAudit, 4: LiveRun}  # by gate; gate 1 is started with its campaign
 GATES_NEEDED = {CAPITAL: (1, 2, 3), NEXT_STEP: (1, 2, 3, 4)}
@@ -98,7 +97,8 @@ def reviews(campaign: Campaign) -> QuerySet[CodeReview]:
 
 
 def _alerts(campaign: Campaign, now: datetime) -> list[Obstacle]:
-    going = Alert.objects.filter(target=campaign.target).exclude(state=Alert.State.RESOLVED)
+    """That signatures are void is no obstacle to giving them again."""
+    going = Alert.objects.filter(target=campaign.target).exclude(state=Alert.State.RESOLVED).exclude(rule=VOID)
     critical = going.filter(level="critical").count()
     overdue = going.filter(~Q(level="critical"), deadline_at__lt=now).count()
     where = f"{reverse('gates:dashboard')}#alerts"

@@ -8,6 +8,8 @@ from gates.evidence.standing import CAPITAL, evidence_sha256
 from gates.models import Campaign, SignOff
 
 APPROVE, REFUSE, WITHDRAW = SignOff.Decision.APPROVE, SignOff.Decision.REFUSE, SignOff.Decision.WITHDRAW
+WENT_ON = (Campaign.State.APPROVED, Campaign.State.LIVE)
+VOID = "signatures void"  # the alert of a campaign that went on by signatures which do not stand any more
 STATUS = {APPROVE: "approved", REFUSE: "refused"}
 
 

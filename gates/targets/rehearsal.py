@@ -130,6 +130,11 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
     }
 
 
+def program_of_build() -> tuple[str, ...]:
+    """The desk of a build in a cell, as `[prevention] program` would name it: the clean one, or one with a defect."""
+    return (*cell_program()["process"]["command"], "--build", "{build}")
+
+
 def prevention_command() -> tuple[str, ...]:
     """The desk's prevention test, as `[prevention] command` would name it; a test is the name of a defect."""
     return (sys.executable, "-m", "wartest_site.prevention", "{build}", "{test}")

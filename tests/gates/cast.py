@@ -28,10 +28,10 @@ def a_run(*, profile="smoke", start=START, spec=None):
     return run
 
 
-def a_campaign(*, profile="smoke", passed=(), name="fx-desk", **fields):
+def a_campaign(*, profile="smoke", passed=(), name="fx-desk", build="sha256:0", **fields):
     """Return a campaign whose gates `passed` have passed, one after another, as the database demands it."""
     target, _ = Target.objects.get_or_create(name=name, defaults={"spec": {}, "created_at": START})
-    campaign = Campaign.objects.create(target=target, profile=profile, build="sha256:0", started_at=START, **fields)
+    campaign = Campaign.objects.create(target=target, profile=profile, build=build, started_at=START, **fields)
     for gate in passed:
         a_gate(campaign, gate)
     return campaign

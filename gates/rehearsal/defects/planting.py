@@ -28,5 +28,20 @@ def plant(name: str) -> None:
     for part in defect.replaces:
         getattr(part.owner, part.name)
         setattr(part.owner, part.name, part.by)
-    build = sha256(f"{health.own_build()} with {name}".encode()).hexdigest()
-    setattr(health, "own_build", lambda: f"sha256:{build}")  # noqa: B010  mypy takes an assignment for a mistake
+    build = build_with(name)
+    setattr(health, "own_build", lambda: build)  # noqa: B010  mypy takes an assignment for a mistake
+
+
+def build_with(name: str) -> str:
+    """The build that the desk says when this defect is planted in it."""
+    return f"sha256:{sha256(f'{health.own_build()} with {name}'.encode()).hexdigest()}"
+
+
+def defects_of(build: str) -> tuple[str, ...]:
+    """What is planted in the desk of this build: nothing, or one defect. Raises UnknownDefectError for another's."""
+    if build == health.own_build():
+        return ()
+    for defect in DEFECTS:
+        if build == build_with(defect.name):
+            return (defect.name,)
+    raise UnknownDefectError(f"no desk here is the build {build}")

@@ -17,7 +17,7 @@ def main() -> int:
     """Plant what it is told to, then run; 2 and one sentence where it cannot start."""
     settings = read_settings(sys.argv[1:], os.environ)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if settings.defects and not _planted(settings.defects):
+    if (settings.defects or settings.build) and not _planted(settings.defects, settings.build):
         return CANNOT_START
     try:
         asyncio.run(_run(settings))
@@ -38,12 +38,13 @@ async def _run(settings: Settings) -> None:
         await told.wait()
 
 
-def _planted(names: tuple[str, ...]) -> bool:
-    """Plant the defects; False and a sentence for one that is unknown. A clean desk never loads the catalogue."""
-    from gates.rehearsal.defects.planting import UnknownDefectError, plant  # noqa: PLC0415
+def _planted(names: tuple[str, ...], build: str) -> bool:
+    """Plant the defects, or what this build has; False and a sentence for what is unknown. A clean desk never loads
+    the catalogue."""
+    from gates.rehearsal.defects.planting import UnknownDefectError, defects_of, plant  # noqa: PLC0415
 
     try:
-        for name in names:
+        for name in names or defects_of(build):
             plant(name)
     except UnknownDefectError as unknown:
         sys.stderr.write(f"{unknown}\n")

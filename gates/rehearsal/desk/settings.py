@@ -27,6 +27,7 @@ class Settings:
     most_units: int
     parked: bool
     defects: tuple[str, ...] = ()
+    build: str = ""
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -43,6 +44,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--most-units", type=int, default=2000, help="the largest position that it opens by itself")
     parser.add_argument("--parked", action="store_true", help="does not trade until it is told to by POST /trading")
     parser.add_argument("--defect", action="append", default=[], help="plant this defect of the catalogue")
+    parser.add_argument("--build", default="", help="be this build: the clean desk, or that with a defect")
     given = parser.parse_args(arguments)
     missing = [name for name in REQUIRED if not environment.get(name)]
     if missing:
@@ -63,6 +65,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         most_units=given.most_units,
         parked=given.parked,
         defects=tuple(given.defect),
+        build=given.build,
     )
 
 

@@ -25,9 +25,9 @@ def person(role, name=None):
     return user
 
 
-def a_failed_campaign(*, profile="production", rule="balance chain", prevention=PREVENTION):
+def a_failed_campaign(*, profile="production", rule="balance chain", prevention=PREVENTION, **fields):
     """Return a campaign whose gate 1 failed by one finding."""
-    campaign = a_campaign(profile=profile)
+    campaign = a_campaign(profile=profile, **fields)
     Target.objects.filter(pk=campaign.target_id).update(spec={"prevention": prevention} if prevention else {})
     run = a_gate(campaign, 1, verdict="failed")
     Finding.objects.create(run=run, rule=rule, level="critical", sentence="Event 118 is off.", found_at=START)

@@ -12,7 +12,7 @@ from gates.alerts.raising import resolve
 from gates.campaigns.commands import go_live, stop
 from gates.live_capital.commands import CannotGoLiveError, open_gate_4
 from gates.models import Alert, Campaign, CodeReview, Finding, SignOff
-from gates.signoff import commands
+from gates.signoff import commands, watching
 from gates.signoff.commands import SignOffRefusedError
 from gates.signoff.ladder import LADDER, next_rung
 from gates.signoff.proving import PASSWORD, SECOND_FACTOR, Proof
@@ -24,6 +24,7 @@ from tests.gates.signoff.deciding import (
     SIGNERS,
     WORDS,
     a_decision,
+    a_strange_run,
     approved_plan,
     gone_through,
     live_and_ended,
@@ -327,6 +328,27 @@ def test_signatures_that_became_void_after_the_approval_are_given_again(decided)
     assert is_signed(decided.campaign)
     assert decided.state() == "approved"
     assert "The decision about live capital is made: the campaign is approved." in refused(decided, "ben")
+
+
+def test_void_signatures_of_a_campaign_that_went_on_are_a_critical_alert_until_they_are_given_again(decided):
+    a_strange_run(decided.campaign)
+    for name in SIGNERS:
+        decided.sign(name)
+    watching.attend(NOW)
+    assert not Alert.objects.exists()
+    Finding.objects.update(cause="The disk was full.")
+    for _ in range(2):
+        watching.attend(NOW)
+    alert = Alert.objects.get()
+    assert (alert.level, alert.count, alert.state) == ("critical", 1, "open")
+    assert "is approved by an approval that does not stand any more. The signature of the engineer is void" in str(
+        alert
+    )
+    for name in SIGNERS:
+        decided.sign(name)
+    watching.attend(NOW + timedelta(seconds=5))
+    alert.refresh_from_db()
+    assert (alert.state, alert.recheck) == ("resolved", "Every signature stands.")
 
 
 def test_a_refusal_of_what_became_void_stops_a_campaign_that_went_on(decided):
