@@ -19,6 +19,7 @@ LIVE_UNITS = 500  # the largest position of the desk there: some dozen dollars o
 TOKEN_ENV = "WARTEST_REHEARSAL_TOKEN"  # noqa: S105 - the name of a variable
 LEDGER_ENV = "WARTEST_REHEARSAL_LEDGER_URL"
 CATALOGUE_LIMIT_S = 30
+CELL_POLL_EVERY_S = "20"  # longer than most operations last, shorter than a recovery may: it rarely gets in between
 TRADE_EVERY_S = "1"  # so that the market touches many more stops within 20 s than a smoke run must see
 
 
@@ -112,7 +113,7 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
             "kind": "command",
             "command": (
                 *(sys.executable, "-m", "gates.rehearsal.desk", "--port", "{port}"),
-                *("--no-trading", "--reconcile-every-s", "3600", "--poll-every-s", "1"),
+                *("--no-trading", "--reconcile-every-s", "3600", "--poll-every-s", CELL_POLL_EVERY_S),
                 *planted,
             ),
             "environment": {

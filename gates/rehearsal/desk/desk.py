@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from gates.rehearsal.desk.booking import BookingStoppedError
 from gates.rehearsal.desk.broker import Broker, BrokerError
@@ -18,6 +18,7 @@ from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, le
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 2.0
+DOUBTFUL_PAUSE_S = 1.0  # between two looks at the broker while an intent is in doubt, however rare they are otherwise
 STOP_TIMEOUT_S = 0.5
 OUTAGES = (BrokerError, DatabaseUnavailableError, TimeoutError, LookupError)
 
@@ -33,6 +34,7 @@ class Desk:
             Broker(settings.broker_url, token=settings.broker_token, account_id=settings.account_id) for _ in range(2)
         )
         self._follower = Follower(self._databases[0], self._brokers[0])
+        self._stirred = asyncio.Event()
         self.trader = Trader(self._follower, Protection(settings.stop_pips, settings.take_profit_pips))
         self.health = Health(
             self._databases[1], self._brokers[1], follower=self._follower, pulse=self._pulse, settings=settings
@@ -42,6 +44,10 @@ class Desk:
         """Trade by itself from now on, or leave the market. Returns whether it does; without a loop it never does."""
         self._pulse.trading = running and self._settings.trading
         return self._pulse.trading
+
+    def look_now(self) -> None:
+        """Look at the broker at once: an operation has failed, and what became of it is not known."""
+        self._stirred.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -75,7 +81,7 @@ class Desk:
                     ready = True
                 await self._poll()
                 self._pulse.trouble = None
-                pause_s = poll_s
+                pause_s = min(poll_s, DOUBTFUL_PAUSE_S) if self._follower.in_doubt else poll_s
             except BookingStoppedError as reason:
                 self._pulse.trouble = str(reason)
             except OUTAGES as reason:
@@ -86,7 +92,13 @@ class Desk:
                 self._pulse.trouble = f"unforeseen {type(reason).__name__}: {reason}"
                 log.exception("not following the broker")
                 pause_s = LONGEST_PAUSE_S
-            await asyncio.sleep(pause_s)
+            await self._rest(pause_s)
+
+    async def _rest(self, pause_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stirred.wait()
+        self._stirred.clear()
 
     async def _poll(self) -> None:
         await self._follower.catch_up()

@@ -24,7 +24,8 @@ SNAPSHOT_TRIES = 5
 
 class Follower:
     """Keeps the books level with the broker. `stopped` holds the reason once they cannot be; `valued` is the
-    transaction at which equity and margin were last taken from the broker.
+    transaction at which equity and margin were last taken from the broker; `in_doubt` says whether an intent was
+    pending at the last look.
     """
 
     def __init__(self, database: Database, broker: Broker) -> None:
@@ -33,6 +34,7 @@ class Follower:
         self.stopped: str | None = None
         self.cursor: int | None = None
         self.valued: int | None = None
+        self.in_doubt = False
         self._turn = asyncio.Lock()
 
     @property
@@ -76,8 +78,9 @@ class Follower:
         asked_at = datetime.now(UTC)
         before = asked_at - timedelta(seconds=DOUBT_S)
         async with self.database.transaction() as connection:
-            doubtful = await orders.has_pending(connection, self.account_id, before=before)
-        if not doubtful:
+            oldest = await orders.oldest_pending(connection, self.account_id)
+        self.in_doubt = oldest is not None
+        if oldest is None or oldest >= before:
             return
         async with self._turn:
             await self._catch_up()

@@ -85,13 +85,14 @@ async def reject_pending(connection: Connection, order_id: str, *, now: datetime
     )
 
 
-async def has_pending(connection: Connection, account_id: str, *, before: datetime) -> bool:
-    """Whether intents older than `before` are still in doubt."""
+async def oldest_pending(connection: Connection, account_id: str) -> datetime | None:
+    """When the oldest intent that is still in doubt was written; None where none is."""
     found = await connection.execute(
-        "SELECT 1 FROM wartest.orders WHERE account_id = %s AND status = 'pending' AND created_at < %s LIMIT 1",
-        (account_id, before),
+        "SELECT min(created_at) AS oldest FROM wartest.orders WHERE account_id = %s AND status = 'pending'",
+        (account_id,),
     )
-    return await found.fetchone() is not None
+    row = await found.fetchone()
+    return row["oldest"] if row else None
 
 
 async def apply_order_transaction(

@@ -66,6 +66,7 @@ class Face:
         except ImpossibleError as reason:
             return _refusal(409, str(reason))
         except (BrokerError, DatabaseUnavailableError, BookingStoppedError, LookupError, TimeoutError) as reason:
+            self._desk.look_now()
             return _refusal(503, f"{name} is in doubt or could not be done: {reason or 'no answer in time'}")
         return 200, {"operation": name, **outcome}
 

@@ -102,3 +102,21 @@ def test_a_lost_commit_answer_books_nothing_twice(desk_database_url, postgres_se
         )
         assert answers[-1]["mismatches"] == []
     assert_books_are_exact(desk_database_url, broker)
+
+
+def test_a_desk_that_rarely_looks_at_the_broker_still_gives_up_an_intent_that_never_got_there(
+    desk_database_url, broker
+):
+    with running_desk(desk_database_url, broker.url, "--no-trading") as desk:
+        wait_until(desk.is_well, what="the tables are there")
+    written = """INSERT INTO wartest.orders (order_id, account_id, client_order_id, instrument, units, order_type,
+                     status, created_at, updated_at)
+                 SELECT 'never sent', account_id, 'never sent', 'EUR_USD', 1000, 'MARKET', 'pending', now(), now()
+                 FROM wartest.accounts RETURNING order_id"""
+    assert len(rows(desk_database_url, written)) == 1
+    with running_desk(desk_database_url, broker.url, "--no-trading", "--poll-every-s", "3600"):
+        wait_until(lambda: status_of("never sent", desk_database_url) == "cancelled", what="the intent is given up")
+
+
+def status_of(order_id, url):
+    return rows(url, f"SELECT status FROM wartest.orders WHERE order_id = '{order_id}'")[0]["status"]
