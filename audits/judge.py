@@ -24,6 +24,7 @@ from audits.verdicts import Verdict, merge
 KEPT_FINDINGS = 200  # a check keeps so many; the groups count all of them
 LEDGER_BEHIND = "ledger behind the broker"
 NO_BROKER = "no broker's books were given"
+MADE_UP = "made up by the ledger's view, which proves nothing about the ledger"
 
 __all__ = ["CheckResult", "Judgement", "judge", "judge_loose", "judging", "opened", "sealed_snapshot"]
 
@@ -135,6 +136,9 @@ class Judged(Protocol):
     @property
     def relations(self) -> Mapping[str, object]: ...
 
+    @property
+    def made(self) -> tuple[str, ...]: ...
+
 
 class _Room:
     """Memory for as many checks as THREADS at once, or for one that needs it all."""
@@ -206,9 +210,12 @@ def _seen(tables: Tables, snapshot: Judged, check: Check) -> _Seen:
     if not all(flaw.usable for flaw in flaws):
         return _Seen(reasons=[flaw.sentence for flaw in flaws])
     tables.make(check.uses)
+    made = [column for column in snapshot.made if column.partition(".")[0] in needs]
     with tables.database.cursor() as database:
         seen = _Seen(*_look(database, check), reasons=[flaw.sentence for flaw in flaws])
         _add_remarks(seen, database, check)
+    seen.reasons += [f"{column} is {MADE_UP}" for column in made if column in check.own]
+    seen.notes += [f"{column} is {MADE_UP}" for column in made if column not in check.own]
     if not seen.rows and not seen.absent:
         seen.reasons.append(check.empty)
     if check.needs_tie and not snapshot.broker:

@@ -33,6 +33,7 @@ class Loose:
     last_transaction_id: str
     tie: Tie
     relations: Mapping[str, pa.Table]
+    made: tuple[str, ...] = ()
 
     @property
     def tied(self) -> bool:
@@ -57,6 +58,7 @@ def read_loose(ledger: Ledger, broker: Broker | None, *, tie_limit_s: float = 5.
             last_transaction_id=", ".join(books.last_transaction_id for books in reading.books),
             tie=reading.tie,
             relations=tables,
+            made=reading.made,
         )
 
 

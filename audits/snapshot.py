@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from audits.broker_books import BrokerBooks, account_rows, trade_rows, transaction_rows
 from audits.contract import BROKER_ACCOUNT, BROKER_TRADES, BROKER_TRANSACTIONS, RELATIONS, Relation
 from audits.relation_files import RelationFile, SnapshotUnreadable, seal_file, sha256_of, write_relation
-from audits.sources import Broker, Ledger, LedgerMoment, WritesFiles
+from audits.sources import Broker, Ledger, LedgerMoment, LedgerUnreadable, TellsGaps, WritesFiles
 from audits.tie import Booked, Tie, behind_ids
 from audits.transactions import TransactionUnreadable
 
@@ -31,6 +31,7 @@ class Snapshot:
     """A whole snapshot. `moment` is the ledger's, `last_transaction_id` the broker's ("" without a broker).
 
     `age_s` is how long the ledger's moment was held open, `caveat` what a reader must know of it ("" where nothing).
+    `made` are the columns that the ledger's views make up, which prove nothing.
     """
 
     directory: Path
@@ -43,6 +44,7 @@ class Snapshot:
     tie: Tie
     relations: dict[str, RelationFile]
     manifest_sha256: str
+    made: tuple[str, ...] = ()
 
     @property
     def tied(self) -> bool:
@@ -57,10 +59,13 @@ def take_snapshot(
     *,
     relations: Sequence[Relation] = RELATIONS,
     tie_limit_s: float = 5.0,
+    whole: bool = True,
 ) -> Snapshot:
     """Read ledger and broker into `directory`, which must not exist yet.
 
     `broker` is one account, one for each of several accounts, or None: then what compares with it is inconclusive.
+    A relation or a demanded column that the ledger does not keep ends the reading, unless not `whole`: then the
+    snapshot goes without it, and the checks that need it are inconclusive by its name.
 
     1. Open one moment of the ledger, then read the broker: its account is never older than the ledger.
     2. Tied when no fill and no money lies between what the ledger has booked and the broker's last transaction; else
@@ -72,13 +77,18 @@ def take_snapshot(
     if directory.exists():
         raise SnapshotUnreadable(f"{directory} exists already: a snapshot is never written over another.")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tied_reading(ledger, broker, relations, tie_limit_s=tie_limit_s) as reading:
+    with tied_reading(ledger, broker, relations, tie_limit_s=tie_limit_s, whole=whole) as reading:
         return _write(directory, reading)
 
 
 @contextmanager
 def tied_reading(
-    ledger: Ledger, broker: Broker | Sequence[Broker] | None, relations: Sequence[Relation], *, tie_limit_s: float
+    ledger: Ledger,
+    broker: Broker | Sequence[Broker] | None,
+    relations: Sequence[Relation],
+    *,
+    tie_limit_s: float,
+    whole: bool = True,
 ) -> Iterator["Reading"]:
     """Steps 1 and 2 of `take_snapshot`: ledger and broker of one moment, the ledger's held open for the block."""
     brokers = _brokers(broker)
@@ -89,14 +99,23 @@ def tied_reading(
         waited_s = time.monotonic() - began
         with ledger.at_one_moment(relations) as moment:
             opened = time.monotonic()
+            there = _there(moment, relations, whole=whole)
             books = _read_brokers(brokers, books)
-            behind = _behind(moment, relations, books)
+            behind = _behind(moment, there, books)
             first_behind = behind if first_behind is None else first_behind
             if not behind or waited_s >= tie_limit_s:
                 tie = Tie.judged(bool(books), first_behind, behind, waited_s)
-                yield Reading(ledger, brokers, moment, opened, books, tie, tuple(relations))
+                yield Reading(ledger, brokers, moment, opened, books, tie, there, whole)
                 return
         time.sleep(TIE_PAUSE_S)
+
+
+def _there(moment: LedgerMoment, relations: Sequence[Relation], *, whole: bool) -> tuple[Relation, ...]:
+    """The relations that can be read. Raises LedgerUnreadable where one is not there and the whole is wanted."""
+    lacks = moment.lacks if isinstance(moment, TellsGaps) else {}
+    if whole and lacks:
+        raise LedgerUnreadable(next(iter(lacks.values())))
+    return tuple(relation for relation in relations if relation.name not in lacks)
 
 
 def load_snapshot(directory: Path) -> Snapshot:
@@ -118,6 +137,7 @@ def load_snapshot(directory: Path) -> Snapshot:
             tie=Tie.read(manifest["tie"]),
             relations=relations,
             manifest_sha256=hashlib.sha256(content).hexdigest(),
+            made=tuple(str(column) for column in manifest.get("made", ())),
         )
     except OSError as error:
         raise SnapshotUnreadable(f"{directory} holds no snapshot that can be read: {error.strerror}.") from error
@@ -152,6 +172,23 @@ class Reading:
     books: tuple[BrokerBooks, ...]
     tie: Tie
     relations: tuple[Relation, ...]
+    whole: bool = True
+
+    def kept(self, relation: Relation) -> Relation:
+        """The relation, null allowed where the views say that the ledger keeps nothing, unless all is demanded."""
+        told = self.moment.unkept if isinstance(self.moment, TellsGaps) and not self.whole else ()
+        unkept = {column.partition(".")[2] for column in told if column.startswith(f"{relation.name}.")}
+        return Relation(
+            relation.name,
+            tuple(replace(column, nullable=True) if column.name in unkept else column for column in relation.columns),
+        )
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The columns of these relations that the ledger's views make up."""
+        names = {relation.name for relation in self.relations}
+        told = self.moment.made if isinstance(self.moment, TellsGaps) else ()
+        return tuple(column for column in told if column.partition(".")[0] in names)
 
 
 def _brokers(broker: Broker | Sequence[Broker] | None) -> tuple[Broker, ...]:
@@ -217,6 +254,7 @@ def _manifest(reading: Reading, files: dict[str, RelationFile]) -> dict[str, Any
         "ledger": reading.ledger.describe(),
         "broker": "; ".join(broker.describe() for broker in reading.brokers),
         "last_transaction_id": ", ".join(books.last_transaction_id for books in reading.books),
+        "made": list(reading.made),
         "tied": reading.tie.tied,
         "tie": asdict(reading.tie),
         "relations": {name: asdict(entry) for name, entry in files.items()},
@@ -226,7 +264,7 @@ def _manifest(reading: Reading, files: dict[str, RelationFile]) -> dict[str, Any
 def _write_ledger(directory: Path, reading: Reading) -> dict[str, RelationFile]:
     """Write the relations, large ones in bulk, and demand that as many rows came as were counted."""
     moment = reading.moment
-    counts = {relation: moment.count(relation) for relation in reading.relations}
+    counts = {reading.kept(relation): moment.count(relation) for relation in reading.relations}
     large = isinstance(moment, WritesFiles) and sum(counts.values()) >= BULK_ROWS
     in_bulk = large and isinstance(moment, WritesFiles) and moment.write_files(directory, counts)
     files = {}

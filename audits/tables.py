@@ -92,10 +92,13 @@ class Tables:
         suspected = self._may_be_null(relation.name)
         for column in relation.columns:
             if not column.nullable and column.name in suspected:
-                query = f'SELECT count(*) FROM "{relation.name}" WHERE "{column.name}" IS NULL'  # noqa: S608
-                row = database.execute(query).fetchone()
-                if row and row[0]:
-                    yield Flaw(f"{relation.name}.{column.name} is null in {row[0]} rows", usable=True)
+                query = f'SELECT count(*), count("{column.name}") FROM "{relation.name}"'  # noqa: S608
+                rows, filled = database.execute(query).fetchone() or (0, 0)
+                if rows and not filled:
+                    words = f"{relation.name}.{column.name} is null in all {rows} rows: the ledger does not keep it"
+                    yield Flaw(words, usable=False)
+                elif filled < rows:
+                    yield Flaw(f"{relation.name}.{column.name} is null in {rows - filled} rows", usable=True)
 
 
 @contextmanager

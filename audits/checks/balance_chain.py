@@ -7,6 +7,7 @@ BALANCE_CHAIN = Check(
     name="balance_chain",
     title="Each balance starts where the last one ended",
     needs=("accounts", "balance_events"),
+    own=("balance_events.balance_before", "balance_events.balance_after"),
     rows_sql="SELECT count(*) FROM balance_events",
     uses=("links",),
     findings_sql="""

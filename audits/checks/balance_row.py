@@ -7,6 +7,7 @@ BALANCE_ROW = Check(
     name="balance_row",
     title="Balance before + amount = balance after",
     needs=("balance_events",),
+    own=("balance_events.balance_before", "balance_events.amount", "balance_events.balance_after"),
     rows_sql="SELECT count(*) FROM balance_events",
     findings_sql="""
         SELECT 'balance row' AS rule, balance_before + amount AS expected, balance_after AS measured,

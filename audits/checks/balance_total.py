@@ -7,6 +7,7 @@ BALANCE_TOTAL = Check(
     name="balance_total",
     title="Opening balance + all amounts = balance",
     needs=("accounts", "balance_events"),
+    own=("accounts.opening_balance", "accounts.balance", "balance_events.amount"),
     uses=("totals",),
     rows_sql="SELECT count(*) FROM accounts",
     findings_sql="""

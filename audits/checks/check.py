@@ -32,7 +32,8 @@ class Check:
     SQL may use every relation in `needs`; those of the broker in `compares`, which are empty where no broker's books
     were given and must be there where they were; the tables in `uses` (see audits.shared_tables), and the macro
     `plain(number)` for a number without idle zeros. A check with `needs_tie` compares ledger and broker, so it compares
-    nothing where the two are of different moments.
+    nothing where the two are of different moments. `own` are the columns (`relation.column`) that must be the ledger's
+    own: where a view makes one up, the check would agree with the view, so it never passes.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Check:
     compares: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     remarks_sql: str = ""
+    own: tuple[str, ...] = ()
 
     @property
     def is_about_broker(self) -> bool:

@@ -60,6 +60,7 @@ POSITIONS = Check(
     name="positions",
     title="Positions follow from executions, and open ones are the broker's open trades",
     needs=("accounts", "positions", "executions"),
+    own=("positions.units_open", "positions.status"),
     compares=("broker_transactions", "broker_trades", "broker_account"),
     uses=("tied_pairs", "deals", "parts", "misfits"),
     # The broker's account is looked at too: that it counts no trade is evidence that none should be open.

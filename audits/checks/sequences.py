@@ -19,6 +19,7 @@ SEQUENCES = Check(
     name="sequences",
     title="Events are numbered without a hole",
     needs=("position_events", "balance_events"),
+    own=("position_events.sequence", "balance_events.sequence"),
     uses=("links", "stories"),
     rows_sql="SELECT (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)",
     findings_sql=f"""

@@ -55,6 +55,27 @@ class WritesFiles(Protocol):
         """Write each relation to `<relation>.parquet` in the types of the contract; False where it cannot here."""
 
 
+@runtime_checkable
+class TellsGaps(Protocol):
+    """A moment that tells what its ledger does not keep, where others would refuse the whole."""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """The relations asked for that are not there, each with one sentence of what to do."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The columns (`relation.column`) that a view makes up itself, by a comment of its own: they prove nothing."""
+
+    @property
+    def unkept(self) -> tuple[str, ...]:
+        """The columns that are null because the ledger does not keep them, by a comment of the view."""
+
+
+MADE = "wartest: made by the view"  # the comment on a column that the view makes up
+UNKEPT = "wartest: not kept by the ledger"  # and on one that the contract demands and nothing was found for
+
+
 class Ledger(Protocol):
     """A ledger that can be read as of one moment. `describe` names it without secrets."""
 

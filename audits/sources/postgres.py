@@ -19,7 +19,7 @@ from psycopg import IsolationLevel, sql
 
 from audits.contract import Column, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, table_from_columns
-from audits.sources import LedgerUnreachable, LedgerUnreadable
+from audits.sources import MADE, UNKEPT, LedgerUnreachable, LedgerUnreadable
 from audits.sources.postgres_bulk import BulkFailed, BulkRead, write_in_bulk
 
 BATCH_ROWS = 20_000
@@ -39,7 +39,8 @@ _ADVICE = {
 
 _COLUMNS = """
     SELECT c.relname, a.attname, regexp_replace(format_type(a.atttypid, a.atttypmod), '\\(.*\\)', ''),
-           has_table_privilege(c.oid, 'SELECT') OR has_column_privilege(c.oid, a.attnum, 'SELECT')
+           has_table_privilege(c.oid, 'SELECT') OR has_column_privilege(c.oid, a.attnum, 'SELECT'),
+           coalesce(col_description(c.oid, a.attnum), '')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE n.nspname = %s AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped
 """
@@ -47,6 +48,16 @@ _COLUMNS = """
 _SETTINGS = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'"
 
 Types = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found: the type of each column, the relations not there, the columns made up and those not kept."""
+
+    types: Types
+    lacks: Mapping[str, str]
+    made: tuple[str, ...]
+    unkept: tuple[str, ...]
 
 
 class PostgresLedger:
@@ -96,13 +107,13 @@ class PostgresLedger:
                 connection.execute(f"SET lock_timeout = {self._lock_timeout_ms}")
                 connection.execute(_SETTINGS)
                 self._demand_text_code(connection)
-                types = self._demanded(connection, relations)
+                seen = self._demanded(connection, relations)
                 row = connection.execute("SELECT transaction_timestamp(), pg_export_snapshot()").fetchone()
             except psycopg.Error as error:
                 raise self._unreadable(error) from error
             if row is None:
                 raise LedgerUnreadable(f"The ledger at {self.describe()} did not tell its time.")
-            opened = _Opened(self._url, self._schema, types, row[1], self._connections, began + self._max_age_s)
+            opened = _Opened(self._url, self._schema, seen, row[1], self._connections, began + self._max_age_s)
             yield PostgresMoment(connection, opened, row[0], self._unreadable)
 
     @contextmanager
@@ -126,22 +137,30 @@ class PostgresLedger:
                 "copy it into a database in UTF8."
             )
 
-    def _demanded(self, connection: psycopg.Connection, relations: Sequence[Relation]) -> Types:
-        """Return the type of each column that is there; raises LedgerUnreadable where one of the contract is not."""
+    def _demanded(self, connection: psycopg.Connection, relations: Sequence[Relation]) -> _Seen:
+        """Return what is there; raises LedgerUnreadable where a relation lacks a column of the contract, or all."""
         found: dict[str, dict[str, tuple[str, bool]]] = {}
-        for relation, column, kind, readable in connection.execute(_COLUMNS, (self._schema,)):
+        marked: dict[str, list[str]] = {MADE: [], UNKEPT: []}
+        for relation, column, kind, readable, words in connection.execute(_COLUMNS, (self._schema,)):
             found.setdefault(relation, {})[column] = (kind, readable)
+            if words in marked:
+                marked[words].append(f"{relation}.{column}")
         if not found:
             raise LedgerUnreadable(
                 f"The ledger at {self.describe()} has no relations in the schema {self._schema}: create the views."
             )
-        for relation in relations:
-            columns = found.get(relation.name)
-            if columns is None:
-                raise LedgerUnreadable(f"The ledger has no relation {self._schema}.{relation.name}: create the view.")
-            for column in relation.columns:
-                self._demand_column(relation, column, columns)
-        return {relation: {name: kind for name, (kind, _) in columns.items()} for relation, columns in found.items()}
+        lacks = {
+            each.name: f"The ledger has no relation {self._schema}.{each.name}: create the view."
+            for each in relations
+            if each.name not in found
+        }
+        if len(lacks) == len(relations):
+            raise LedgerUnreadable(next(iter(lacks.values())))
+        for each in relations:
+            for column in each.columns if each.name in found else ():
+                self._demand_column(each, column, found[each.name])
+        types = {name: {column: kind for column, (kind, _) in columns.items()} for name, columns in found.items()}
+        return _Seen(types, lacks, tuple(marked[MADE]), tuple(marked[UNKEPT]))
 
     def _demand_column(self, relation: Relation, column: Column, columns: dict[str, tuple[str, bool]]) -> None:
         name = f"{self._schema}.{relation.name}.{column.name}"
@@ -169,7 +188,7 @@ class _Opened:
 
     url: str
     schema: str
-    types: Types
+    seen: _Seen
     snapshot_id: str
     connections: int
     ends: float
@@ -200,6 +219,21 @@ class PostgresMoment:
     def caveat(self) -> str:
         """Nothing: the server vouches for one moment."""
         return ""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """The relations asked for that are not there."""
+        return self._opened.seen.lacks
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The columns that the views make up, by their own comments."""
+        return self._opened.seen.made
+
+    @property
+    def unkept(self) -> tuple[str, ...]:
+        """The columns that the ledger does not keep, by the comments of its views."""
+        return self._opened.seen.unkept
 
     def count(self, relation: Relation) -> int:
         """Return how many rows the relation has at this moment."""
@@ -263,7 +297,7 @@ class PostgresMoment:
         Raises LedgerUnreadable when the moment becomes too old meanwhile, and SnapshotUnreadable, naming the row,
         for a value that cannot be kept exactly.
         """
-        read = BulkRead(self._opened.url, self._opened.schema, self._opened.snapshot_id, self._opened.types)
+        read = BulkRead(self._opened.url, self._opened.schema, self._opened.snapshot_id, self._opened.seen.types)
         try:
             return write_in_bulk(read, directory, counts, connections=self._opened.connections, limit_s=self._left_s())
         except BulkFailed as failure:

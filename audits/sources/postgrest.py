@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from audits.contract import Kind, Relation
-from audits.sources import LedgerUnreadable
-from audits.sources.postgrest_pages import Page, PostgrestDoor, as_texts
+from audits.sources import MADE, UNKEPT, LedgerUnreadable
+from audits.sources.postgrest_pages import Page, PostgrestDoor, as_texts, types_of
 
 MAX_ROWS = 2_000_000  # of one relation: more belongs on a PostgreSQL address
 READINGS = 3
@@ -49,8 +49,11 @@ class PostgrestLedger:
         is refused, a missing relation or column, rows that do not come, and a ledger that never stood still.
         """
         with self._door.opened():
-            described = self._door.described_types()
+            definitions = self._door.described()
+            described = types_of(definitions)
             self._demand_exact_types(relations, described)
+            lacks = self._lacking(relations, definitions)
+            relations = [relation for relation in relations if relation.name not in lacks]
             for attempt in range(READINGS):
                 if attempt:
                     time.sleep(PAUSE_S)
@@ -65,7 +68,17 @@ class PostgrestLedger:
                     "stop the system meanwhile, or give the address of its PostgreSQL."
                 )
             caveat = _CAVEAT.format(took_s=time.monotonic() - began) + ("" if described else _UNDESCRIBED)
-            yield PostgrestMoment(tables, self._door.time or datetime.now(UTC), caveat)
+            moment = PostgrestMoment(tables, self._door.time or datetime.now(UTC), caveat)
+            moment.lacks = lacks
+            moment.made, moment.unkept = (_marked(definitions, words) for words in (MADE, UNKEPT))
+            yield moment
+
+    def _lacking(self, relations: Sequence[Relation], described: Mapping[str, Any]) -> dict[str, str]:
+        """The relations that the server describes not, where it describes others; asking for one tells the reason."""
+        missing = [relation.name for relation in relations if described and relation.name not in described]
+        if len(missing) == len(relations):
+            return {}
+        return {name: f"The ledger has no relation {self._schema}.{name}: create the view." for name in missing}
 
     def _demand_exact_types(self, relations: Sequence[Relation], described: Mapping[str, Mapping[str, str]]) -> None:
         """Every value is asked for as text, which a binary fraction would survive: so its type is looked up."""
@@ -125,6 +138,16 @@ class PostgrestLedger:
             )
 
 
+def _marked(definitions: Mapping[str, Any], words: str) -> tuple[str, ...]:
+    """The columns that a view marks with these words, by the comments that the server shows."""
+    return tuple(
+        f"{name}.{column}"
+        for name, definition in definitions.items()
+        for column, told in definition["properties"].items()
+        if words in str(told.get("description", ""))
+    )
+
+
 class PostgrestMoment:
     """Every relation as it was read; `moment` is the server's clock at the end of the reading."""
 
@@ -132,6 +155,9 @@ class PostgrestMoment:
         self._tables = tables
         self._moment = moment
         self._caveat = caveat
+        self.lacks: Mapping[str, str] = {}
+        self.made: tuple[str, ...] = ()
+        self.unkept: tuple[str, ...] = ()
 
     @property
     def moment(self) -> datetime:

@@ -89,14 +89,14 @@ class PostgrestDoor:
             )
         return Page(answer, int(total))
 
-    def described_types(self) -> dict[str, dict[str, str]]:
-        """Return the types of the columns by relation as the server describes them, or nothing where it does not."""
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Return what the server's description says of each relation, or nothing where it has none."""
         response = self._get("/", {}, {"Accept": "application/openapi+json"})
         try:
             definitions = json.loads(response.content)["definitions"]
             return {
-                name: {column: str(each.get("format", "")) for column, each in definition["properties"].items()}
-                for name, definition in definitions.items()
+                str(name): {"properties": {str(column): dict(told) for column, told in each["properties"].items()}}
+                for name, each in definitions.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError):
             return {}
@@ -157,6 +157,14 @@ class PostgrestDoor:
         if code == "42501":
             return LedgerUnreadable(f"The ledger's key may not read {name}: grant SELECT on the relation.")
         return LedgerUnreadable(f"The ledger answered {response.status_code} for {name}: {message}.")
+
+
+def types_of(definitions: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the types of the columns by relation, as the server describes them."""
+    return {
+        name: {column: str(each.get("format", "")) for column, each in definition["properties"].items()}
+        for name, definition in definitions.items()
+    }
 
 
 def as_texts(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> pa.Table:

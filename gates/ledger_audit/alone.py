@@ -76,7 +76,7 @@ def brokers_in(files: list[Path]) -> tuple[Broker, ...]:
 
 def read_books(ledger: Ledger, brokers: tuple[Broker, ...], folder: Path) -> Snapshot:
     """Read them into a snapshot at `folder`, whole or not at all. Books at rest are not waited for to tie."""
-    return take_snapshot(ledger, brokers or None, folder, tie_limit_s=1.0)
+    return take_snapshot(ledger, brokers or None, folder, tie_limit_s=1.0, whole=False)
 
 
 @contextmanager

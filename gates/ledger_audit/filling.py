@@ -162,7 +162,7 @@ def _taken(audit: LedgerAudit, folder: Path, held: _Held) -> Snapshot:
     held.say(LedgerAudit.Phase.READING, "reading the books", part=0)
     reach = access(audit.run.campaign.target.spec)
     with OandaReader(reach.broker_url, reach.broker_account, reach.broker_token) as broker, held.watching(folder):
-        return take_snapshot(ledger_of(reach), broker, folder)
+        return take_snapshot(ledger_of(reach), broker, folder, whole=False)
 
 
 def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:
