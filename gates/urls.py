@@ -13,6 +13,7 @@ from gates.ledger_audit import views as audits
 from gates.live_capital import plan_views as capital
 from gates.live_capital import views as live
 from gates.metrics import views as metrics
+from gates.pages import help as help_pages
 from gates.pages.start import start
 from gates.signoff import views as signoff
 from gates.targets import views as targets
@@ -103,6 +104,8 @@ urlpatterns = [
     path("targets.json", targets.targets, {"twin": True}, name="targets_json"),
     path("targets/<str:name>.json", targets.target, {"twin": True}, name="target_json"),
     path("targets/<str:name>/", targets.target, name="target"),
+    path("help/", help_pages.index, name="help"),
+    path("help/team/", help_pages.team, name="help_team"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
     path("metrics", metrics.metrics, name="metrics"),

@@ -22,6 +22,8 @@ class Environment(BaseSettings):
 
     database_url: SecretStr = SecretStr("postgresql://wartest@127.0.0.1:5432/wartest")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    broker_url: SecretStr | None = None
+    public_url: str = ""
     wartest_home: Path = BASE_DIR / ".wartest"
     secret_key: SecretStr | None = None
     debug: bool = False
@@ -36,6 +38,17 @@ class Environment(BaseSettings):
     portal_url: str = ""
     watch_route: SecretStr | None = None
     watch_ping: SecretStr | None = None
+
+    @property
+    def task_broker_url(self) -> str:
+        """Where Celery's messages go: a RabbitMQ where one is given, else the Redis or Valkey."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that the portal answers to: those that are given, and the public one."""
+        given = [host.strip() for host in self.allowed_hosts.split(",") if host.strip()]
+        return given + [host for host in (urlsplit(self.public_url).hostname,) if host and host not in given]
 
     @property
     def signing_roles(self) -> tuple[str, ...]:
@@ -63,6 +76,22 @@ class Environment(BaseSettings):
         if urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
             raise ValueError("DATABASE_URL must start with postgresql://")
         return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and urlsplit(url.get_secret_value()).scheme not in {"amqp", "amqps", "redis", "rediss"}:
+            raise ValueError("BROKER_URL must start with amqp://, amqps://, redis:// or rediss://")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, url: str) -> str:
+        parts = urlsplit(url)
+        whole = parts.scheme == "https" and parts.hostname and not (parts.path.strip("/") or parts.query)
+        if url and (not whole or parts.username):
+            raise ValueError("PUBLIC_URL must be an https:// address without a path, like https://wartest.example.com")
+        return url.rstrip("/")
 
     @field_validator("redis_url")
     @classmethod

@@ -11,7 +11,7 @@ adopt_variables()
 
 SECRET_KEY = secret_key(ENVIRONMENT)
 DEBUG = ENVIRONMENT.debug
-ALLOWED_HOSTS = [host.strip() for host in ENVIRONMENT.allowed_hosts.split(",") if host.strip()]
+ALLOWED_HOSTS = ENVIRONMENT.hosts
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -150,6 +150,16 @@ SECURE_CSP = {
     "form-action": [CSP.SELF],
 }
 SECURE_REFERRER_POLICY = "same-origin"
+if ENVIRONMENT.public_url:  # behind a reverse proxy that speaks TLS; without one the portal is on loopback only
+    CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.public_url]
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # asked on loopback, by the machine itself
+    # Whether the firm's other hosts speak TLS, and whether browsers shall know before, is not the portal's to say.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    if ENVIRONMENT.trusted_proxies:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 
