@@ -3,6 +3,10 @@
 from django.urls import path
 
 from gates import views
+from gates.alerts.pages import routes
+from gates.alerts.pages import views as alerts
+from gates.alerts.pages.runbooks import rules_page
+from gates.alerts.pages.times import times_page
 from gates.campaigns import views as campaigns
 from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
@@ -16,6 +20,7 @@ from gates.metrics import views as metrics
 from gates.pages import help as help_pages
 from gates.pages.start import start
 from gates.signoff import views as signoff
+from gates.streams import pages as streams
 from gates.targets import views as targets
 
 app_name = "gates"
@@ -108,6 +113,29 @@ urlpatterns = [
     path("help/team/", help_pages.team, name="help_team"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts.json", alerts.alerts, {"twin": True}, name="alerts_json"),
+    path("alerts/live", alerts.live, name="alerts_live"),
+    path("alerts/now", alerts.now, name="alerts_now"),
+    path("alerts/<int:pk>/", alerts.alert, name="alert"),
+    path("alerts/<int:pk>.json", alerts.alert, {"twin": True}, name="alert_json"),
+    path("alerts/<int:pk>/acknowledge", alerts.acknowledge_alert, name="acknowledge"),
+    path("alerts/times/", times_page, name="alert_times"),
+    path("alerts/times.json", times_page, {"twin": True}, name="alert_times_json"),
+    path("alerts/rules/", rules_page, name="alert_rules"),
+    path("alerts/rules.json", rules_page, {"twin": True}, name="alert_rules_json"),
+    path("alerts/routes/", routes.routes, name="routes"),
+    path("alerts/routes.json", routes.routes, {"twin": True}, name="routes_json"),
+    path("alerts/routes/add/", routes.edit_route, name="add_route"),
+    path("alerts/routes/<int:pk>/", routes.edit_route, name="change_route"),
+    path("alerts/routes/<int:pk>/switch", routes.switch_route, name="switch_route"),
+    path("alerts/drills/", routes.drills, name="drills"),
+    path("alerts/drills.json", routes.drills, {"twin": True}, name="drills_json"),
+    path("alerts/drills/start", routes.start_drill, name="start_drill"),
+    path("alerts/drills/answer", routes.answer_drill, name="answer_drill"),
+    path("streams/", streams.streams, name="streams"),
+    path("streams.json", streams.streams, {"twin": True}, name="streams_json"),
+    path("streams/live", streams.streams_live, name="streams_live"),
     path("metrics", metrics.metrics, name="metrics"),
     path("healthz", views.healthz, name="healthz"),
 ]

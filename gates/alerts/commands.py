@@ -16,8 +16,11 @@ class AlertRefusedError(Exception):
 
 
 @transaction.atomic
-def acknowledge(alert_id: int, *, person: User, words: str, now: datetime) -> Alert:
-    """Say that one knows of the alert and what one does about it. Raises AlertRefusedError."""
+def acknowledge(alert_id: int, *, person: User, words: str, now: datetime, opening: int | None = None) -> Alert:
+    """Say that one knows of the alert and what one does about it. Raises AlertRefusedError.
+
+    `opening` is the one that the person was shown: who saw an earlier one has not seen what came back since.
+    """
     alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
     if alert is None:
         raise AlertRefusedError("There is no such alert.")
@@ -25,6 +28,8 @@ def acknowledge(alert_id: int, *, person: User, words: str, now: datetime) -> Al
         raise AlertRefusedError("The alert is resolved already: a re-check was clean.")
     if alert.state == Alert.State.ACKNOWLEDGED:
         raise AlertRefusedError(f"{acknowledged_by(alert)} has acknowledged the alert already.")
+    if opening not in (None, alert.openings):
+        raise AlertRefusedError("The alert has opened again since you were shown it: read what it says now first.")
     words = words.replace("\0", "").strip()
     if not words:
         raise AlertRefusedError("Say in a few words what you know and what you do about it.")

@@ -24,6 +24,8 @@ PARTS: tuple[Callable[[datetime], Iterator[Metric]], ...] = (
     engine.runs,
     engine.slots,
     alerts.alerts,
+    alerts.speed,
+    alerts.outbox,
     streams.streams,
     streams.gaps,
     streams.lease,

@@ -6,6 +6,7 @@ It is acknowledged by a person in words, and resolved by a re-check that was cle
 import pgtrigger
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from gates.models.campaigns import Run, Target
 from gates.models.keeping import NEVER_EMPTIED
@@ -111,6 +112,9 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+    def get_absolute_url(self) -> str:
+        return reverse("gates:alert", args=[self.pk])
 
 
 class AlertStep(models.Model):

@@ -101,7 +101,7 @@ def _alerts(campaign: Campaign, now: datetime) -> list[Obstacle]:
     going = Alert.objects.filter(target=campaign.target).exclude(state=Alert.State.RESOLVED).exclude(rule=VOID)
     critical = going.filter(level="critical").count()
     overdue = going.filter(~Q(level="critical"), deadline_at__lt=now).count()
-    where = f"{reverse('gates:dashboard')}#alerts"
+    where = reverse("gates:alerts")
     found = []
     if critical:
         found.append(Obstacle(f"{_count(critical, 'critical alert')} not resolved.", where))

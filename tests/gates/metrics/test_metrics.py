@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gates.alerts.raising import Event, raise_alert, raise_event
 from gates.models import Beat, CrashPoint, Heal, Slot, Stream, StreamGap, StreamLease
 from gates.streams.lease import NAME
+from tests.gates.alerts.pages.staged import staged
 from tests.gates.cast import a_run
 from tests.gates.chaos.pages.staged import staged_run
 
@@ -119,6 +120,17 @@ def test_holes_are_counted_from_an_index_of_holes_alone(reader):
         assert any("holes_of_runs" in line for (line,) in cursor.fetchall())
 
 
+def test_what_waits_to_be_told_and_how_fast_alerts_were_is_told(reader):
+    staged(User.objects.get(username="auditor"))
+    figures = told(reader)
+    assert of(figures, "outbox_messages", route="night phone")[0] > 0
+    assert of(figures, "outbox_age_seconds", route="mail")[0] > 0
+    assert of(figures, "route_usable", route="mail") == [1]
+    assert of(figures, "route_failures", route="mail") == [0]
+    assert of(figures, "alert_delivered_seconds", quantile="0.99") == [0.24]
+    assert of(figures, "alert_raised_seconds", quantile="1") == [5.0]
+
+
 def test_before_the_first_tick_its_age_is_absent_and_not_nought(reader):
     assert of(told(reader), "last_tick_age_seconds") == []
 
@@ -126,7 +138,7 @@ def test_before_the_first_tick_its_age_is_absent_and_not_nought(reader):
 def test_a_scrape_asks_as_few_questions_of_a_full_portal_as_of_an_empty_one(reader, django_assert_max_num_queries):
     for _ in range(3):
         a_run(profile="rehearsal", start=timezone.now())
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(24):
         told(reader)
 
 

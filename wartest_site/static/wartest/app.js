@@ -58,7 +58,7 @@
   document.addEventListener("htmx:afterOnLoad", offline(false));
   document.addEventListener("htmx:afterSwap", () => { showTab(); applyFilter(); });
 
-  // Clocks: the age of the last tick and the elapsed time go on between two answers; only pages that ask do so
+  // Clocks: the age of the last tick, the elapsed time and what is left of a deadline go on between two answers
   function words(ms) {
     const s = Math.max(0, Math.floor(ms / 1000));
     const two = (n) => String(n).padStart(2, "0");
@@ -68,11 +68,16 @@
   }
   function showClocks() {
     const tick = byId("last-tick");
-    if (!document.querySelector("#live[hx-get]")) return;
     if (tick && tick.dataset.at) {
       const age = Date.now() - new Date(tick.dataset.at);
       tick.textContent = `last tick ${words(age)} ago`;
       tick.className = age > 30000 ? "stale" : "quiet";
+    }
+    if (!document.querySelector("#live[hx-get]")) return;
+    for (const place of document.querySelectorAll("[data-deadline]")) {
+      const left = new Date(place.dataset.deadline) - Date.now();
+      place.textContent = left > 0 ? `${words(left)} left` : `overdue by ${words(-left)}`;
+      place.className = left > 0 ? "" : "stale";
     }
     for (const place of document.querySelectorAll("[data-elapsed-from]")) {
       const until = Math.min(Date.now(), new Date(place.dataset.elapsedTo));
@@ -139,6 +144,7 @@
       if (next) next.focus();
     } else if (afterG) {
       afterG = false;
+      event.preventDefault();
       go(key);
     } else if (key === "g") {
       afterG = true;
