@@ -31,6 +31,7 @@ _KINDS = {
     "broker_transaction_id": "transaction",
     "transactions": "transaction",
     "trade_id": "trade",
+    "candle_id": "candle",
     "broker_trade_id": "trade",
 }
 # Where a key of one kind leads to keys of others: (relation, its column of this kind, {other kind: its column}).
@@ -71,6 +72,7 @@ def rows_around(snapshot: Snapshot, where: Mapping[str, str]) -> tuple[Surroundi
             look.of("executions", {"execution_id": keys["execution"], "position_id": keys["position"]}),
             look.of("orders", {"order_id": keys["order"], "position_id": keys["position"]}),
             look.transactions(keys["transaction"]),
+            look.candles(keys["candle"]),
             look.of("broker_trades", {"trade_id": keys["trade"]}),
             look.of("reconciliations", {"reconciliation_id": keys["reconciliation"]}),
             look.of("accounts", {"account_id": named["account"]}),
@@ -149,6 +151,17 @@ class _Look:
         condition = " OR ".join("try_cast(id AS BIGINT) BETWEEN ? AND ?" for _ in numbers)
         values = [value for number in numbers for value in (number - BESIDE, number + BESIDE)]
         return self._rows("broker_transactions", condition, values)
+
+    def candles(self, named: list[str]) -> Surroundings | None:
+        """Return the broker's candles before and after the one in which a stop was touched."""
+        if "broker_candles" not in self._relations or not named:
+            return None
+        condition = (
+            "exists(FROM broker_candles named WHERE named.candle_id IN (SELECT unnest(?)) "
+            "AND named.account_id = broker_candles.account_id AND named.instrument = broker_candles.instrument "
+            f"AND abs(epoch(broker_candles.opened_at) - epoch(named.opened_at)) <= {BESIDE} * 5)"
+        )
+        return self._rows("broker_candles", condition, [named])
 
     def _rows(self, relation: str, condition: str, values: list[Any]) -> Surroundings | None:
         kinds = {column.name: column.kind for column in BY_NAME[relation].columns if column.name != "raw"}

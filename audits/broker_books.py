@@ -4,6 +4,8 @@ the one read of transactions."""
 from dataclasses import dataclass
 from typing import Any
 
+from audits.contract import BROKER_ACCOUNT, BROKER_TRADES, BROKER_TRANSACTIONS, Relation
+from audits.exact_columns import SnapshotUnreadable
 from audits.sources import Broker
 from audits.transactions import Record, TransactionUnreadable, as_text, exact, moment_of, number_of, required, whole
 
@@ -45,6 +47,22 @@ class BrokerBooks:
     def last_transaction_id(self) -> str:
         """The last transaction that the account has seen."""
         return required(self.account, "lastTransactionID")
+
+
+def broker_rows(books: tuple[BrokerBooks, ...]) -> dict[Relation, list[list[tuple[Any, ...]]]]:
+    """The rows of the broker's relations; open trades only where they are known of every account.
+
+    Raises SnapshotUnreadable.
+    """
+    try:
+        rows = {
+            BROKER_TRANSACTIONS: [transaction_rows(each) for each in books],
+            BROKER_TRADES: [trade_rows(each) for each in books if each.knows_trades],
+            BROKER_ACCOUNT: [account_rows(each) for each in books],
+        }
+    except TransactionUnreadable as error:
+        raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
+    return {relation: batches for relation, batches in rows.items() if len(batches) == len(books)}
 
 
 def transaction_rows(books: BrokerBooks) -> list[Row]:

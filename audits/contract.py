@@ -113,4 +113,19 @@ BROKER_ACCOUNT = _relation(
 
 BROKER_RELATIONS: tuple[Relation, ...] = (BROKER_TRANSACTIONS, BROKER_TRADES, BROKER_ACCOUNT)
 
-BY_NAME: dict[str, Relation] = {relation.name: relation for relation in (*RELATIONS, *BROKER_RELATIONS)}
+# Only of a broker who tells prices, and only for the time in which a stop was live.
+BROKER_CANDLES = _relation(
+    "broker_candles",
+    """candle_id:text account_id:text instrument:text opened_at:moment bid_low:exact bid_high:exact ask_low:exact
+    ask_high:exact""",
+)
+# What was asked of them: from when to when, and why it was left out where it was.
+PRICE_SPANS = _relation(
+    "price_spans", "span_id:text account_id:text instrument:text? since:moment until:moment left_out:text?"
+)
+
+PRICE_RELATIONS: tuple[Relation, ...] = (BROKER_CANDLES, PRICE_SPANS)
+
+BY_NAME: dict[str, Relation] = {
+    relation.name: relation for relation in (*RELATIONS, *BROKER_RELATIONS, *PRICE_RELATIONS)
+}

@@ -10,10 +10,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from audits.broker_books import broker_rows
 from audits.contract import RELATIONS, Relation
 from audits.exact_columns import schema_of, table_from_columns, table_from_rows
 from audits.relation_files import Batch
-from audits.snapshot import Reading, broker_rows, demand_whole, tied_reading
+from audits.snapshot import Reading, demand_whole, tied_reading
 from audits.sources import Broker, Ledger
 from audits.tie import Tie
 

@@ -1,11 +1,10 @@
 """The tables that several checks share, as SQL over a snapshot's relations. Pure.
 
-- `flows`: what the transactions of each account at the broker add up to;
+- `flows` and `totals`: what an account's transactions at the broker, and its balance events, add up to;
 - `broker_accounts`: what the broker says of each account;
 - `pairs`: each ledger account with the broker account of the same id, or the only one with the only one;
 - `tied_pairs`: the same, but none where ledger and broker are of different moments;
 - `valuations`: each ledger account with what the broker values it at;
-- `totals`: what the balance events of each ledger account add up to, and the last of them;
 - `changes`: each broker transaction with what it adds to the balance;
 - `starts`: the broker transaction after which a ledger account began;
 - `unequal`: each transaction of which ledger and broker say other sums;
@@ -13,12 +12,12 @@
 - `parts`: each trade that a fill of the broker opened, closed or reduced;
 - `links`: each balance event whose number or balance does not follow from the one before, and each account's first;
 - `breaks`: each broker transaction whose balance or id does not follow from the one before;
-- `stops`: each stop order of the broker, and when it ended;
+- `stops`: each stop order of the broker, when it ended, and which side of the market triggers it;
 - `deals`: what the executions of a position add up to;
 - `misfits`: each execution that does not go with its position or its fill, and each fill without one;
-- `earnings`: the closing executions that earned something else than what was booked;
-- `stories`: what the events of a position do;
-- `creations`: what the event that created a position says of it.
+- `earnings`, made in audits.earnings: the closing executions that earned something else than what was booked;
+- `touches`, made in audits.touch_table: each stop order and the first of the broker's candles that reached it;
+- `stories` and `creations`: what the events of a position do, and what the one that created it says of it.
 """
 
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from collections.abc import Iterable
 # money(): a number from text, by way of a narrow decimal where the text is short, which is ten times as fast.
 # same_side(): whether two numbers have the same sign; sign() goes by way of binary fractions, which is slow.
 MACROS = """
+CREATE TYPE TRIGGER AS ENUM ('DEFAULT', 'INVERSE', 'BID', 'ASK');
 CREATE MACRO plain(n) AS CASE WHEN contains(n::VARCHAR, '.') THEN rtrim(rtrim(n::VARCHAR, '0'), '.')
     ELSE n::VARCHAR END;
 CREATE MACRO number(id) AS CASE WHEN regexp_full_match(id, '[0-9]{1,18}') THEN id::BIGINT END;
@@ -139,7 +139,7 @@ SHARED = {
             SELECT * EXCLUDE (body), body.price AS whole_price,
                    CASE WHEN body.clientOrderID IS NOT NULL THEN hash(body.clientOrderID) END AS client_order_hash,
                    TRY_CAST(body.fullPrice.timestamp AS TIMESTAMPTZ) AS quoted_at,
-                   coalesce(body.triggerCondition, 'DEFAULT') = 'DEFAULT' AS has_usual_trigger,
+                   TRY_CAST(coalesce(body.triggerCondition, 'DEFAULT') AS TRIGGER) AS triggered_by,
                    unnest(CASE
                        WHEN type <> 'ORDER_FILL' THEN [{
                            'kind': CASE type WHEN 'TAKE_PROFIT_ORDER' THEN 'take profit' ELSE 'stop loss' END,
@@ -151,7 +151,7 @@ SHARED = {
                            lambda each: each.part IS NOT NULL) END) AS one
             FROM bodies
         )
-        SELECT pair, id, time, order_id, executed, client_order_hash, quoted_at, has_usual_trigger,
+        SELECT pair, id, time, order_id, executed, client_order_hash, quoted_at, triggered_by,
                type = 'TRAILING_STOP_LOSS_ORDER' AS is_trailing, one.kind, one.part.tradeID AS trade_id,
                money(one.part.units) AS units, coalesce(money(one.part.price), money(whole_price)) AS price
         FROM split
@@ -170,7 +170,9 @@ SHARED = {
             WHERE t.type IN ('ORDER_FILL', 'ORDER_CANCEL') AND t.order_id IS NOT NULL GROUP BY ALL
         )
         SELECT s.account_id, s.id AS order_id, number(s.id) AS number, s.time AS created_at, ended_at, s.kind,
-               s.is_trailing, s.trade_id, s.price, o.time AS opened_at, o.units AS trade_units, s.has_usual_trigger
+               s.is_trailing, s.trade_id, s.price, o.time AS opened_at, o.units AS trade_units, s.triggered_by,
+               CASE s.triggered_by WHEN 'BID' THEN true WHEN 'ASK' THEN false
+                   WHEN 'INVERSE' THEN o.units < 0 WHEN 'DEFAULT' THEN o.units > 0 END AS uses_bid
         FROM placed s LEFT JOIN ends e ON e.pair = s.pair AND e.order_id = s.id
         LEFT JOIN trade_records o ON o.pair = s.pair AND o.kind = 'opened' AND o.trade_id = s.trade_id
     """,
@@ -271,7 +273,7 @@ SHARED = {
 }
 
 VIEWS = frozenset({"parts", "creations"})
-NAMES = (*SHARED, "earnings")  # which is made in audits.earnings
+NAMES = (*SHARED, "earnings", "touches")
 
 _MADE_FROM = {
     "broker_accounts": ("flows",),
@@ -285,13 +287,14 @@ _MADE_FROM = {
     "stops": ("tied_pairs", "trade_records"),
     "breaks": ("flows",),
     "misfits": ("tied_pairs", "parts"),
+    "touches": ("tied_pairs", "parts", "stops"),
 }
 
 
 def needed(names: Iterable[str]) -> list[str]:
     """The shared tables to make, in the order in which one is made from another."""
     wanted = set(names)
-    for name in reversed(SHARED):
+    for name in reversed(NAMES):
         if name in wanted:
             wanted.update(_MADE_FROM.get(name, ()))
     return [name for name in NAMES if name in wanted]

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audits.broker_books import BrokerBooks, account_rows, trade_rows, transaction_rows
-from audits.contract import BROKER_ACCOUNT, BROKER_TRADES, BROKER_TRANSACTIONS, RELATIONS, Relation
+from audits.broker_books import BrokerBooks, broker_rows
+from audits.broker_prices import PriceReading
+from audits.contract import (
+    BROKER_CANDLES,
+    PRICE_SPANS,
+    RELATIONS,
+    Relation,
+)
+from audits.drafts import drafted
 from audits.relation_files import RelationFile, SnapshotUnreadable, seal_file, sha256_of, write_relation
 from audits.sources import Broker, Ledger, LedgerMoment, LedgerUnreadable, TellsGaps, WritesFiles
 from audits.tie import Booked, Tie, behind_ids
@@ -52,7 +56,7 @@ class Snapshot:
         return self.tie.tied
 
 
-def take_snapshot(
+def take_snapshot(  # noqa: PLR0913  two books, a place, and four choices with defaults
     ledger: Ledger,
     broker: Broker | Sequence[Broker] | None,
     directory: Path,
@@ -60,6 +64,7 @@ def take_snapshot(
     relations: Sequence[Relation] = RELATIONS,
     tie_limit_s: float = 5.0,
     whole: bool = True,
+    with_prices: bool = False,
 ) -> Snapshot:
     """Read ledger and broker into `directory`, which must not exist yet.
 
@@ -70,15 +75,26 @@ def take_snapshot(
     1. Open one moment of the ledger, then read the broker: its account is never older than the ledger.
     2. Tied when no fill and no money lies between what the ledger has booked and the broker's last transaction; else
        close the moment, wait, and read both again until `tie_limit_s` has passed.
-    3. Write every relation of that moment into a temporary directory, then the manifest, then move it into place.
+    3. Write every relation of that moment into a temporary directory.
+    4. Close the moment; with prices, ask the brokers who tell them for those of the time in which stops were live.
+    5. Write the manifest, then move it all into place.
 
     Raises LedgerUnreadable, the broker's exceptions, or SnapshotUnreadable; then nothing is left behind.
     """
     if directory.exists():
         raise SnapshotUnreadable(f"{directory} exists already: a snapshot is never written over another.")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tied_reading(ledger, broker, relations, tie_limit_s=tie_limit_s, whole=whole) as reading:
-        return _write(directory, reading)
+    with drafted(directory, MANIFEST) as draft:
+        with tied_reading(ledger, broker, relations, tie_limit_s=tie_limit_s, whole=whole) as reading:
+            files = _write_ledger(draft, reading)
+            if reading.books:
+                files |= _write_broker(draft, reading.books)
+            manifest = _manifest(reading)
+        if with_prices:
+            files |= _write_prices(draft, reading)
+        manifest["relations"] = {name: asdict(entry) for name, entry in files.items()}
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return load_snapshot(directory)
 
 
 @contextmanager
@@ -219,33 +235,7 @@ def _behind(moment: LedgerMoment, relations: Sequence[Relation], books: tuple[Br
         raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
 
 
-def _write(directory: Path, reading: Reading) -> Snapshot:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        files = _write_ledger(temporary, reading)
-        if reading.books:
-            files |= _write_broker(temporary, reading.books)
-        (temporary / MANIFEST).write_text(json.dumps(_manifest(reading, files), indent=2) + "\n", "utf-8")
-        _to_disk(temporary / MANIFEST)
-        _to_disk(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(directory)
-        _to_disk(directory.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return load_snapshot(directory)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file's bytes, or a directory's names, would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _manifest(reading: Reading, files: dict[str, RelationFile]) -> dict[str, Any]:
+def _manifest(reading: Reading) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "moment": reading.moment.moment.astimezone(UTC).isoformat(),
@@ -257,7 +247,6 @@ def _manifest(reading: Reading, files: dict[str, RelationFile]) -> dict[str, Any
         "made": list(reading.made),
         "tied": reading.tie.tied,
         "tie": asdict(reading.tie),
-        "relations": {name: asdict(entry) for name, entry in files.items()},
     }
 
 
@@ -290,20 +279,15 @@ def _write_broker(directory: Path, books: tuple[BrokerBooks, ...]) -> dict[str, 
     }
 
 
-def broker_rows(books: tuple[BrokerBooks, ...]) -> dict[Relation, list[list[tuple[Any, ...]]]]:
-    """The rows of the broker's relations; open trades only where they are known of every account.
-
-    Raises SnapshotUnreadable.
-    """
-    try:
-        rows = {
-            BROKER_TRANSACTIONS: [transaction_rows(each) for each in books],
-            BROKER_TRADES: [trade_rows(each) for each in books if each.knows_trades],
-            BROKER_ACCOUNT: [account_rows(each) for each in books],
-        }
-    except TransactionUnreadable as error:
-        raise SnapshotUnreadable(f"The broker's books cannot be read: {error}") from error
-    return {relation: batches for relation, batches in rows.items() if len(batches) == len(books)}
+def _write_prices(directory: Path, reading: Reading) -> dict[str, RelationFile]:
+    """Write what the brokers tell of prices while stops were live; nothing where no stop was, or none tells any."""
+    prices = PriceReading(reading.brokers, reading.books, reading.opened)
+    if not prices.wanted:
+        return {}
+    return {
+        BROKER_CANDLES.name: write_relation(directory, BROKER_CANDLES, prices.candle_rows()),
+        PRICE_SPANS.name: write_relation(directory, PRICE_SPANS, [prices.span_rows()]),
+    }
 
 
 def _relation_file(entry: dict[str, Any]) -> RelationFile:

@@ -10,11 +10,12 @@ from threading import Lock
 
 import duckdb
 
-from audits.contract import BROKER_RELATIONS, BY_NAME, Kind, Relation
+from audits.contract import BROKER_RELATIONS, BY_NAME, PRICE_RELATIONS, Kind, Relation
 from audits.earnings import make_earnings
 from audits.loose import Loose
 from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
+from audits.touch_table import make_touches
 
 MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.4 GiB
 THREADS = 2
@@ -28,6 +29,7 @@ _TYPES = {
 }
 
 _KINDS = ("TABLE", "VIEW")
+_MAKERS = {"earnings": make_earnings, "touches": make_touches}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class Tables:
             with self._making[name]:
                 if name not in self._made:
                     with self.database.cursor() as database:
-                        if name == "earnings":
-                            make_earnings(database)
+                        if name in _MAKERS:
+                            _MAKERS[name](database)
                         else:
                             database.execute(f'CREATE {_KINDS[name in VIEWS]} "{name}" AS {SHARED[name]}')
                     self._made.add(name)
@@ -158,7 +160,7 @@ def _empty() -> Iterator[duckdb.DuckDBPyConnection]:
 def _complete(database: duckdb.DuckDBPyConnection, there: set[str], moment: datetime, *, tied: bool) -> None:
     """Add what every check may use: empty relations for what the broker's books lack, `this`, and `changes`."""
     database.execute("SET threads = 1")  # of a query: several checks run at once, and none waits by spinning
-    for relation in BROKER_RELATIONS:
+    for relation in (*BROKER_RELATIONS, *PRICE_RELATIONS):
         if relation.name not in there:
             columns = ", ".join(f'NULL::{_TYPES[column.kind]} AS "{column.name}"' for column in relation.columns)
             database.execute(f'CREATE VIEW "{relation.name}" AS SELECT {columns} WHERE false')

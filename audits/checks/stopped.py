@@ -33,7 +33,7 @@ STOPPED_SQL = f"""
     SELECT 'closed beyond its stop', s.kind || ' at ' || plain(s.price), plain(c.price), c.price - s.price,
            c.position_id, c.trade_id, s.order_id
     FROM closed c JOIN stops s USING (account_id, trade_id)
-    WHERE c.executed = 'neither' AND NOT s.is_trailing AND s.has_usual_trigger
+    WHERE c.executed = 'neither' AND NOT s.is_trailing AND s.triggered_by = 'DEFAULT'
       AND s.created_at <= c.time AND coalesce(s.ended_at >= c.time, true)
       AND CASE WHEN (s.kind = 'stop loss') = (s.trade_units > 0) THEN c.price < s.price
                ELSE c.price > s.price END

@@ -4,7 +4,7 @@ Ledgers: PostgreSQL (`postgres`), PostgREST (`postgrest`), a folder of files (`f
 Brokers: OANDA over its GET requests (`oanda`), statements in JSON files (`statement`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -97,3 +97,14 @@ class Broker(Protocol):
 
     def transactions(self, since_id: int = 0) -> list[dict[str, Any]]:
         """All transactions after `since_id`, in order, none missing."""
+
+
+@runtime_checkable
+class TellsPrices(Protocol):
+    """A broker that also tells prices, of any time."""
+
+    def time(self, instruments: Iterable[str]) -> datetime:
+        """The broker's own clock."""
+
+    def candles(self, instrument: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """The bid and ask candles of five seconds that start within [start, end), oldest first."""

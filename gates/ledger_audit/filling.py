@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audits.checks import CHECKS
-from audits.contract import BROKER_RELATIONS, RELATIONS
+from audits.contract import BROKER_RELATIONS, PRICE_RELATIONS, RELATIONS
 from audits.judge import CheckResult, sealed_snapshot
 from audits.relation_files import SnapshotUnreadable
 from audits.since import judging_since
@@ -31,7 +31,7 @@ from gates.targets.ledgers import ledger_of
 
 log = logging.getLogger(__name__)
 
-READ = (*RELATIONS, *BROKER_RELATIONS)
+READ = (*RELATIONS, *BROKER_RELATIONS, *PRICE_RELATIONS)
 READING_PART = 0.45  # of the whole work
 UNREADABLE = (LedgerUnreadable, BrokerError, SnapshotUnreadable, TargetUnreachableError)
 
@@ -162,7 +162,7 @@ def _taken(audit: LedgerAudit, folder: Path, held: _Held) -> Snapshot:
     held.say(LedgerAudit.Phase.READING, "reading the books", part=0)
     reach = access(audit.run.campaign.target.spec)
     with OandaReader(reach.broker_url, reach.broker_account, reach.broker_token) as broker, held.watching(folder):
-        return take_snapshot(ledger_of(reach), broker, folder, whole=False)
+        return take_snapshot(ledger_of(reach), broker, folder, whole=False, with_prices=True)
 
 
 def _judge(audit: LedgerAudit, snapshot: Snapshot, held: _Held) -> None:

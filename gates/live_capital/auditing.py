@@ -113,7 +113,7 @@ def _snapshot(slot: Slot) -> Snapshot:
         return sealed_snapshot(folder, None)
     reach = live_access(slot.run.campaign.target.spec)
     with reader_of(reach) as broker:
-        return take_snapshot(ledger_of(reach), broker, folder)
+        return take_snapshot(ledger_of(reach), broker, folder, with_prices=True)
 
 
 def _reason(judgement: Judgement) -> str:

@@ -1,7 +1,7 @@
 """A small, correct set of books for tests: ledger rows by relation, and the broker's own records of the same events."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from audits.contract import BY_NAME, RELATIONS, Kind, Relation
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ACCOUNT = "101-001-0000001-001"
+SPREAD = Decimal("0.0002")
 
 Row = dict[str, Any]
 
@@ -36,6 +37,7 @@ class Books:
     account: Row
     reads: int = field(default=0)
     moment_type: "type[BooksMoment] | None" = None
+    bids: dict[float, tuple[str, str]] = field(default_factory=dict)  # seconds → lowest and highest, where not flat
 
     def rows(self, relation: str) -> list[Row]:
         return self.ledger[relation]
@@ -86,6 +88,19 @@ class BooksBroker:
 
     def transactions(self, since_id: int = 0) -> list[dict[str, Any]]:
         return [deepcopy(record) for record in self.books.transactions if int(record["id"]) > since_id]
+
+    def time(self, instruments: Iterable[str]) -> datetime:
+        return at(61)
+
+    def candles(self, instrument: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        first, last = ((moment - NOON) // timedelta(seconds=1) for moment in (start, end))
+        return [candle_at(second, *self.books.bids.get(second, ("1.1", "1.1"))) for second in range(first, last, 5)]
+
+
+def candle_at(seconds: float, low: str, high: str) -> Row:
+    """A candle as the broker tells it; the ask is 0.0002 above the bid."""
+    bid, ask = {"l": low, "h": high}, {"l": str(Decimal(low) + SPREAD), "h": str(Decimal(high) + SPREAD)}
+    return {"time": text_at(seconds), "bid": bid, "ask": ask, "complete": True}
 
 
 def clean_books() -> Books:

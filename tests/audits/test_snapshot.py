@@ -19,7 +19,7 @@ from audits.sources.oanda import BrokerUnreachable, OandaReader
 from audits.sources.postgres import PostgresLedger
 from audits.verdicts import Verdict
 from tests.audits.answers import Answer, answering, as_json
-from tests.audits.books import ACCOUNT, Books, BooksBroker, clean_books, create_sql, text_at
+from tests.audits.books import ACCOUNT, Books, BooksBroker, candle_at, clean_books, create_sql, text_at
 
 COMPARING = {"broker_balance", "positions"}
 
@@ -31,6 +31,10 @@ def broker_answers(books: Books) -> Callable[[str, dict[str, str]], Answer]:
         if path.endswith("idrange"):
             wanted = range(int(query["from"]), int(query["to"]) + 1)
             return as_json({"transactions": [each for each in books.transactions if int(each["id"]) in wanted]})
+        if path.endswith("pricing"):
+            return as_json({"prices": [], "time": text_at(90)})
+        if path.endswith("candles"):
+            return as_json({"candles": [candle_at(seconds, "1.1", "1.1") for seconds in range(20, 60, 5)]})
         return as_json({"account": books.account})
 
     return answer
@@ -54,7 +58,7 @@ def test_a_ledger_in_postgres_and_a_broker_over_http_are_judged_clean(postgres_s
     url = postgres_server.create_database("ledger_snapshot")
     fill(url, books)
     with answering(broker_answers(books)) as answers, OandaReader(answers.url, ACCOUNT, "secret") as broker:
-        snapshot = take_snapshot(PostgresLedger(url), broker, tmp_path / "one")
+        snapshot = take_snapshot(PostgresLedger(url), broker, tmp_path / "one", with_prices=True)
     assert (snapshot.tied, snapshot.last_transaction_id) == (True, "8")
     assert {name: entry.rows for name, entry in snapshot.relations.items()} == {
         "accounts": 1,
@@ -67,6 +71,8 @@ def test_a_ledger_in_postgres_and_a_broker_over_http_are_judged_clean(postgres_s
         "broker_transactions": 8,
         "broker_trades": 1,
         "broker_account": 1,
+        "broker_candles": 6,
+        "price_spans": 1,
     }
     assert (0 < snapshot.age_s < 60, snapshot.caveat) == (True, "")
     text = (tmp_path / "one" / MANIFEST).read_text()

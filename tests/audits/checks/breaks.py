@@ -49,6 +49,11 @@ def change_transaction(number: int, **values: object) -> Break:
     return changed
 
 
+def change_prices(bids: dict[float, tuple[str, str]]) -> Break:
+    """Let the market move: seconds → lowest and highest bid of the candle that starts then."""
+    return lambda books: books.bids.update(bids)
+
+
 def add_transaction(kind: str, seconds: float, **fields: Any) -> Break:
     """Add a transaction after the broker's last."""
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tests.audits.books import Books, at
+from tests.audits.books import Books, at, text_at
 from tests.audits.checks.breaks import (
     Break,
     add_transaction,
@@ -11,6 +11,7 @@ from tests.audits.checks.breaks import (
     both,
     change,
     change_account,
+    change_prices,
     change_trade,
     change_transaction,
     drop,
@@ -277,6 +278,21 @@ STOPS: list[tuple[str, str, Break, str, str]] = [
         "closed beyond its stop",
         change_transaction(4, type="STOP_LOSS_ORDER", tradeID="3", price="1.15", time="2026-11-22T12:00:12.000000000Z"),
         "-0.0375",
+        "p1",
+    ),
+    # The ask, 0.0002 above the bid, reaches the stop at 1.2 of the short position.
+    ("stops", "stop touched, not executed", change_prices({35: ("1.1", "1.1998")}), "0", "p2"),
+    ("stops", "stop touched, not executed", change_prices({40: ("1.2", "1.21")}), "0.0102", "p2"),
+    (
+        "stops",
+        "stop executed late",
+        both(
+            change_transaction(4, type="STOP_LOSS_ORDER", tradeID="3", price="1.05", time=text_at(0)),
+            change_transaction(5, **CLOSED_BY_STOP),
+            change("positions", 0, close_reason="STOP_LOSS", stop_loss=Decimal("1.05")),
+            change_prices({5: ("1.05", "1.1")}),
+        ),
+        "15000",
         "p1",
     ),
 ]

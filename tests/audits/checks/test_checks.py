@@ -16,7 +16,7 @@ from tests.audits.checks.broken_books import BROKEN
 
 def results_of(books: Books, directory: Path, *names: str) -> dict[str, CheckResult]:
     """The results of the named checks, or of all."""
-    take_snapshot(books, BooksBroker(books), directory / "snapshot", tie_limit_s=0)
+    take_snapshot(books, BooksBroker(books), directory / "snapshot", tie_limit_s=0, with_prices=True)
     checks = [check for check in CHECKS if not names or check.name in names]
     return {result.name: result for result in judge(directory / "snapshot", checks).results}
 

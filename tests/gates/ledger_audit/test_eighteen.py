@@ -34,7 +34,7 @@ def broken_snapshot(name, folder):
     rule, breaks = FIRST_BREAK[name]
     books = clean_books()
     breaks(books)
-    return rule, take_snapshot(books, BooksBroker(books), folder, tie_limit_s=0)
+    return rule, take_snapshot(books, BooksBroker(books), folder, tie_limit_s=0, with_prices=True)
 
 
 @pytest.mark.parametrize("name", [check.name for check in CHECKS])

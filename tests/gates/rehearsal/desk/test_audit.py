@@ -21,7 +21,7 @@ AUDITS = 5
 def audited(url, broker, folder):
     """The outcome and the first sentence of each check that did not pass."""
     with OandaReader(broker.url, ACCOUNT, TOKEN) as reader:
-        take_snapshot(PostgresLedger(url), reader, folder)
+        take_snapshot(PostgresLedger(url), reader, folder, with_prices=True)
     results = judge(folder).results
     shutil.rmtree(folder)
     assert [result.name for result in results] == [check.name for check in CHECKS]

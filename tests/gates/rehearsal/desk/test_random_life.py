@@ -119,7 +119,7 @@ def cut(life: Life, desk: DeskProcess) -> None:
 def not_passed(url: str, broker: BrokerProcess, folder) -> dict[str, object]:
     """What each check that did not pass found."""
     with OandaReader(broker.url, ACCOUNT, TOKEN) as reader:
-        take_snapshot(PostgresLedger(url), reader, folder)
+        take_snapshot(PostgresLedger(url), reader, folder, with_prices=True)
     return {
         result.name: (result.outcome, result.reason, [finding.sentence for finding in result.findings[:3]])
         for result in judge(folder, JUDGED).results
