@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -14,7 +15,7 @@ from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import scenarios_of
 from gates.checks import health
 from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
-from gates.targets.access import access
+from gates.targets.access import access, cells_ledger
 from gates.targets.programs import OPERATIONS, program_of
 
 GATE = 2
@@ -56,9 +57,9 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     Raises CannotStrikeError, UnknownProfileError, UnsafeError, TargetUnreachableError.
     """
     plan, names = chaos_plan_for(asked.profile), _names(asked)
-    reach = access(asked.target.spec)
-    allowed = (asked.target.spec.get("chaos") or {}).get("allowed_hosts") or ()
-    demand_safe(program_of(asked.target.spec), reach.ledger_host, allowed)
+    spec = asked.target.spec
+    reach, host = access(spec), urlsplit(cells_ledger(spec)).hostname
+    demand_safe(program_of(spec), host or "127.0.0.1", (spec.get("chaos") or {}).get("allowed_hosts") or ())
     build = str(health.observe(reach).get("build") or "")
     with transaction.atomic():
         Target.objects.select_for_update().get(pk=asked.target.pk)

@@ -36,7 +36,7 @@ from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
 from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
-from gates.targets.access import TargetUnreachableError, access
+from gates.targets.access import TargetUnreachableError, access, cells_ledger
 from gates.targets.programs import program_of
 from gates.targets.rehearsal import cell_broker
 
@@ -60,7 +60,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     program = program_of(spec)
     chaos = spec.get("chaos") or {}
     reach = access(spec)
-    ledgers = LedgerServer(reach.ledger_url)
+    ledgers = LedgerServer(cells_ledger(spec))
     demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or ())
     token = secrets.token_urlsafe(16)
     with reserved_port(1) as port, reserved_port(2) as control:

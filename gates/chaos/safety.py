@@ -15,7 +15,7 @@ def demand_safe(program: Program, ledger_host: str, allowed_hosts: Iterable[str]
     if ledger_host != "localhost" and not is_loopback(ledger_host) and ledger_host not in set(allowed_hosts):
         raise UnsafeError(f"The ledger server {ledger_host} is not on this machine: name it in [chaos] allowed_hosts.")
     texts = (*program.command, *program.environment.values(), program.ready)
-    for text in (*texts, *(ask.post for ask in program.operations.values())):
+    for text in (*texts, *(text for ask in program.operations.values() for text in ask.texts)):
         if is_live_broker(text):
             raise UnsafeError("The target's description names a live broker: give {broker_url} in its place.")
 

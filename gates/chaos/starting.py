@@ -18,7 +18,7 @@ from gates.chaos import work
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import NotOursError, is_running
 from gates.models import ChaosRun, CrashPoint, Heal, Run, ScenarioRun
-from gates.targets.access import TargetUnreachableError, access
+from gates.targets.access import TargetUnreachableError, cells_ledger
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _heal(heal: Heal, now: datetime) -> None:
     try:
         _kill(heal.what.get("target_pid"), heal.what.get("target_started_ticks"))
         if heal.what.get("database"):
-            server = LedgerServer(access(run.campaign.target.spec).ledger_url)
+            server = LedgerServer(cells_ledger(run.campaign.target.spec))
             asyncio.run(server.drop(str(heal.what["database"])))
     except (OSError, psycopg.Error, TargetUnreachableError, NotOursError) as error:
         log.exception("heal %s", heal.pk)

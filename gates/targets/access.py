@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from gates.targets.secrets import TargetUnreachableError, resolved
 
-__all__ = ["REHEARSAL_SPEC", "Access", "TargetUnreachableError", "access", "resolved"]
+__all__ = ["REHEARSAL_SPEC", "Access", "TargetUnreachableError", "access", "cells_ledger", "resolved"]
 
 REHEARSAL_SPEC: dict[str, Any] = {
     "ledger": {"url": "rehearsal:ledger_url", "schema": "wartest"},
@@ -53,7 +53,7 @@ class Access:
         return urlsplit(self.ledger_url).hostname or "127.0.0.1"
 
 
-def access(spec: dict[str, Any]) -> Access:
+def access(spec: Mapping[str, Any]) -> Access:
     """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""
     ledger_url, ledger_key = _ledger(spec)
     ledger = {"schema": "wartest"} | dict(spec.get("ledger") or {})
@@ -81,7 +81,21 @@ def _health(process: Mapping[str, Any]) -> str:
     return address if urlsplit(address).path.strip("/") else address.rstrip("/") + "/health"
 
 
-def _ledger(spec: dict[str, Any]) -> tuple[str, str]:
+def cells_ledger(spec: Mapping[str, Any]) -> str:
+    """Return the PostgreSQL on which gate 2 makes its copies: `[chaos] ledger`, or else the target's own server.
+
+    Raises TargetUnreachableError where neither is one.
+    """
+    chaos = spec.get("chaos") or {}
+    address = _resolved({"chaos": chaos}, "chaos", "ledger") if chaos.get("ledger") else _ledger(spec)[0]
+    if urlsplit(address).scheme not in ("postgresql", "postgres"):
+        raise TargetUnreachableError(
+            "Gate 2 copies the ledger's database and cannot do so over HTTP: name a PostgreSQL in [chaos] ledger."
+        )
+    return address
+
+
+def _ledger(spec: Mapping[str, Any]) -> tuple[str, str]:
     """Return the ledger's address and, of a hosted one, its key."""
     ledger = spec.get("ledger", {})
     if "supabase" not in ledger:
@@ -94,7 +108,7 @@ def _ledger(spec: dict[str, Any]) -> tuple[str, str]:
     return address, _resolved(spec, "ledger", "key")
 
 
-def _resolved(spec: dict[str, Any], section: str, key: str) -> str:
+def _resolved(spec: Mapping[str, Any], section: str, key: str) -> str:
     value = spec.get(section, {}).get(key)
     where = f"[{section}] {key}"
     if not isinstance(value, str) or not value:

@@ -4,6 +4,7 @@
 editors. What is secret is named, `env:NAME` or `file:/path`, and never written.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -230,11 +231,16 @@ class Description(BaseModel):
 
     def named(self) -> list[str]:
         """Return the secrets' names in it, as `env:NAME`."""
-        return sorted(set(_named(self.spec())))
+        return secret_names(self.spec())
+
+
+def secret_names(spec: Mapping[str, Any]) -> list[str]:
+    """Return what a stored description names by `env:` and `file:`, each once."""
+    return sorted(set(_named(spec)))
 
 
 def _named(value: object) -> list[str]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return [name for each in value.values() for name in _named(each)]
     if isinstance(value, list):
         return [name for each in value for name in _named(each)]

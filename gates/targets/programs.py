@@ -1,27 +1,23 @@
 """A target's program as its description tells it: how to start it in a cell, when it is ready, how to ask it things.
 
-Shape (TOML or JSON): `[process] command, environment, ready` and `[operations] open = { post, body }`. Texts may hold
+Shape (TOML or JSON): `[process] command, environment, ready` and `[operations]` (`asks.py`). Texts may hold
 `{ledger_url}`, `{broker_url}`, `{account}`, `{token}` and `{port}`, which a cell fills with its own. A variable may
 name a secret, `env:NAME` or `file:/path`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gates.targets.access import TargetUnreachableError, resolved
+from gates.targets.asks import OPERATIONS, Ask, read_ask
 from gates.targets.rehearsal import cell_program
+from gates.targets.words import PLACES
 
-OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
-PLACES = ("ledger_url", "broker_url", "account", "token", "port")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One HTTP POST with a JSON body that asks the target for an operation."""
-
-    post: str
-    body: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["OPERATIONS", "PLACES", "Ask", "Program", "program_of", "read_program"]
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +29,17 @@ class Program:
     ready: str
     operations: Mapping[str, Ask]
     folder: str | None = None
+    start_limit_s: float = START_LIMIT_S
+    stop_limit_s: float = STOP_LIMIT_S
 
     def filled(self, places: Mapping[str, str]) -> "Program":
         """The same program with every place filled in. Raises TargetUnreachableError for an unknown place."""
-        return Program(
+        return replace(
+            self,
             command=tuple(_filled(part, places) for part in self.command),
             environment={name: _filled(value, places) for name, value in self.environment.items()},
             ready=_filled(self.ready, places),
-            operations={name: Ask(_filled(ask.post, places), ask.body) for name, ask in self.operations.items()},
-            folder=self.folder,
+            operations={name: ask.filled(partial(_filled, places=places)) for name, ask in self.operations.items()},
         )
 
 
@@ -69,19 +67,13 @@ def read_program(spec: Mapping[str, Any]) -> Program:
         command=tuple(command),
         environment={str(name): _variable(name, value) for name, value in (process.get("environment") or {}).items()},
         ready=ready,
-        operations={name: _ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
+        operations={name: read_ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
         folder=process.get("folder"),
+        start_limit_s=float(process.get("start_limit_s") or START_LIMIT_S),
+        stop_limit_s=float(process.get("stop_limit_s") or STOP_LIMIT_S),
     )
     program.filled(dict.fromkeys(PLACES, "0"))
     return program
-
-
-def _ask(name: str, ask: object) -> Ask:
-    if name not in OPERATIONS:
-        raise TargetUnreachableError(f"[operations] {name} is unknown: choose of {', '.join(OPERATIONS)}.")
-    if not isinstance(ask, Mapping) or not isinstance(ask.get("post"), str):
-        raise TargetUnreachableError(f'[operations] {name} needs an address: {name} = {{ post = "http://…" }}.')
-    return Ask(ask["post"], dict(ask.get("body") or {}))
 
 
 def _variable(name: str, value: object) -> str:

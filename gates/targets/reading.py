@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gates.alerts.thresholds import BadThresholdError, thresholds_of
 from gates.chaos.proxies.safety import LIVE_ENDING, LIVE_HOSTS
+from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios.own import own_scenarios
 from gates.targets.description import Description
 from gates.targets.positions import Path, line_at, lines_of
+from gates.targets.secrets import TargetUnreachableError
 from gates.targets.text_kinds import BY_NAME, is_named, looks_secret
 
 MOST_BYTES = 256 * 1024
@@ -30,7 +34,7 @@ OWN_WORDS = {  # instead of what a type error says
     "string_too_short": "is empty: write it, or leave the key out",
     "string_pattern_mismatch": "must be lower case letters, digits, - and _, 50 at most",
 }
-STRUCK = ("process", "operations", "chaos")  # what gate 2 starts and strikes
+STRUCK = ("process", "operations", "chaos", "scenarios")  # what gate 2 starts and strikes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,7 +83,7 @@ def read_text(text: str, *, own_servers: frozenset[str] = frozenset()) -> Descri
         raise DescriptionError(Mistake(0, "", f"The file is not TOML: {error}")) from None
     lines = lines_of(text)
     told: dict[Path, str] = {}
-    for path, words in (*_unsafe(data, own_servers), *_wrong(data)):
+    for path, words in (*_unsafe(data, own_servers), *_wrong(data), *_judged_elsewhere(data)):
         told.setdefault(path, words)
     if told:
         mistakes = sorted(Mistake(line_at(lines, path) or 0, where(path), words) for path, words in told.items())
@@ -103,6 +107,20 @@ def _wrong(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         for detail in error.errors(include_input=False, include_url=False):
             path = _path(detail, data)
             yield path, _words(detail, path)
+
+
+def _judged_elsewhere(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What the parts that follow it say of it: the limits of alerts, and scenarios of one's own."""
+    alerts = data.get("alerts")
+    for name, value in alerts.items() if isinstance(alerts, Mapping) else ():
+        try:
+            thresholds_of({"alerts": {name: value}})
+        except BadThresholdError as error:
+            yield ("alerts", name), str(error).removeprefix(f"[alerts] {name} ").rstrip(".")
+    try:
+        own_scenarios(data, (scenario.name for scenario in SCENARIOS))
+    except TargetUnreachableError as error:
+        yield ("scenarios",), str(error).removeprefix("[[scenarios]] ").rstrip(".")
 
 
 def _path(detail: ErrorDetails, data: Mapping[str, Any]) -> Path:

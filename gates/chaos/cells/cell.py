@@ -28,6 +28,7 @@ from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
 from gates.chaos.messages import Channel, Message
 from gates.chaos.proxies.events import Event
 from gates.chaos.proxies.launching import Proxy, running_proxy
+from gates.targets.pids import listener_of
 from gates.targets.programs import Program
 
 READY_LIMIT_S = 30.0
@@ -111,7 +112,7 @@ class Cell:
     async def start(self) -> float:
         """Start the target and wait until it is ready; the milliseconds that took. Raises TargetNotReadyError."""
         self.launch()
-        return await self.target.wait_ready(READY_LIMIT_S)
+        return await self.target.wait_ready(self.premises.program.start_limit_s)
 
     async def spoken(self) -> None:
         """Wait until the target has sent a first message, without asking it anything. Raises TargetNotReadyError."""
@@ -135,6 +136,7 @@ class Cell:
                 "port": str(self._port),
             }
         )
+        self.target.ledger_url = self.ledger_url
         self.target.start()
 
     async def ask(self, operation: str) -> Answer:
@@ -193,6 +195,16 @@ class Cell:
         simulator = self.premises.simulator
         books = Books(self.ledger_url, self.premises.schema, simulator.url, self.account, simulator.token)
         return await asyncio.to_thread(audit, books, self.premises.folder)
+
+    def still_listening(self) -> int | None:
+        """Who still listens at the port of a target that has ended: its number, 0 where it cannot be seen."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self._port))
+            except OSError:
+                return listener_of(f"http://127.0.0.1:{self._port}") or 0
+        return None
 
     @property
     def ledger_url(self) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
+from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.processes import Death, OwnedProcess
+from gates.targets.asks import Ask
 from gates.targets.programs import Program
 
 READY_PAUSE_S = 0.06
 PROBE_TIMEOUT_S = 5.0
-ASK_LIMIT_S = 40.0
-END_LIMIT_S = 5.0
 # What a program may see of our own environment: where programs, libraries and a home are, and nothing secret.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -46,6 +46,7 @@ class TargetProcess:
         self.program = program
         self.log = log
         self.process: OwnedProcess | None = None
+        self.ledger_url = ""  # of its own database, past the proxy
         self._client = httpx.AsyncClient(trust_env=False)
 
     async def close(self) -> None:
@@ -58,8 +59,8 @@ class TargetProcess:
         """Start the process. Raises OSError, and TargetNotReadyError where one runs already."""
         if self.process is not None:
             raise TargetNotReadyError("The target runs already; it is started once at a time.")
-        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
-        self.process = OwnedProcess.start(self.program.command, env=env, log=self.log, cwd=self.program.folder)
+        command, folder = self.program.command, self.program.folder
+        self.process = OwnedProcess.start(command, env=self._environment(), log=self.log, cwd=folder)
 
     @property
     def alive(self) -> bool:
@@ -88,16 +89,30 @@ class TargetProcess:
         return "" if reply.status_code == 200 else f"it answers {reply.status_code}: {reply.text[:200]}"
 
     async def ask(self, operation: str) -> Answer:
-        """Ask for an operation and wait for the answer, at most ASK_LIMIT_S; no answer is an answer too."""
+        """Ask for an operation and wait for the answer, as long as it may take; no answer is an answer too."""
         ask = self.program.operations[operation]
         began = time.monotonic()
-        status, body = None, {}
+        if ask.command:
+            status, body = await by_command(ask, self._environment(), self.log, self.program.folder)
+        elif ask.done:
+            status, body = await by_ledger(ask, self.ledger_url, lambda: self.alive)
+        else:
+            status, body = await self._post(ask)
+        return Answer(status, body, round((time.monotonic() - began) * 1000, 1))
+
+    async def _post(self, ask: Ask) -> tuple[int | None, dict[str, Any]]:
         try:
-            reply = await self._client.post(ask.post, json=dict(ask.body), timeout=ASK_LIMIT_S)
-            status, body = reply.status_code, reply.json()
-        except (httpx.HTTPError, ValueError) as error:
-            body = {"error": f"{type(error).__name__}: {error}"}
-        return Answer(status, body if isinstance(body, dict) else {}, round((time.monotonic() - began) * 1000, 1))
+            reply = await self._client.post(ask.post, json=dict(ask.body), timeout=ask.limit_s)
+        except httpx.HTTPError as error:
+            return None, {"error": f"{type(error).__name__}: {error}"}
+        try:
+            body = reply.json()
+        except ValueError:
+            body = {}
+        return reply.status_code, body if isinstance(body, dict) else {}
+
+    def _environment(self) -> dict[str, str]:
+        return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
 
     async def kill(self) -> Death:
         """SIGKILL, and wait for the death."""
@@ -111,7 +126,7 @@ class TargetProcess:
         process = self.process
         if process is None:
             raise TargetNotReadyError("The target does not run: there is nothing to end.")
-        death = await (process.kill() if how == "kill" else process.end(END_LIMIT_S))
+        death = await (process.kill() if how == "kill" else process.end(self.program.stop_limit_s))
         process.close()
         self.process = None
         return death
