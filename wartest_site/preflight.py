@@ -23,7 +23,7 @@ from gates.models import Target
 from gates.queries import last_tick_age_s
 from gates.targets.access import Access, TargetUnreachableError, access
 from gates.targets.ledgers import ledger_of
-from gates.targets.queries import PLANTED, standing_targets
+from gates.targets.queries import DESCRIBED, standing_targets
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.embedded.postgres import BINARIES
 from wartest_site.environment import load
@@ -133,7 +133,7 @@ def _rows() -> Iterator[Need]:
     try:
         yield _signing_key()
         yield _tick()
-        for target in standing_targets().exclude(PLANTED):
+        for target in standing_targets().filter(DESCRIBED):
             yield _target(target)
     except DatabaseError as error:
         yield Need("worker", False, f"its rows cannot be read: {_first_line(error)}")

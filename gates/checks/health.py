@@ -21,6 +21,7 @@ TEXT_LIMIT = 300
 IDENTITY = ("pid", "started_ticks", "build")
 MAY_TELL = ("configuration",)  # compared where the target tells it: a fingerprint of its settings
 NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
+CONTAINED = ("docker", "kubernetes")  # where the number that a process knows of itself is not this machine's
 TEXTS = ("status", "reason", "build", "configuration")
 NO_HEALTH = "The target's description lacks [process] health: add it."
 
@@ -53,6 +54,8 @@ def _told(access: Access) -> dict[str, Any]:
     if not isinstance(body, dict):
         return {"error": "The target's health address answers no JSON object."}
     seen: dict[str, Any] = {key: body[key] for key in NUMBERS if _is_number(body.get(key))}
+    if access.process.get("kind") in CONTAINED:
+        seen.pop("pid", None)
     seen |= {key: text for key in TEXTS if (text := _text(body.get(key)))}
     if by_code:
         seen["status"] = "ok" if status_code == httpx.codes.OK else f"answers {status_code}"

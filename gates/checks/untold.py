@@ -13,8 +13,8 @@ from audits.sources import BrokerError, LedgerUnreadable
 from audits.sources.oanda import OandaReader
 from gates.targets.access import Access
 from gates.targets.builds import BuildUnknownError, build_of
+from gates.targets.kinds import ControlError, control_of
 from gates.targets.ledgers import ledger_of
-from gates.targets.pids import pid_of
 
 
 def untold(seen: dict[str, Any], access: Access) -> dict[str, Any]:
@@ -29,10 +29,19 @@ def untold(seen: dict[str, Any], access: Access) -> dict[str, Any]:
             found["trouble"] = str(error)
     if "error" in seen or not access.process or str(access.process.get("health", "")).startswith("rehearsal:"):
         return found
-    found |= {"pid": pid_of(access.process, access.health_url)} if "pid" not in seen else {}
+    found |= {"pid": _pid(access)} if "pid" not in seen else {}
     found |= {"database_ms": _database_ms(access)} if "database_ms" not in seen else {}
     found |= {"broker_ms": _broker_ms(access)} if "broker_ms" not in seen else {}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _pid(access: Access) -> int | None:
+    """The process's number on this machine, by what runs it; None where that does not tell."""
+    try:
+        running = control_of(access.process, access.health_url).running()
+    except ControlError:
+        return None
+    return running.pid if running else None
 
 
 def _database_ms(access: Access) -> float | None:

@@ -81,6 +81,10 @@ def _environment(campaign: Campaign, runs: dict[int, Run]) -> Iterator[Untested]
     if 1 in runs and runs[1].closed_at:
         hours = (runs[1].closed_at - runs[1].planned_start).total_seconds() / 3600
         yield Untested("Longer or busier times", f"Gate 1 saw {hours:,.1f} hours; more load than those had is unknown.")
+    seen = campaign.target.preflights.first()
+    if seen is not None and seen.differences:
+        facts = ", ".join(line["fact"] for line in seen.differences[:MOST])
+        yield Untested("Production's environment", f"Preflight saw {len(seen.differences)} facts that differ: {facts}.")
     yield Untested("The strategy", "That orders, books and recovery are right says nothing of whether it earns money.")
 
 

@@ -30,7 +30,7 @@ def passed_on() -> dict[str, str]:
 
 
 def run_bounded(argv: Sequence[str], limit_s: float) -> Ran:
-    """Run the words. Whatever they print beyond 64 KiB is thrown away; after `limit_s` their process group is killed."""
+    """Run the words; what they print beyond 64 KiB is thrown away, and after `limit_s` their group is killed."""
     try:
         process = subprocess.Popen(  # noqa: S603  the words of the target's description, which no page can change
             list(argv),

@@ -1,6 +1,6 @@
 """Reads of targets: those that stand, and one by its name."""
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery
 
 from gates.models import Campaign, Preflight, Target
 from gates.targets.secrets import TargetUnreachableError
@@ -22,11 +22,13 @@ def target_named(name: str) -> Target:
         return target
     if target is not None:
         raise NoSuchTargetError(f"The target {name!r} was removed: add it again with `manage.py add_target FILE`.")
-    known = ", ".join(standing_targets().exclude(PLANTED).values_list("name", flat=True)[:20]) or "none yet"
+    known = ", ".join(standing_targets().filter(DESCRIBED).values_list("name", flat=True)[:20]) or "none yet"
     raise NoSuchTargetError(f"There is no target {name!r}; known targets: {known}.")
 
 
-PLANTED = Q(spec__process__has_key="defects")  # the bundled desk with a planted defect, a target of the catalogue's
+DESCRIBED = Q(
+    spec__process__defects__isnull=True
+)  # not the bundled desk with a planted defect, a target of the catalogue's
 
 
 def listed_targets() -> QuerySet[Target]:
@@ -36,12 +38,12 @@ def listed_targets() -> QuerySet[Target]:
     last = Preflight.objects.filter(target=OuterRef("pk")).order_by("-at", "-pk")
     newest = Campaign.objects.filter(target=OuterRef("pk")).order_by("-started_at", "-pk")
     return (
-        Target.objects.exclude(PLANTED)
+        Target.objects.filter(DESCRIBED)
         .annotate(
             n_campaigns=Count("campaigns", distinct=True),
             last_preflight=Max("preflights__at"),
             ready=Subquery(last.values("met")[:1]),
             last_campaign=Subquery(newest.values("pk")[:1]),
         )
-        .order_by("removed_at", "name")
+        .order_by(F("removed_at").asc(nulls_first=True), "name")
     )

@@ -28,6 +28,7 @@ from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
 from gates.chaos.messages import Channel, Message
 from gates.chaos.proxies.events import Event
 from gates.chaos.proxies.launching import Proxy, running_proxy
+from gates.targets.kinds.bounded_logs import keep_small
 from gates.targets.pids import listener_of
 from gates.targets.programs import Program
 
@@ -261,6 +262,7 @@ async def running_cell(premises: Premises, number: int) -> AsyncIterator[Cell]:
         with reserved_port(number) as port:
             cell = Cell(premises, number, wires, port)
         listening = [asyncio.create_task(_listen(cell, channel)) for channel in wires]
+        listening.append(asyncio.create_task(keep_small(cell.target.log)))
         try:
             yield cell
         finally:

@@ -13,6 +13,7 @@ import httpx
 from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.processes import Death, OwnedProcess
 from gates.targets.asks import Ask
+from gates.targets.pids import listener_of
 from gates.targets.programs import Program
 
 READY_PAUSE_S = 0.06
@@ -81,12 +82,17 @@ class TargetProcess:
     async def unwell(self) -> str:
         """Why it is not well, in words; empty when it is. Raises TargetNotReadyError when it has ended."""
         if self.process is None or not self.process.alive:
-            raise TargetNotReadyError(f"The target has ended: {self.last_words()}")
+            raise TargetNotReadyError(f"The target has ended: {self._why_ended()}")
         try:
             reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
         except httpx.HTTPError:
             return "it does not answer"
         return "" if reply.status_code == 200 else f"it answers {reply.status_code}: {reply.text[:200]}"
+
+    def _why_ended(self) -> str:
+        if listener_of(self.program.ready) is not None:
+            return "it forked away from its leader; let it run in the foreground, or nothing can kill it exactly."
+        return self.last_words()
 
     async def ask(self, operation: str) -> Answer:
         """Ask for an operation and wait for the answer, as long as it may take; no answer is an answer too."""

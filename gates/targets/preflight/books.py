@@ -143,5 +143,7 @@ def counted(relation: Relation, ledger: Callable[[], Ledger], name: str) -> Need
         return Need(GROUP, name, False, first_line(error))
     if count == 0 and relation is ACCOUNTS:
         return Need(GROUP, name, False, "no row: without an account nothing can be judged; let the view show one")
-    words = "no row yet: what rests on it stays inconclusive" if count == 0 else f"{count:,} rows"
+    words = (
+        "no row yet: what rests on it stays inconclusive" if count == 0 else f"{count:,} row{'' if count == 1 else 's'}"
+    )
     return Need(GROUP, name, True, words)

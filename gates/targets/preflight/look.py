@@ -13,6 +13,7 @@ from gates.targets.access import Access, TargetUnreachableError, access, resolve
 from gates.targets.description import Description, secret_names
 from gates.targets.preflight.account import account
 from gates.targets.preflight.books import books
+from gates.targets.preflight.controlled import controlled
 from gates.targets.preflight.identity import differences, identity, production_of
 from gates.targets.preflight.machine import machine
 from gates.targets.preflight.need import Need, first_line
@@ -33,13 +34,13 @@ class Look:
         self._home = home
         self._began = time.monotonic()
 
-    def needs(self, *, cell: bool = True) -> Iterator[Need]:
-        """Find every need; without `cell` no program of the target's is started."""
-        for need in self._needs(cell=cell):
+    def needs(self, *, cell: bool = True, restart: bool = False) -> Iterator[Need]:
+        """Find every need; without `cell` no program of the target's is started, with `restart` the running one is."""
+        for need in self._needs(cell=cell, restart=restart):
             self.found.append(need)
             yield need
 
-    def _needs(self, *, cell: bool) -> Iterator[Need]:
+    def _needs(self, *, cell: bool, restart: bool) -> Iterator[Need]:
         spec = self.target.spec
         yield described(self.target.name, spec)
         yield from secrets(spec)
@@ -50,6 +51,7 @@ class Look:
         else:
             yield from books(reach, "[ledger] url")
             yield from account(reach)
+            yield from controlled(reach, restart=restart)
             yield from running(reach)
             yield from self._environment(spec, reach)
         yield from machine(self._home)

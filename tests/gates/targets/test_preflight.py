@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import psycopg
 import pytest
@@ -52,7 +53,7 @@ def test_a_desk_that_runs_meets_every_need_and_the_row_says_so(looked):
         "words": "4 sections, 3 secrets by name",
     }
     assert "messages went through it" in needs["proxy to the books"].words
-    assert needs["wartest.positions"].words == "1 rows"
+    assert needs["wartest.positions"].words == "1 row"
     assert row.identity["ledger_kind"] == "postgresql"
     kept = json.dumps([row.lines, row.identity])
     assert os.environ["OANDA_API_KEY"] not in kept
@@ -173,7 +174,10 @@ def test_only_what_is_not_alike_differs_and_what_one_does_not_know_is_named():
 
 
 @pytest.mark.django_db
-def test_the_command_says_which_targets_there_are(capsys):
+def test_the_command_says_that_there_is_no_such_target(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://given")
+    said = StringIO()
     with pytest.raises(SystemExit) as ended:
-        call_command("preflight", target="none", no_cell=True)
+        call_command("preflight", target="none", no_cell=True, stdout=said)
     assert ended.value.code == 2
+    assert "NOT   target none: There is no target 'none'" in said.getvalue()

@@ -15,7 +15,7 @@ from gates.models import Preflight, Run, Target
 from gates.pages.start import start_offer
 from gates.targets import from_variables
 from gates.targets.commands import TargetRefusedError, add_from_variables, add_target, remove_target
-from gates.targets.queries import NoSuchTargetError, target_named
+from gates.targets.queries import NoSuchTargetError, listed_targets, target_named
 from gates.targets.reading import read_text
 from tests.gates.cast import a_campaign, a_run
 from tests.gates.targets.described import PLAIN
@@ -150,6 +150,12 @@ def test_who_may_start_sees_the_form_unless_the_target_was_removed(client, targe
     assert "starts nothing any more" in shown
     answer = client.post(reverse("gates:start_campaign"), {"target": "fx-desk", "profile": "smoke"}, follow=True)
     assert "There is no such target" in answer.text
+
+
+def test_a_target_without_a_process_is_listed_and_the_bundled_desk_with_a_defect_is_not():
+    Target.objects.create(name="from-variables", spec={"ledger": {}}, created_at=NOW)
+    Target.objects.create(name="rehearsal with x", spec={"process": {"defects": ["x"]}}, created_at=NOW)
+    assert [row.name for row in listed_targets()] == ["from-variables"]
 
 
 def test_nobody_sees_a_target_without_signing_in(client, target):

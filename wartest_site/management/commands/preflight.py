@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 from django.utils import timezone
 
+from gates.models import Run, Target
 from gates.targets.access import TargetUnreachableError
 from gates.targets.commands import add_from_variables
 from gates.targets.preflight.look import Look
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="web port that `up` will be given (8000)")
         parser.add_argument("--target", help="look at this target, at everything it needs, and keep what was seen")
         parser.add_argument("--no-cell", action="store_true", help="start no program of the target's")
+        parser.add_argument("--restart", action="store_true", help="stop and start the running target too, by its kind")
         parser.add_argument("--identity", metavar="FILE", help="write what the environment is like, for [production]")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,7 +54,8 @@ class Command(BaseCommand):
                 add_from_variables(timezone.now())
                 target = target_named(name)
                 look = Look(target, home)
-                for need in look.needs(cell=not options["no_cell"]):
+                self._demand_rest(target, restart=options["restart"])
+                for need in look.needs(cell=not options["no_cell"], restart=options["restart"]):
                     self._line(met=need.met, name=f"{need.group}, {need.name}", words=need.words)
                 row = look.keep(timezone.now())
         except (CannotStartError, TargetUnreachableError) as error:
@@ -69,6 +72,10 @@ class Command(BaseCommand):
         page = f"; see {url.rstrip('/')}{row.get_absolute_url()}" if url else ""
         self.stdout.write(f"{'Ready' if row.met else 'Not ready'}, in {row.took_s:.1f} s{page}")
         return row.met
+
+    def _demand_rest(self, target: Target, *, restart: bool) -> None:
+        if restart and Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
+            raise TargetUnreachableError(f"A run of {target} is going on: a restart would be a hand in it; wait.")
 
     def _line(self, *, met: bool | None, name: str, words: str) -> None:
         self.stdout.write(f"{MARKS[met]} {name}: {words}")
