@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from audits.findings import Finding as FindingSeen
 from audits.verdicts import Verdict
 from gates.alerts.raising import Event, raise_event
+from gates.alerts.rules.findings import FOUND_AS
 from gates.campaigns.hands import INTERVENTIONS
 from gates.checks.outcome import Outcome
 from gates.fingerprints import fingerprint
@@ -156,13 +157,17 @@ def record(slot: Slot, outcome: Outcome, *, started_at: datetime, now: datetime)
 
 
 def _raise_alerts(slot: Slot, outcome: Outcome, started_at: datetime, now: datetime) -> None:
-    """One event per rule and level, in one order for everybody: two slots that raise the same never lock each other."""
+    """One event per rule and level, in one order for everybody: two slots that raise the same never lock each other.
+
+    A finding that belongs to one of the thirteen rules is raised by that name, others by their own.
+    """
     groups: dict[tuple[str, str], list[FindingSeen]] = {}
     for found in outcome.findings:
-        groups.setdefault((found.rule, found.level), []).append(found)
+        groups.setdefault((FOUND_AS.get(found.rule, found.rule), found.level), []).append(found)
     for (rule, level), found_here in sorted(groups.items()):
-        cause = {"slot": slot.pk, "where": found_here[0].where}
-        event = Event(rule, level, found_here[0].sentence, started_at, cause, found_here[0].expected, len(found_here))
+        first = found_here[0]
+        cause = {"by": [slot.check_name], "slot": slot.pk, "finding": first.rule, "where": first.where}
+        event = Event(rule, level, first.sentence, started_at, cause, first.expected, len(found_here))
         raise_event(event, target=slot.run.campaign.target, run=slot.run, now=now)
 
 

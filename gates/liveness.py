@@ -5,7 +5,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
-from gates.alerts.raising import raise_alert
+from gates.alerts.raising import Event, raise_event
+from gates.alerts.rechecking import WATCH
+from gates.alerts.rules import system_crash
 from gates.checks.processes import is_running
 from gates.models import Run, RunEvent
 
@@ -33,5 +35,6 @@ def _note_death(run: Run, now: datetime) -> None:
         return
     sentence = f"The target's process {run.baseline['pid']} died."
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.TARGET_DIED, level="critical", sentence=sentence)
-    raise_alert(run, rule="system crash", level="critical", sentence=sentence, event_at=now, now=now)
+    event = Event(system_crash.RULE.name, "critical", sentence, now, {"by": [WATCH], "pid": run.baseline["pid"]})
+    raise_event(event, target=run.campaign.target, run=run, now=now)
     Run.objects.filter(pk=run.pk).update(cursor=F("cursor") + 1)

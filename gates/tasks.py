@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from gates import commands, engine, liveness, reports, stepping
-from gates.alerts import reminding
+from gates.alerts import rechecking, reminding
 from gates.campaigns import moving, pauses, reporting
 from gates.chaos import starting as chaos
 from gates.evidence.keys import SigningKeyError
@@ -72,6 +72,7 @@ def pulse() -> None:
 
 PARTS: tuple[Callable[[datetime], object], ...] = (
     liveness.watch,
+    rechecking.recheck,
     engine.free_claims_of_the_dead,
     _send_wake_ups,
     audits.attend,

@@ -137,6 +137,8 @@ class _Stack:
         self.env[TOKEN_ENV] = token
         self.env[LEDGER_ENV] = ledger_url
         description = rehearsal_description(rehearsal, ledger_url, live_ledger_url)
+        logs = {"desk_log": "desk", "live_desk_log": "live-desk"}
+        description |= {name: str(self.supervisor.log_of(process)) for name, process in logs.items()}
         self.env["WARTEST_REHEARSAL_JSON"] = json.dumps(description)
         return f"{description['desk_url']}/health"
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pyarrow as pa
 from psycopg import IsolationLevel, sql
+from psycopg.conninfo import make_conninfo
 
 from audits.contract import Column, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, table_from_columns
@@ -23,6 +24,7 @@ from audits.sources import MADE, UNKEPT, LedgerUnreachable, LedgerUnreadable
 from audits.sources.postgres_bulk import BulkFailed, BulkRead, write_in_bulk
 
 BATCH_ROWS = 20_000
+OUR_NAME = "wartest"  # as which readers show among the sessions of the server
 MAX_AGE_S = 600.0  # a moment held open keeps the server's vacuum from cleaning up
 
 _NUMBERS = frozenset({"numeric", "bigint", "integer", "smallint"})
@@ -119,7 +121,7 @@ class PostgresLedger:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
         try:
-            connection = psycopg.connect(self._url, connect_timeout=5)
+            connection = psycopg.connect(self._url, connect_timeout=5, application_name=OUR_NAME)
         except (psycopg.Error, ValueError, UnicodeError) as error:
             why = " ".join(str(error).split())
             raise LedgerUnreachable(f"The ledger at {self.describe()} cannot be reached: {why}.") from error
@@ -297,7 +299,8 @@ class PostgresMoment:
         Raises LedgerUnreadable when the moment becomes too old meanwhile, and SnapshotUnreadable, naming the row,
         for a value that cannot be kept exactly.
         """
-        read = BulkRead(self._opened.url, self._opened.schema, self._opened.snapshot_id, self._opened.seen.types)
+        url = make_conninfo(self._opened.url, application_name=OUR_NAME)
+        read = BulkRead(url, self._opened.schema, self._opened.snapshot_id, self._opened.seen.types)
         try:
             return write_in_bulk(read, directory, counts, connections=self._opened.connections, limit_s=self._left_s())
         except BulkFailed as failure:

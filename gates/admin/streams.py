@@ -1,9 +1,9 @@
-"""The broker's streams of each run, as they were held."""
+"""The broker's streams of each run, as they were held, and what each rule says of it."""
 
 from django.contrib import admin
 
 from gates.admin.evidence import EvidenceAdmin
-from gates.models import Stream, StreamGap, StreamLease
+from gates.models import RuleWatch, Stream, StreamGap, StreamLease
 
 
 @admin.register(Stream)
@@ -26,6 +26,12 @@ class StreamAdmin(EvidenceAdmin):
 class StreamGapAdmin(EvidenceAdmin):
     list_display = ("run_id", "kind", "since", "until", "repaired", "sentence")
     list_filter = ("kind", "repaired")
+
+
+@admin.register(RuleWatch)
+class RuleWatchAdmin(EvidenceAdmin):
+    list_display = ("run_id", "rule", "state", "words", "looked_at", "clean_at")
+    list_filter = ("state", "rule")
 
 
 @admin.register(StreamLease)

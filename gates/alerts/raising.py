@@ -19,13 +19,18 @@ from gates.models import Alert, AlertStep, Run, Target
 
 Kind = AlertStep.Kind
 State = Alert.State
+OPENED = (
+    *("state", "level", "openings", "escalated_to", "recheck", "rechecked_at", "resolved_at"),
+    *("sentence", "cause", "threshold", "count", "last_at", "deadline_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that is an alert: which rule, what happened in one sentence, when, and how often (`times`).
 
-    `cause` holds keys of what it rests on, `threshold` the limit that was broken, in words.
+    `cause` holds keys of what it rests on, and in `by` who saw it: that is who must look again before it is resolved.
+    `threshold` is the limit that was broken, in words.
     """
 
     rule: str
@@ -70,6 +75,7 @@ def _fold(event: Event, target: Target | None, run: Run | None, now: datetime) -
         return None
     alert = standing.get()
     before = alert.count - event.times
+    _note_who_saw_it(alert, event)
     if LEVEL_RANK[event.level] > LEVEL_RANK[alert.level]:
         _open_again(alert, event, now)
     elif len(str(alert.count)) > len(str(before)):
@@ -77,9 +83,16 @@ def _fold(event: Event, target: Target | None, run: Run | None, now: datetime) -
     return alert
 
 
+def _note_who_saw_it(alert: Alert, event: Event) -> None:
+    known, fresh = alert.cause.get("by", []), event.cause.get("by", [])
+    if not set(fresh) <= set(known):
+        alert.cause = alert.cause | {"by": sorted({*known, *fresh})}
+        alert.save(update_fields=["cause"])
+
+
 def _reopen(event: Event, target: Target | None, run: Run | None, now: datetime) -> Alert | None:
     resolved = _same(event.rule, target, run).filter(state=State.RESOLVED, resolved_at__gt=now - QUIET)
-    alert = resolved.order_by("-resolved_at", "-pk").first()
+    alert = resolved.select_for_update().order_by("-resolved_at", "-pk").first()
     if alert is None:
         return None
     alert.count += event.times
@@ -93,9 +106,10 @@ def _open_again(alert: Alert, event: Event, now: datetime) -> None:
         alert.level = event.level
     alert.state, alert.openings, alert.escalated_to = State.OPEN, alert.openings + 1, ""
     alert.recheck, alert.rechecked_at, alert.resolved_at = "", None, None
-    alert.sentence, alert.cause, alert.threshold = event.sentence, event.cause, event.threshold
+    who = sorted({*alert.cause.get("by", []), *event.cause.get("by", [])})
+    alert.sentence, alert.cause, alert.threshold = event.sentence, event.cause | {"by": who}, event.threshold
     alert.last_at, alert.deadline_at = max(alert.last_at, now), now + DEADLINES[alert.level]
-    alert.save()
+    alert.save(update_fields=OPENED)
     note(alert, Kind.REOPENED, now, words=event.sentence)
     outbox.cut(alert, "raised", now)
 

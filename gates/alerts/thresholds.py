@@ -33,7 +33,7 @@ TABLE: tuple[Threshold, ...] = (
     Threshold("silent_after_s", 10, 3600, "the target may leave its health unanswered for this long"),
     Threshold("stop_latency_ms", 100, 3_600_000, "from the price that touches a stop to its execution"),
     Threshold("reconciliation_ms", 1000, 3_600_000, "one of the target's own reconciliations"),
-    Threshold("cpu_pct", 80, 100, "of the processor time that the target's threads could use"),
+    Threshold("cpu_pct", 80, 100, "of a core for the target's busiest thread, and of all cores for all of them"),
     Threshold("memory_pct", 80, 100, "of the memory that the target's process may have"),
     Threshold("disk_pct", 80, 100, "of the disks that the target writes to"),
     Threshold("resource_for_s", 10, 3600, "processor time is averaged over this long"),

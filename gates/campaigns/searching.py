@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from audits.findings import Finding
 from audits.sources import BrokerError
+from audits.sources.postgres import OUR_NAME
 from audits.transactions import Record
 from gates.campaigns.hands import ClosedByHand, judge_at_rest, judge_description, judge_slots
 from gates.checks import at_rest, health
@@ -109,7 +110,11 @@ def _sent(reach: Access, transactions: Iterable[Record]) -> SentOrders:
     ).format(sql.Identifier(reach.ledger_schema, "orders"))
     options = f"-c statement_timeout={at_rest.STATEMENT_LIMIT_MS} -c default_transaction_read_only=on"
     with psycopg.connect(
-        reach.ledger_url, connect_timeout=at_rest.CONNECT_LIMIT_S, options=options, row_factory=dict_row
+        reach.ledger_url,
+        connect_timeout=at_rest.CONNECT_LIMIT_S,
+        options=options,
+        application_name=OUR_NAME,
+        row_factory=dict_row,
     ) as ledger:
         return SentOrders.of(ledger.execute(query, (ids, clients)).fetchall())
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 from django.db.models import F, Q
 
-from gates.alerts.raising import raise_alert
+from gates.alerts.raising import Event, raise_event
+from gates.alerts.rechecking import HEAL
 from gates.chaos import work
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import NotOursError, is_running
@@ -72,7 +73,8 @@ def _heal(heal: Heal, now: datetime) -> None:
         log.exception("heal %s", heal.pk)
         if heal.due_at < now:
             sentence = f"{heal} could not be undone: {str(error)[:200]}"
-            raise_alert(run, rule=UNHEALED, level="critical", sentence=sentence, event_at=heal.due_at, now=now)
+            event = Event(UNHEALED, "critical", sentence, heal.due_at, {"by": [HEAL], "heal": heal.pk})
+            raise_event(event, target=run.campaign.target, run=run, now=now)
         return
     work.note_healed(heal.pk, by=f"{socket.gethostname()}:{os.getpid()}", now=now)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from audits.sources.postgres import OUR_NAME
 from gates.campaigns.hands import Vanished
 from gates.targets.access import Access
 
@@ -69,7 +70,9 @@ def vanished(access: Access, before: Seen, now: Seen) -> Vanished | None:
 
 def _reading(access: Access) -> "psycopg.Connection[tuple[object, ...]]":
     options = f"-c statement_timeout={STATEMENT_LIMIT_MS} -c TimeZone=UTC -c default_transaction_read_only=on"
-    connection = psycopg.connect(access.ledger_url, connect_timeout=CONNECT_LIMIT_S, options=options)
+    connection = psycopg.connect(
+        access.ledger_url, connect_timeout=CONNECT_LIMIT_S, options=options, application_name=OUR_NAME
+    )
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     return connection
 

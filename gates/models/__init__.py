@@ -1,6 +1,6 @@
 """The rows of the portal. Rows are the truth; ticks move them, pure functions judge them, pages show them."""
 
-from gates.models.alerts import Alert, AlertStep
+from gates.models.alerts import Alert, AlertStep, RuleWatch
 from gates.models.audits import LedgerAudit
 from gates.models.campaigns import Campaign, Run, Target
 from gates.models.capital import CapitalPlan, LiveRun
@@ -45,6 +45,7 @@ __all__ = [
     "Review",
     "Route",
     "RouteChange",
+    "RuleWatch",
     "Run",
     "RunEvent",
     "ScenarioRun",

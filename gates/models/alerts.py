@@ -117,6 +117,32 @@ class Alert(models.Model):
         return reverse("gates:alert", args=[self.pk])
 
 
+class RuleWatch(models.Model):
+    """What one rule says of a run now: firing, clean, or not judged and why. Written down by the stream process.
+
+    `clean_at` is when the last look began that was clean, by our clock.
+    """
+
+    class State(models.TextChoices):
+        FIRING = "firing"
+        CLEAN = "clean"
+        NOT_JUDGED = "not judged"
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="rule_watches")
+    rule = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=State)
+    words = models.TextField(blank=True)
+    looked_at = models.DateTimeField()
+    clean_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["run", "pk"]
+        constraints = [models.UniqueConstraint(fields=["run", "rule"], name="one_word_of_a_rule_about_a_run")]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.state}"
+
+
 class AlertStep(models.Model):
     """One line of an alert's history. `count` and `opening` are the alert's at that time."""
 

@@ -7,7 +7,9 @@
 - `stopwatch`: stops judged as prices and fills come in. Pure.
 - `connection`: one stream, read line by line through a door that can only ask.
 - `following`: both streams of one run: repair, gaps, alerts.
-- `holding`: the lease, which runs are followed, and what is written down once a second.
+- `telling`: a missed stop and a late one, in words.
+- `following_runs`: which runs are followed, and how their targets are reached.
+- `holding`: the lease; each run followed and watched (`gates.alerts.watching`); what is written down once a second.
 
 What the streams see is early; the slots of the gates stay the proof.
 """

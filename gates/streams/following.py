@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,17 +16,18 @@ from audits.sources import BrokerError
 from audits.sources.get_only_lines import GetOnlyLines
 from audits.sources.oanda import OandaReader
 from audits.transactions import TransactionUnreadable, number_of
+from gates.alerts.rules.observed import StopSeen
+from gates.alerts.watching.trades import OpenTrades
 from gates.streams.continuity import Continuity, Hole
 from gates.streams.lines import Heartbeat, Line, LineUnreadable, Quote, Told, read_line
-from gates.streams.stopwatch import Executed, Missed, Stopwatch
-from gates.streams.writing import Cut, Happened, Pen, Standing
+from gates.streams.stopwatch import Stopwatch
+from gates.streams.telling import Watched, missed_of, slow_of, touch_of
+from gates.streams.writing import Cut, Pen, Standing
 
 log = logging.getLogger(__name__)
 
 PRICES, TRANSACTIONS = "prices", "transactions"
-MISSED_TRIGGER = "missed SL/TP trigger"
-SLOW_TRIGGER = "SL/TP latency > 100 ms"
-SLOW_MS = 100.0
+MOST_EXECUTED = 1000
 SILENCE_S = 12.0  # two heartbeats of five seconds may be lost, the third may not
 LOOK_S = 0.1
 PATIENCE_S = 0.3  # a heartbeat may overtake the lines that it counts
@@ -33,17 +35,6 @@ FIRST_PAUSE_S = 0.5  # the broker asks for at most two new connections a second
 LONGEST_PAUSE_S = 30.0
 WELL_AFTER_S = 20.0
 LONGEST_REASON = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A run whose streams are held, and how its broker is reached. Never stored or logged: it holds the token."""
-
-    run_id: int
-    url: str = field(repr=False)
-    account: str
-    token: str = field(repr=False)
-    limit_s: float
 
 
 @dataclass(slots=True)
@@ -54,6 +45,9 @@ class Follower:
     pen: Pen
     last: Mapping[str, Standing] = field(default_factory=dict)
     standings: dict[str, Standing] = field(init=False)
+    trades: OpenTrades = field(default_factory=OpenTrades)
+    executed: deque[StopSeen] = field(default_factory=lambda: deque(maxlen=MOST_EXECUTED))
+    stopwatch: Stopwatch | None = None
 
     def __post_init__(self) -> None:
         run_id = self.watched.run_id
@@ -66,9 +60,23 @@ class Follower:
     async def _once(self) -> None:
         async with asyncio.timeout(SILENCE_S * 2):
             account = await asyncio.to_thread(self._read, _account)
-        stops = Stopwatch(limit_s=self.watched.limit_s)
+        stops = self.stopwatch = Stopwatch(limit_s=self.watched.limit_s)
         stops.begin(account)
+        self.trades.begin(account)
         await _Tape(self, stops, account).play()
+
+    def open_trades(self) -> Mapping[str, str] | None:
+        """Return trade id → instrument of what is open now; None while the stream of transactions is away."""
+        return self.trades.now if self.standings[TRANSACTIONS].state == "connected" else None
+
+    def stops(self) -> tuple[StopSeen, ...] | None:
+        """Return the stops executed since this was asked last, and those that are missed; None while it is away."""
+        if self.stopwatch is None or self.standings[TRANSACTIONS].state != "connected":
+            return None
+        executed = [self.executed.popleft() for _ in range(len(self.executed))]
+        over = timezone.now() - timedelta(seconds=self.watched.limit_s)
+        missed = [StopSeen(one.order.order_id, touch_of(one.order), over, None) for one in self.stopwatch.missed]
+        return (*executed, *missed)
 
     def _read(self, what: Any, *arguments: Any) -> Any:
         watched = self.watched
@@ -208,6 +216,7 @@ class _Tape:
 
     def _learn(self, record: Mapping[str, Any]) -> None:
         try:
+            self._follower.trades.learn(record)
             executed = self._stops.learn(record)
         except (TransactionUnreadable, KeyError) as error:
             standing = self._standings[TRANSACTIONS]
@@ -215,8 +224,10 @@ class _Tape:
             standing.reason = f"Transaction {record.get('id')} could not be read: {error}"[:LONGEST_REASON]
             return
         for stop in executed:
-            if stop.latency_ms > SLOW_MS:
-                self._pen.write(_slow(self._watched.run_id, stop))
+            told = StopSeen(stop.order.order_id, touch_of(stop.order), stop.fill.time, stop.latency_ms)
+            self._follower.executed.append(told)
+            if stop.latency_ms > self._watched.latency_ms:
+                self._pen.write(slow_of(self._watched, stop))
 
     async def _look(self) -> None:
         """Ask again and again which touched stops are overdue; the account is looked up before one is called missed."""
@@ -227,7 +238,7 @@ class _Tape:
                 await self._mend(None, "a fill that the stream had not told yet")
             for missed in late:
                 if self._stops.is_waiting(missed.order.order_id):
-                    self._pen.write(_missed(self._watched, missed))
+                    self._pen.write(missed_of(self._watched, missed))
 
     def _record(self, kind: str, since: datetime, why: str, hole: Hole | None) -> None:
         ids = "" if hole is None else f"transactions {hole.first} to {hole.last}, read again by sinceid: "
@@ -268,22 +279,3 @@ def stream_host(url: str) -> str:
     """Return where the streams are: OANDA has them on hosts of their own, `stream-…` instead of `api-…`."""
     base = url.rstrip("/").removesuffix("/v3")
     return base.replace("://api-fx", "://stream-fx", 1)
-
-
-def _missed(watched: Watched, missed: Missed) -> Happened:
-    order = missed.order
-    over = missed.touched_at + timedelta(seconds=watched.limit_s)
-    sentence = (
-        f"The {order.words} {order.order_id} of trade {order.trade_id} at {order.price} was touched by {missed.price} "
-        f"at {missed.touched_at.isoformat()} and not executed within {watched.limit_s:g} s."
-    )
-    return Happened(watched.run_id, MISSED_TRIGGER, "critical", sentence, over)
-
-
-def _slow(run_id: int, stop: Executed) -> Happened:
-    order = stop.order
-    sentence = (
-        f"The {order.words} {order.order_id} of trade {order.trade_id} was executed {stop.latency_ms:g} ms after the "
-        f"price touched it, at most {SLOW_MS:g} ms are well."
-    )
-    return Happened(run_id, SLOW_TRIGGER, "high", sentence, stop.fill.time)

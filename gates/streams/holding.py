@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from asgiref.sync import sync_to_async
@@ -12,18 +13,28 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from gates import engine
-from gates.live_capital.environments import WrongEnvironmentError
-from gates.live_capital.reaching import live_access
-from gates.models import Run, Stream
+from gates.alerts.rules.rule import Breach, Rule
+from gates.alerts.watching.keeping import Written, keep
+from gates.alerts.watching.run_watch import RunWatch
+from gates.models import Stream
 from gates.streams import lease, writing
-from gates.streams.following import Follower, Watched
-from gates.streams.writing import Pen, Standing
-from gates.targets.access import TargetUnreachableError, access
+from gates.streams.following import Follower
+from gates.streams.following_runs import Followed, going_on, runs_to_follow
+from gates.streams.writing import Happened, Pen, Silent, Standing
 
 log = logging.getLogger(__name__)
 
-REACHED = {1: access, 4: live_access}  # the gates that watch a broker over days, and how they reach it
-MOST_RUNS = 1000
+RUNS_AT_FULL_PACE = 10  # more of them are looked at less often, so that watching stays a few per cent of a core
+
+
+@dataclass(slots=True)
+class Held:
+    """One run: who follows its streams, who watches its target, and their tasks."""
+
+    followed: Followed
+    follower: Follower
+    watch: RunWatch
+    tasks: tuple[asyncio.Task[None], ...]
 
 
 @dataclass(slots=True)
@@ -32,7 +43,8 @@ class Holder:
 
     name: str
     pen: Pen = field(default_factory=Pen)
-    followers: dict[int, tuple[Follower, asyncio.Task[None]]] = field(default_factory=dict)
+    held: dict[int, "Held"] = field(default_factory=dict)
+    written: Written = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -70,24 +82,43 @@ class Holder:
         """Follow what runs, leave what has ended, write down how each is. Without the database nothing changes."""
         try:
             wanted = await sync_to_async(runs_to_follow)()
-            await self._leave(set(self.followers) - set(wanted))
-            for run_id in set(wanted) - set(self.followers):
+            over = {run_id for run_id, held in self.held.items() if run_id in wanted and _is_over(held, wanted[run_id])}
+            await self._leave(set(self.held) - set(wanted) | over)
+            for run_id in set(wanted) - set(self.held):
                 await self._begin(wanted[run_id])
-            await sync_to_async(_note)([one for follower, _ in self.followers.values() for one in _standings(follower)])
+            for held in self.held.values():
+                held.watch.pace = max(1.0, len(self.held) / RUNS_AT_FULL_PACE)
+            await sync_to_async(self._note)()
         except (OperationalError, InterfaceError) as error:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
             await sync_to_async(connection.close)()
 
-    async def _begin(self, watched: Watched) -> None:
-        follower = Follower(watched, self.pen, await sync_to_async(_last)(watched.run_id))
-        self.followers[watched.run_id] = (follower, asyncio.create_task(follower.follow()))
+    def _note(self) -> None:
+        running = [held.follower for held in self.held.values() if not held.followed.ended]
+        writing.keep([one for follower in running for one in _standings(follower)])
+        keep([held.watch for held in self.held.values()], self.written, timezone.now())
+        engine.beat("streams", timezone.now())
+
+    async def _begin(self, followed: Followed) -> None:
+        """Follow and watch a run. Of one that has ended nothing new is told: it is only looked at again."""
+        pen = Silent() if followed.ended else self.pen
+        run_id = followed.target.run_id
+        follower = Follower(followed.streams, pen, await sync_to_async(_last)(run_id))
+
+        def tell(rule: Rule, breach: Breach) -> None:
+            words = (rule.name, rule.level, breach.sentence, breach.event_at, breach.cause, breach.threshold)
+            pen.write(Happened(run_id, *words))
+
+        watch = RunWatch(await sync_to_async(going_on)(followed.target), follower, tell)
+        tasks = (asyncio.create_task(follower.follow()), asyncio.create_task(watch.watch()))
+        self.held[run_id] = Held(followed, follower, watch, tasks)
 
     async def _leave(self, run_ids: set[int]) -> None:
-        tasks = [self.followers[run_id][1] for run_id in run_ids]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        ended = [one for run_id in run_ids for one in _standings(self.followers.pop(run_id)[0])]
+        left = [self.held[run_id] for run_id in run_ids]
+        await _cancelled(left)
+        for run_id in run_ids:
+            del self.held[run_id]
+        ended = [one for held in left if not held.followed.ended for one in _standings(held.follower)]
         for standing in ended:
             standing.state, standing.reason = "ended", ""
         if ended:
@@ -95,35 +126,24 @@ class Holder:
 
     async def _let_go(self) -> None:
         """Close every stream; what their rows say stays, so that whoever comes next knows up to where they came."""
-        tasks = [task for _, task in self.followers.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self.followers.clear()
+        await _cancelled(self.held.values())
+        self.held.clear()
 
 
-def runs_to_follow() -> dict[int, Watched]:
-    """Return the running runs whose broker streams, by id; one that cannot be reached is left to its own slots."""
-    found = {}
-    running = Run.objects.filter(state=Run.State.RUNNING, gate__in=REACHED).select_related("campaign__target")
-    for run in running.order_by("pk")[:MOST_RUNS]:
-        try:
-            reach = REACHED[run.gate](run.campaign.target.spec)
-        except (TargetUnreachableError, WrongEnvironmentError) as error:
-            log.warning("run %s is not followed: %s", run.pk, error)
-            continue
-        limit_s = float(run.plan["stop_limit_s"])
-        found[run.pk] = Watched(run.pk, reach.broker_url, reach.broker_account, reach.broker_token, limit_s)
-    return found
+async def _cancelled(held: Iterable[Held]) -> None:
+    tasks = [task for one in held for task in one.tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _is_over(held: Held, wanted: Followed) -> bool:
+    """Whether it begins anew: the run has ended since, or a task that should never end has."""
+    return wanted.ended != held.followed.ended or any(task.done() for task in held.tasks)
 
 
 def _standings(follower: Follower) -> list[Standing]:
     return list(follower.standings.values())
-
-
-def _note(standings: list[Standing]) -> None:
-    writing.keep(standings)
-    engine.beat("streams", timezone.now())
 
 
 def _last(run_id: int) -> dict[str, Standing]:

@@ -122,6 +122,11 @@ class Stopwatch:
             self._touched[touched.order.order_id] = replace(touched, missed=True)
         return tuple(Missed(touched.order, touched.at, touched.price) for touched in late)
 
+    @property
+    def missed(self) -> tuple[Missed, ...]:
+        """The stops that were told to be overdue and still wait."""
+        return tuple(Missed(one.order, one.at, one.price) for one in self._touched.values() if one.missed)
+
     def is_waiting(self, order_id: str) -> bool:
         """Whether the stop was touched and has neither been executed nor taken back."""
         return order_id in self._touched

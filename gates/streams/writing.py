@@ -6,7 +6,7 @@ is back; an alert then carries the time at which it happened.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,15 @@ from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from gates.alerts.raising import raise_alert
+from gates.alerts.raising import Event, raise_event
+from gates.alerts.rechecking import WATCH
+from gates.alerts.thresholds import LEVEL_RANK
 from gates.models import Run, Stream, StreamGap
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 100_000
+AT_ONCE = 5_000
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 
 
@@ -49,6 +52,8 @@ class Happened:
     level: str
     sentence: str
     event_at: datetime
+    cause: dict[str, Any] = field(default_factory=dict)
+    threshold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,22 @@ class Pen:
             log.critical("not written, too much waits: %s", event.sentence)
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write until cancelled. In a storm many are taken at once, the critical ones first, and folded."""
         while True:
-            event = await self.waiting.get()
-            await persistently(_write, event)
-            self.waiting.task_done()
+            taken = [await self.waiting.get()]
+            while not self.waiting.empty() and len(taken) < AT_ONCE:
+                taken.append(self.waiting.get_nowait())
+            for many in folded(taken):
+                await persistently(_write, many)
+            for _ in taken:
+                self.waiting.task_done()
+
+
+class Silent(Pen):
+    """Writes nothing: for what is only looked at again."""
+
+    def write(self, event: Happened | Cut) -> None:
+        """Leave it unsaid."""
 
 
 async def persistently(write: Callable[..., object], *arguments: Any) -> None:
@@ -103,17 +119,23 @@ async def persistently(write: Callable[..., object], *arguments: Any) -> None:
             return
 
 
-def _write(event: Happened | Cut) -> None:
+def folded(taken: Iterable[Happened | Cut]) -> list[tuple[Happened | Cut, int]]:
+    """Return what is to be written and how often it happened: critical first, what repeats itself once."""
+    groups: dict[object, tuple[Happened | Cut, int]] = {}
+    for event in taken:
+        key = (event.run_id, event.rule, event.level) if isinstance(event, Happened) else id(event)
+        first, times = groups.get(key, (event, 0))
+        groups[key] = (first, times + 1)
+    return sorted(groups.values(), key=lambda group: -LEVEL_RANK[getattr(group[0], "level", "medium")])
+
+
+def _write(many: tuple[Happened | Cut, int]) -> None:
+    event, times = many
     run = Run.objects.select_related("campaign__target").get(pk=event.run_id)
     if isinstance(event, Happened):
-        raise_alert(
-            run,
-            rule=event.rule,
-            level=event.level,
-            sentence=event.sentence,
-            event_at=event.event_at,
-            now=timezone.now(),
-        )
+        cause = event.cause | {"by": [WATCH]}
+        happened = Event(event.rule, event.level, event.sentence, event.event_at, cause, event.threshold, times)
+        raise_event(happened, target=run.campaign.target, run=run, now=timezone.now())
         return
     StreamGap.objects.create(
         run=run,

@@ -17,12 +17,13 @@ REHEARSAL_SPEC: dict[str, Any] = {
         "account": "rehearsal:account",
         "token": "rehearsal:token",
     },
-    "process": {"kind": "command", "health": "rehearsal:desk_url"},
+    "process": {"kind": "command", "health": "rehearsal:desk_url", "log": "rehearsal:desk_log"},
     "live": {  # gate 4: another account of the simulator, a desk of its own
         "ledger": {"url": "rehearsal:live_ledger_url"},
         "broker": {"environment": "simulator posing as live", "account": "rehearsal:live_account"},
         "process": {
             "health": "rehearsal:live_desk_url",
+            "log": "rehearsal:live_desk_log",
             "stop": ["rehearsal:python", "-m", "gates.rehearsal.desk.parking", "rehearsal:live_desk_url"],
         },
     },

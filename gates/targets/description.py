@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gates.alerts.thresholds import thresholds_of
 from gates.targets.process_fields import Process
 from gates.targets.text_kinds import (
     HttpAddress,
@@ -46,6 +47,11 @@ def _name(name: str) -> str:
     if name in RESERVED:
         raise ValueError("is the bundled target's: choose another")
     return name
+
+
+def _limits(alerts: dict[str, int | float]) -> dict[str, int | float]:
+    thresholds_of({"alerts": alerts})
+    return alerts
 
 
 def _build(value: object) -> object:
@@ -141,6 +147,7 @@ class LiveProcess(Section):
 
     health: HttpAddress | None = None
     stop: Words | None = Field(None, description="without a shell, 30 s at most")
+    log: Text | None = None
     pid_file: Text | None = None
 
 
@@ -214,7 +221,9 @@ class Description(BaseModel):
     prevention: Prevention | None = None
     chaos: Chaos | None = None
     evidence: EvidenceOf | None = None
-    alerts: dict[str, int | float] | None = Field(None, description="thresholds of alert rules for this target")
+    alerts: Annotated[dict[str, int | float], AfterValidator(_limits)] | None = Field(
+        None, description="limits of the alerts' rules for this target"
+    )
     production: Production | None = None
     scenarios: list[dict[str, Any]] | None = Field(None, description="chaos scenarios of one's own, [[scenarios]]")
 

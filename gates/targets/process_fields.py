@@ -41,6 +41,8 @@ class Process(Section):
     health: HttpAddress | None = Field(None, description="of the running target, which gates 1 and 4 watch")
     health_by: Literal["answer", "status code"] = Field("answer", description="what of its answer says that it is well")
     port: int | None = Field(None, ge=1, le=65535, description="of the running target: its health is then ready at it")
+    log: Text | None = Field(None, description="its log file on this machine: lines that warn are counted in it")
+    disks: Words | None = Field(None, description="paths of the disks it writes to; without them that of its folder")
     pid_file: Text | None = Field(None, description="holds the running target's process number, if its health does not")
 
     unit: Text | None = Field(None, description="systemd: fx-desk.service")

@@ -1,5 +1,6 @@
 """The last balance events do not add up, do not join, or do not end in the stored balance."""
 
+from datetime import datetime
 from itertools import pairwise
 
 from gates.alerts.rules.observed import BalanceRow, BooksSeen, Observed
@@ -13,38 +14,39 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         return unseen(seen.why_unseen("books"))
     if not books.balance_rows:
         return unseen("the ledger has no balance event yet")
-    found = [*_rows(books), *_joints(books), *_ends(seen, books)]
+    since = seen.since("books")
+    found = [*_rows(books, since), *_joints(books, since), *_ends(books, since)]
     last = books.balance_rows[-1]
     return judged(tuple(found), f"{len(books.balance_rows)} balance events up to {last.sequence} add up exactly.")
 
 
-def _rows(books: BooksSeen) -> list[Breach]:
+def _rows(books: BooksSeen, since: datetime) -> list[Breach]:
     return [
-        _breach(row, f"Balance event {row.event_id}: {row.before} and {row.amount} is not {row.after}.")
+        _breach(row, since, f"Balance event {row.event_id}: {row.before} and {row.amount} is not {row.after}.")
         for row in books.balance_rows
         if row.before + row.amount != row.after
     ]
 
 
-def _joints(books: BooksSeen) -> list[Breach]:
+def _joints(books: BooksSeen, since: datetime) -> list[Breach]:
     found = []
     for one, next_one in pairwise(books.balance_rows):
         if one.account_id == next_one.account_id and one.sequence + 1 != next_one.sequence:
             words = f"Balance event {next_one.sequence} of {one.account_id} follows {one.sequence}."
-            found.append(_breach(next_one, words))
+            found.append(_breach(next_one, since, words))
         elif one.account_id == next_one.account_id and one.after != next_one.before:
             words = f"Balance event {next_one.event_id} begins with {next_one.before}, the last ended with {one.after}."
-            found.append(_breach(next_one, words))
+            found.append(_breach(next_one, since, words))
     return found
 
 
-def _ends(seen: Observed, books: BooksSeen) -> list[Breach]:
+def _ends(books: BooksSeen, since: datetime) -> list[Breach]:
     last = {row.account_id: row for row in books.balance_rows}
     return [
         Breach(
             f"{account_id} balance",
             f"Account {account_id} holds {balance}, but its last balance event ends with {last[account_id].after}.",
-            seen.at,
+            since,
             "equal to the last digit",
             {"account_id": account_id, "event_id": last[account_id].event_id},
         )
@@ -53,9 +55,10 @@ def _ends(seen: Observed, books: BooksSeen) -> list[Breach]:
     ]
 
 
-def _breach(row: BalanceRow, words: str) -> Breach:
+def _breach(row: BalanceRow, since: datetime, words: str) -> Breach:
+    """A row that is wrong now was right at the look before, or not there: what was changed at rest is not old."""
     cause = {"event_id": row.event_id, "account_id": row.account_id, "sequence": row.sequence}
-    return Breach(row.event_id, words, row.recorded_at, "equal to the last digit", cause)
+    return Breach(row.event_id, words, max(row.recorded_at, since), "equal to the last digit", cause)
 
 
 RULE = Rule(

@@ -11,11 +11,13 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         return unseen(seen.why_unseen("server"))
     if server.error:
         words = f"The ledger's server does not let us in: {server.error}"
-        return Judgement((Breach("refused", words, seen.at, "answers", {"error": server.error}),))
+        return Judgement((Breach("refused", words, seen.since("server"), "answers", {"error": server.error}),))
     if server.killed:
         words = f"The ledger's server ended {server.killed} sessions by force."
         key = f"killed {seen.at.isoformat()}"
-        return Judgement((Breach(key, words, seen.at, "0 sessions ended by force", {"killed": server.killed}),))
+        return Judgement(
+            (Breach(key, words, seen.since("server"), "0 sessions ended by force", {"killed": server.killed}),)
+        )
     if seen.health is not None and not seen.health.well:
         return unseen("the target does not say that it is well")
     return judged((), "The ledger's server answers, and has ended no session by force since the last look.")

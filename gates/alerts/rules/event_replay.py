@@ -14,7 +14,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         Breach(
             key=position.position_id,
             sentence=f"Position {position.position_id}: {words}.",
-            event_at=seen.at,
+            event_at=seen.since("books"),
             threshold="equal to the last digit",
             cause={"position_id": position.position_id},
         )

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gates.alerts.rules.observed import Observed
-from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, unseen
+from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, nothing_new, unseen
 
 
 def judge(seen: Observed, limits: Thresholds) -> Judgement:
@@ -25,7 +25,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
     )
     done = [stop for stop in seen.stops if stop.latency_ms is not None and stop.latency_ms <= limit_s * 1000]
     if not late and not done:
-        return unseen("no stop was touched and executed since")
+        return nothing_new("no stop was touched and executed since")
     return judged(late, f"{done[-1].words} and executed in {done[-1].latency_ms:g} ms; none waits." if done else "")
 
 

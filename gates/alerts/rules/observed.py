@@ -9,8 +9,8 @@ from decimal import Decimal
 class ProcessSeen:
     """The target's process on this machine; shares in percent, None where they cannot be seen.
 
-    `cpu_pct` is of the time that its threads could have used, over the last seconds; `memory_pct` of the memory that
-    it may have; `disks` by path.
+    `cpu_pct` is its busiest thread's share of a core, or the share of all in all cores where that is more, over the
+    last seconds; `memory_pct` of the memory that it may have; `disks` by path.
     """
 
     pid: int
@@ -144,7 +144,10 @@ class SpeedSeen:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One look, begun at `at`. `unseen` says in words, by the part's name, why a part is missing."""
+    """One look, begun at `at`. `unseen` says in words, by the part's name, why a part is missing.
+
+    `before` is, by the part's name, when the look before the one that is shown began.
+    """
 
     at: datetime
     process: ProcessSeen | None = None
@@ -156,6 +159,11 @@ class Observed:
     warnings: WarningsSeen | None = None
     speeds: tuple[SpeedSeen, ...] | None = None
     unseen: dict[str, str] = field(default_factory=dict)
+    before: dict[str, datetime] = field(default_factory=dict)
+
+    def since(self, part: str) -> datetime:
+        """Return the earliest time at which what this look shows for the first time can have happened."""
+        return self.before.get(part, self.at)
 
     def why_unseen(self, part: str) -> str:
         """Say why a part is missing."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gates.alerts.rules.observed import Observed
-from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, unseen
+from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, nothing_new, unseen
 
 
 def judge(seen: Observed, limits: Thresholds) -> Judgement:
@@ -12,7 +12,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         return unseen(seen.why_unseen("books"))
     fresh = seen.books.reconciliations
     if not fresh:
-        return unseen("the target has not reconciled since")
+        return nothing_new("the target has not reconciled since")
     limit_ms = limits["reconciliation_ms"]
     slow = tuple(
         Breach(

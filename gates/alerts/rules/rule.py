@@ -26,11 +26,15 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one look shows: breaches; or in words that it is `clean`; or, with neither, why it was `not_judged`."""
+    """What one look shows: breaches; or in words that it is `clean`; or, with neither, why it was `not_judged`.
+
+    With `waits` nothing has happened since the last look that could be judged: what was said then still stands.
+    """
 
     breaches: tuple[Breach, ...] = ()
     clean: str = ""
     not_judged: str = ""
+    waits: bool = False
 
     @property
     def state(self) -> str:
@@ -70,3 +74,8 @@ def judged(breaches: tuple[Breach, ...], clean: str) -> Judgement:
 def unseen(why: str) -> Judgement:
     """Nothing is proven: no evidence is neither a breach nor clean."""
     return Judgement(not_judged=why)
+
+
+def nothing_new(why: str) -> Judgement:
+    """Nothing has happened that could be judged: what was said before still stands."""
+    return Judgement(not_judged=why, waits=True)

@@ -1,7 +1,7 @@
 """A stop that was executed, but later than it should have been."""
 
 from gates.alerts.rules.observed import Observed
-from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, unseen
+from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, nothing_new, unseen
 
 
 def judge(seen: Observed, limits: Thresholds) -> Judgement:
@@ -11,7 +11,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
     limit_ms = limits["stop_latency_ms"]
     done = [(stop, stop.latency_ms) for stop in seen.stops if stop.latency_ms is not None]
     if not done:
-        return unseen("no stop was executed since")
+        return nothing_new("no stop was executed since")
     slow = tuple(
         Breach(
             key=stop.order_id,

@@ -20,7 +20,9 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
     if seen.process is not None and not seen.process.alive:
         pid = seen.process.pid
         words = f"The target's process {pid} died."
-        found.append(Breach(f"process {pid}", words, seen.at, "the process of the start lives", {"pid": pid}))
+        found.append(
+            Breach(f"process {pid}", words, seen.since("process"), "the process of the start lives", {"pid": pid})
+        )
     elif health is not None and health.silent_s >= limit_s:
         words = f"The target has not answered at its health address for {limit_s:g} s: {health.reason}"
         at = seen.at - timedelta(seconds=health.silent_s - limit_s)

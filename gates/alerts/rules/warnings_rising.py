@@ -43,7 +43,7 @@ def chance_of(told: WarningsSeen) -> float:
 RULE = Rule(
     name="warning count rising",
     level="medium",
-    watches="warnings in the target's log ([process] log) or in its health's `warnings`, against its own earlier rate",
+    watches="lines that warn in the target's log ([process] log), against its own earlier rate",
     thresholds=("warnings_chance", "warnings_least", "trend_window_s"),
     rechecked_by="a later window shows no rise",
     runbook=Runbook(

@@ -74,7 +74,7 @@ def test_a_broken_row_fails_the_audit_with_its_finding(desk):
     assert (group["count"], group["worst"]["difference"]) == (1, "-0.0001")
     assert slot.findings.get().where["event_id"] == "b1"
     assert {line["name"]: line["verdict"] for line in run.criteria}["balance equation"] == "failed"
-    assert run.alerts.filter(rule="balance row", level="critical").exists()
+    assert run.alerts.filter(rule="balance equation violation", level="critical").exists()
 
 
 def test_an_audit_counts_in_its_campaign_only_after_gates_1_and_2(desk):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gates.streams.following import MISSED_TRIGGER, PRICES, TRANSACTIONS, Follower, Watched, stream_host
+from gates.streams.following import PRICES, TRANSACTIONS, Follower, stream_host
+from gates.streams.telling import MISSED_TRIGGER, Watched
 from gates.streams.writing import Cut, Happened, Pen
 from tests.gates.rehearsal.broker.conftest import TOKEN, Broker, running_broker
 

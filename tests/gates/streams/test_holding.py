@@ -81,7 +81,7 @@ def test_one_process_holds_the_streams_and_the_other_takes_over_when_it_is_kille
         broker.control.post("/faults", json={"kind": "withhold_stops"}).raise_for_status()
         until(lambda: Stream.objects.filter(run=run, state="connected", connections__gte=2).count() == 2)
         broker.tick("EUR_USD", "1.0980", "1.0982")
-        alert = until(lambda: Alert.objects.filter(run=run).first())
+        alert = until(lambda: Alert.objects.filter(run=run, rule="missed SL/TP trigger").first())
         assert (alert.rule, alert.level) == ("missed SL/TP trigger", "critical")
         assert TOKEN not in json.dumps(list(Stream.objects.values()), default=str)
     finally:

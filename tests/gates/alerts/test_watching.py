@@ -1,0 +1,114 @@
+"""What the watch keeps between two looks: trends, a log that grows, trades, and what a storm is folded into."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gates.alerts.rules import RULES
+from gates.alerts.rules.findings import FOUND_AS
+from gates.alerts.watching.log_file import LogFile
+from gates.alerts.watching.process import Sample, busiest_pct
+from gates.alerts.watching.trades import OpenTrades
+from gates.alerts.watching.trends import SpeedTrend, WarningTrend
+from gates.streams.writing import Cut, Happened, folded
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=40))
+def test_no_warning_is_lost_between_windows_and_none_counted_twice(counts):
+    trend = WarningTrend(10)
+    for second, count in enumerate(counts):
+        trend.add(count, "x", second)
+    seen = trend.seen()
+    over = (len(counts) - 1) // 10
+    assert (seen is None) == (over == 0)
+    if seen is not None:
+        assert seen.before <= sum(counts) - seen.now
+
+
+def test_windows_that_a_rule_fires_by_do_not_become_the_past():
+    warnings, speed = WarningTrend(1), SpeedTrend("health", 1)
+    for second in range(10):
+        warnings.add(0, "", second)
+        speed.add(3, second)
+    warnings.firing = speed.firing = True
+    for second in range(10, 40):
+        warnings.add(50, "bad", second)
+        speed.add(900, second)
+    seen = warnings.seen()
+    assert seen is not None
+    assert (seen.now, seen.before) == (50, 0)
+    assert set(speed.seen().before) == {3}
+    assert speed.seen().lately == (900, 900)
+
+
+def test_a_log_is_read_from_its_end_on_and_anew_where_it_was_begun_anew(tmp_path):
+    path = tmp_path / "desk.log"
+    path.write_text("WARNING of before\n")
+    file = LogFile(path)
+    assert file.read() == (0, "")
+    with path.open("a") as log:
+        log.write("INFO all is well\n2026 WARNING <b>one</b>\nERROR two\nhalf a WARN")
+    assert file.read() == (2, "ERROR two")
+    with path.open("ab") as log:
+        log.write(b"ING \xff\n")
+    assert file.read()[0] == 1
+    path.write_text("warn\n")
+    assert file.read() == (1, "warn")
+    path.unlink()
+    with pytest.raises(OSError, match="No such file"):
+        file.read()
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=8), st.integers(1, 64))
+def test_one_thread_that_never_rests_is_seen_however_many_cores_are_idle(used_s, cores):
+    before, now = Sample(0.0, {}), Sample(10.0, dict(enumerate(used_s)))
+    share = busiest_pct(before, now, cores)
+    assert share >= 10 * max(used_s) - 1e-9
+    assert share >= 10 * sum(used_s) / cores - 1e-9
+    assert share <= 10 * max(*used_s, sum(used_s) / cores) + 1e-9
+
+
+def test_open_trades_follow_an_account_and_its_fills():
+    trades = OpenTrades()
+    trades.begin({"trades": [{"id": "1", "instrument": "EUR_USD"}]})
+    trades.learn({"type": "ORDER_FILL", "instrument": "GBP_USD", "tradeOpened": {"tradeID": "7", "units": "10"}})
+    trades.learn({"type": "ORDER_FILL", "tradeReduced": {"tradeID": "7", "units": "5"}})
+    trades.learn({"type": "ORDER_CANCEL", "tradesClosed": [{"tradeID": "7"}]})
+    assert trades.now == {"1": "EUR_USD", "7": "GBP_USD"}
+    trades.learn({"type": "ORDER_FILL", "tradesClosed": [{"tradeID": "1"}, {"tradeID": "7"}]})
+    assert trades.now == {}
+
+
+HAPPENINGS = st.builds(
+    Happened,
+    st.integers(1, 3),
+    st.sampled_from("abc"),
+    st.sampled_from(["critical", "high", "medium"]),
+    st.just("x"),
+    st.just(AT),
+)
+
+
+@given(
+    st.lists(
+        HAPPENINGS
+        | st.builds(Cut, st.just(1), st.just("prices"), st.just(AT), st.just(AT), st.just("gap"), st.just(False))
+    )
+)
+def test_a_storm_is_folded_critical_first_and_nothing_is_lost(taken):
+    groups = folded(taken)
+    assert sum(times for _, times in groups) == len(taken)
+    assert sum(isinstance(event, Cut) for event, _ in groups) == sum(isinstance(event, Cut) for event in taken)
+    ranks = [{"critical": 0, "high": 1}.get(getattr(event, "level", ""), 2) for event, _ in groups]
+    assert all(one <= next_one for one, next_one in pairwise(ranks))
+    happened = [(event.run_id, event.rule, event.level) for event, _ in groups if isinstance(event, Happened)]
+    assert len(happened) == len(set(happened))
+
+
+def test_every_finding_that_is_mapped_belongs_to_one_of_the_thirteen():
+    assert set(FOUND_AS.values()) <= {rule.name for rule in RULES}
