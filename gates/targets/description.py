@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gates.alerts.thresholds import thresholds_of
 from gates.targets.process_fields import Process
 from gates.targets.text_kinds import (
     HttpAddress,
@@ -47,11 +46,6 @@ def _name(name: str) -> str:
     if name in RESERVED:
         raise ValueError("is the bundled target's: choose another")
     return name
-
-
-def _limits(alerts: dict[str, int | float]) -> dict[str, int | float]:
-    thresholds_of({"alerts": alerts})
-    return alerts
 
 
 def _build(value: object) -> object:
@@ -221,9 +215,7 @@ class Description(BaseModel):
     prevention: Prevention | None = None
     chaos: Chaos | None = None
     evidence: EvidenceOf | None = None
-    alerts: Annotated[dict[str, int | float], AfterValidator(_limits)] | None = Field(
-        None, description="limits of the alerts' rules for this target"
-    )
+    alerts: dict[str, int | float] | None = Field(None, description="limits of the alerts' rules for this target")
     production: Production | None = None
     scenarios: list[dict[str, Any]] | None = Field(None, description="chaos scenarios of one's own, [[scenarios]]")
 
