@@ -24,7 +24,7 @@ def approve(campaign_id: int, now: datetime) -> Campaign:
     """Move a ready campaign on once its last signature is there. Raises CampaignRefusedError."""
     campaign = _locked(campaign_id)
     if not campaign.signable:
-        raise CampaignRefusedError(f"A {campaign.profile} cannot be signed: run the production profile.")
+        raise CampaignRefusedError(f"A {campaign.trial} cannot be signed: run the production profile.")
     return _move(campaign, (State.READY,), State.APPROVED)
 
 

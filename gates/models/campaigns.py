@@ -72,6 +72,15 @@ AFTER_A_FAILURE = """
     RETURN NEW;
 """
 
+ON_EVIDENCE = """
+    IF EXISTS (SELECT 1 FROM gates_slot slot LEFT JOIN gates_slotresult seen ON seen.slot_id = slot.id
+            WHERE slot.run_id = NEW.id AND (slot.state <> 'done' OR slot.verdict = 'failed'
+                OR slot.verdict = 'passed' AND seen.verdict IS DISTINCT FROM 'passed')) THEN
+        RAISE EXCEPTION 'run % has not passed: a slot of it is open, missed, failed or without its result', NEW.id;
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Target(models.Model):
     """A trading system under test. `spec` names secrets as `env:NAME` and never holds one.
@@ -210,6 +219,11 @@ class Campaign(models.Model):
         return reverse("gates:campaign", args=[self.pk])
 
     @property
+    def trial(self) -> str:
+        """What kind of try it is, in words: `rehearsal`, `smoke test`, `production campaign`."""
+        return {"smoke": "smoke test", "production": "production campaign"}.get(self.profile, self.profile)
+
+    @property
     def signable(self) -> bool:
         """Whether people may sign it: rehearsals and smoke tests prove nothing about money."""
         return self.profile == "production"
@@ -263,6 +277,13 @@ class Run(models.Model):
                 name="after_a_failure", operation=pgtrigger.Insert, when=pgtrigger.Before, func=AFTER_A_FAILURE
             ),
             pgtrigger.FSM(name="moves", field="state", transitions=[("running", "closed")]),
+            pgtrigger.Trigger(
+                name="passes_on_evidence",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__state="running", new__state="closed", new__verdict="passed"),
+                func=ON_EVIDENCE,
+            ),
             pgtrigger.Protect(
                 name="plan_stays",
                 operation=pgtrigger.Update,

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 
 from gates.models.alerts import Alert
+from gates.models.keeping import NEVER_EMPTIED
 from gates.models.signoff import APPEND_ONLY
 from gates.models.slots import LEVELS
 
@@ -24,7 +25,7 @@ SETTINGS = ("name", "address", "levels", "roles", "quiet_from", "quiet_until", "
     model_name="RouteChange",
     obj_field=pghistory.ObjForeignKey(related_name="changes"),
     context_field=pghistory.ContextJSONField(),
-    meta={"ordering": ["pgh_created_at", "pgh_id"]},
+    meta={"ordering": ["pgh_created_at", "pgh_id"], "triggers": [NEVER_EMPTIED]},
     append_only=True,
 )
 class Route(models.Model):

@@ -140,7 +140,7 @@ def record_review(reviewed: Reviewed, *, reviewer: User, now: datetime) -> CodeR
     with _whole(), transaction.atomic():
         campaign = _locked(reviewed.campaign_id)
         if not campaign.signable:
-            raise SignOffRefusedError(f"A {campaign.profile} cannot be signed, so it needs no code review.")
+            raise SignOffRefusedError(f"A {campaign.trial} cannot be signed, so it needs no code review.")
         if campaign.state not in (State.RUNNING, State.READY):
             raise SignOffRefusedError(f"The campaign is {campaign.state}: a code review comes before the signatures.")
         if not reviewer.has_perm(REVIEW_CODE):

@@ -48,7 +48,7 @@ def unsignable(campaign: Campaign, stage: str) -> str:
     Signatures that became void after the campaign went on can be given again, for what the evidence is now.
     """
     if not campaign.signable:
-        return f"A {campaign.profile} cannot be signed: only a campaign in the profile production proves enough."
+        return f"A {campaign.trial} cannot be signed: only a campaign in the profile production proves enough."
     if campaign.state == Campaign.State.STOPPED:
         return f"The campaign was stopped: {campaign.stopped_reason}"
     if stage == NEXT_STEP:

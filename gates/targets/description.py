@@ -156,13 +156,18 @@ class Live(Section):
 class Prevention(Section):
     """The test that shows that a mistake is found before its fix and not after it."""
 
-    command: Words = Field(description="holds {build} and {test}; exit 0 passed, 1 failed")
+    command: Words | None = Field(None, description="holds {build} and {test}; exit 0 passed, 1 failed")
+    program: Words | None = Field(None, description="[process] command of a build in a cell; holds {build}")
     limit_s: int = Field(600, ge=1, le=3600)
 
     @model_validator(mode="after")
     def _places(self) -> Self:
-        if not all(any(place in word for word in self.command) for place in ("{build}", "{test}")):
+        if self.command is None and self.program is None:
+            raise ValueError("give a command, a program or both: without one no prevention test can be run")
+        if self.command and not all(any(place in word for word in self.command) for place in ("{build}", "{test}")):
             raise ValueError("command must hold {build} and {test}: the same test has to run on both builds")
+        if self.program and not any("{build}" in word for word in self.program):
+            raise ValueError("program must hold {build}: both builds have to be started by it")
         return self
 
 

@@ -95,10 +95,10 @@ def test_a_verdict_arrives_by_itself_and_the_last_render_asks_no_more(page: Page
     expect(page).to_have_title("■ 1 critical · ◐ running · Gate 1")
     run = Run.objects.get(pk=portal.going.pk)
     Run.objects.filter(pk=run.pk).update(
-        state="closed", verdict="passed", closed_at=run.planned_end, cursor=run.cursor + 1
+        state="closed", verdict="failed", closed_at=run.planned_end, cursor=run.cursor + 1
     )
-    expect(page.locator(".now")).to_contain_text("passed")
-    expect(page).to_have_title("■ 1 critical · ● passed · Gate 1")
+    expect(page.locator(".now")).to_contain_text("failed")
+    expect(page).to_have_title("■ 1 critical · ■ failed · Gate 1")
     expect(page.locator("#live[hx-get]")).to_have_count(0)
     expect(page.locator("#plot-balance .main-svg").first).to_be_visible()
 

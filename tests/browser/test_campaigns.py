@@ -13,7 +13,9 @@ from gates.campaigns.commands import stop
 from gates.incidents import commands, proving
 from gates.models import Campaign, Finding, Incident, Proof, Review, Run, Target
 from tests.browser.conftest import Portal, shot
+from tests.browser.test_accounts import looked_at
 from tests.gates.cast import a_campaign
+from tests.gates.chaos.pages.staged import staged_run
 from tests.gates.incidents.cast import NEW, SCRIPT
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
@@ -90,6 +92,47 @@ def test_each_page_of_campaigns_and_incidents_draws_without_complaint_and_fits(
             for breach in Axe().run(page).response["violations"]
         ]
         assert found == [], name
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def struck(portal: Portal) -> Incident:
+    """The incident of a campaign that failed at gate 2, at its prevention test; a target that starts both builds."""
+    User.objects.filter(username="engineer").update(is_superuser=True)
+    engineer = User.objects.get(username="engineer")
+    campaign = a_campaign(profile="production", passed=(1,), name="fx-desk")
+    program = ["/srv/desk/builds/{build}/desk", "--port", "{port}"]
+    Target.objects.filter(pk=campaign.target_id).update(spec={"prevention": {"program": program}})
+    run = staged_run(profile="production", campaign=campaign)
+    Finding.objects.create(run=run, rule="exposure", level="critical", sentence="Two orders.", found_at=timezone.now())
+    stop(campaign.pk, "Gate 2 failed: 3 strikes left wrong books.", verdict="failed", now=timezone.now())
+    commands.open_missing(timezone.now())
+    incident = Incident.objects.get()
+    now, found = timezone.now(), Finding.objects.filter(run=run).values_list("pk", flat=True)
+    commands.investigate(incident.pk, cause="It sends again.", findings=found, person=engineer, now=now)
+    commands.fix(incident.pk, words="It asks the broker first.", build=NEW, person=engineer, now=now)
+    return incident
+
+
+def test_a_strike_that_failed_is_repeated_on_both_builds_from_the_incidents_page(
+    page: Page, portal: Portal, struck: Incident
+) -> None:
+    page.goto(portal.url + struck.get_absolute_url())
+    looked_at(page, "incident-of-gate-2")
+    page.get_by_label("Crash point that failed").select_option(index=0)
+    page.get_by_role("button", name="Repeat it on both builds").click()
+    expect(page.locator("#proofs")).to_contain_text("A test runs")
+    for proof in Proof.objects.order_by("pk"):
+        verdict = "failed" if proof.build == struck.campaign.build else "passed"
+        receipt = {"strike": "lose the answer", "message": "broker: POST orders", "proof": {"reset_seen": True}}
+        Proof.objects.filter(pk=proof.pk).update(state="running")
+        words = f"lose the answer at broker: POST orders in open: {verdict}."
+        Proof.objects.filter(pk=proof.pk).update(state="done", verdict=verdict, receipt=receipt, output=words)
+    page.reload()
+    page.get_by_text("program, receipt and result").first.click()
+    looked_at(page, "incident-of-gate-2-proven")
+    page.get_by_role("button", name="It is proven").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("waits for approval")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 

@@ -66,9 +66,9 @@ def test_a_campaigns_page_shows_rail_criteria_and_everything_that_happened(as_):
 @pytest.mark.parametrize("profile", ["rehearsal", "smoke"])
 def test_what_cannot_be_signed_says_so_at_every_place(as_, profile):
     campaign = a_ready_campaign(profile=profile)
-    assert f"A {profile}: it cannot be signed." in text(as_("owner"), campaign.get_absolute_url())
+    assert f"A {campaign.trial}: it cannot be signed." in text(as_("owner"), campaign.get_absolute_url())
     incident = an_incident(profile=profile)
-    assert f"A {profile}: it cannot be signed." in text(as_("owner"), incident.get_absolute_url())
+    assert f"A {campaign.trial}: it cannot be signed." in text(as_("owner"), incident.get_absolute_url())
 
 
 def test_a_page_that_did_not_move_answers_nothing_and_one_that_did_its_live_part(as_):

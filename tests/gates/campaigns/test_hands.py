@@ -175,7 +175,7 @@ def test_a_portal_that_did_not_tick_for_long_is_a_hand(away_s, found):
 
 def test_a_pause_while_nothing_was_to_be_watched_is_none():
     run = a_run()
-    Run.objects.filter(pk=run.pk).update(state="closed", verdict="passed", closed_at=START)
+    Run.objects.filter(pk=run.pk).update(state="closed", verdict="failed", closed_at=START)
     Beat.objects.create(kind="tick", last_at=START)
     pauses.note_pause(START + timedelta(days=1))
     assert not run.events.filter(kind="intervention").exists()

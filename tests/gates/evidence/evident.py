@@ -56,7 +56,7 @@ def evident_campaign(server) -> Campaign:
         fill(gate_1, PASSED)
         commands.close_run(gate_1.pk, LATER)
         gate_2 = staged_run(profile="smoke", start=START + timedelta(hours=2), campaign=gate_1.campaign)
-        gate_2.slots.filter(state="due").update(state="done", verdict="inconclusive")
+        gate_2.slots.update(state="done", verdict="inconclusive")
         line = {"name": "scenarios", "required": "12", "measured": "12", "verdict": "passed", "reason": ""}
         Run.objects.filter(pk=gate_2.pk).update(
             state="closed", verdict="passed", criteria=[line], closed_at=START + timedelta(hours=3)

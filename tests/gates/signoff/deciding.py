@@ -210,14 +210,14 @@ def approved_plan(decided: Decided) -> CapitalPlan:
     return CapitalPlan.objects.get(pk=plan.pk)
 
 
-def live_and_ended(decided: Decided, *, started_by: str = "anna") -> None:
+def live_and_ended(decided: Decided, *, started_by: str = "anna", plan: CapitalPlan | None = None) -> None:
     """Let gate 4 of an approved campaign pass, with its report."""
     campaign = decided.campaign
     Campaign.objects.filter(pk=campaign.pk).update(state="live")
     run = _passed(campaign, 4, NOW, asdict(live_plan_for("production")))
     LiveRun.objects.create(
         run=run,
-        plan=approved_plan(decided),
+        plan=plan or approved_plan(decided),
         started_by=decided.people[started_by],
         counted=True,
         environment="live",

@@ -145,8 +145,8 @@ def test_a_stale_page_signs_nothing(decided):
 def test_a_rehearsal_is_signed_by_nobody(decided, profile):
     other = Campaign.objects.create(target=decided.campaign.target, profile=profile, build=BUILD, started_at=NOW)
     decided.campaign = other
-    assert f"A {profile} cannot be signed" in refused(decided, "ben")
-    assert f"A {profile} cannot be signed" in refused(decided, "ben", "refuse")
+    assert f"A {decided.campaign.trial} cannot be signed" in refused(decided, "ben")
+    assert f"A {decided.campaign.trial} cannot be signed" in refused(decided, "ben", "refuse")
     assert not is_signed(other)
 
 
