@@ -27,6 +27,7 @@ from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.cells.templates import cells_template
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Judged, Result, demand_end, try_until_struck
@@ -72,8 +73,8 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
         async with Simulator(*urls, token) as simulator:
             await simulator.wait_ready()
             await ledgers.sweep()
-            template = str(chaos.get("template") or "template1")
-            yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template)
+            async with cells_template(chaos, ledgers) as template:
+                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template)
     finally:
         await process.kill()
         process.close()

@@ -176,7 +176,14 @@ class Chaos(Section):
 
     allowed_hosts: list[Text] = Field(default_factory=list, description="ledger servers beside this machine's")
     template: Text | None = Field(None, description="the database on the ledger's server that cells are copies of")
+    schema_file: Text | None = Field(None, description="or SQL that makes one: pg_dump --schema-only --no-owner")
     ledger: LedgerAddress | None = Field(None, description="another server for the cells, best one on this machine")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.template is not None and self.schema_file is not None:
+            raise ValueError("has both template and schema_file: keep one of them")
+        return self
 
 
 class Evidence(Section):

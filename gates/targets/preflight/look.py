@@ -110,7 +110,7 @@ def secrets(spec: Mapping[str, Any]) -> Iterator[Need]:
     missing = []
     for name in secret_names(spec):
         try:
-            resolved(name, name)
+            resolved(name, "The description")
         except TargetUnreachableError as error:
             missing.append(Need(GROUP, name, False, first_line(error)))
     yield from missing

@@ -60,7 +60,7 @@ async def _looks(cell: Cell) -> AsyncIterator[Need]:
     simulator, ledgers = cell.premises.simulator, cell.premises.ledgers
     await simulator.open_account(cell.account)
     cell.database = await ledgers.create("kept", template=cell.premises.template)
-    yield Need(GROUP, "copy of the books", True, f"made from {cell.premises.template} on {ledgers.host}:{ledgers.port}")
+    yield Need(GROUP, "copy of the books", True, f"a database made on {ledgers.host}:{ledgers.port}")
     started = await _started(cell, "starts")
     yield started
     if not started.met:

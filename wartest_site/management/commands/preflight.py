@@ -48,21 +48,22 @@ class Command(BaseCommand):
 
     def _target(self, options: dict[str, Any], home: Path) -> bool:
         """Look at the target, and say where what was seen is kept."""
-        name = options["target"]
+        wanted = options["target"]
         try:
             with portal_database() as url:
                 add_from_variables(timezone.now())
-                target = target_named(name)
+                target = target_named(wanted)
                 look = Look(target, home)
                 self._demand_rest(target, restart=options["restart"])
                 for need in look.needs(cell=not options["no_cell"], restart=options["restart"]):
-                    self._line(met=need.met, name=f"{need.group}, {need.name}", words=need.words)
+                    name = need.name if need.name == need.group else f"{need.group}, {need.name}"
+                    self._line(met=need.met, name=name, words=need.words)
                 row = look.keep(timezone.now())
         except (CannotStartError, TargetUnreachableError) as error:
-            self._line(met=False, name=f"target {name}", words=str(error))
+            self._line(met=False, name=f"target {wanted}", words=str(error))
             return False
         except DatabaseError as error:
-            self._line(met=False, name=f"target {name}", words=f"the portal's database does not answer: {error}")
+            self._line(met=False, name=f"target {wanted}", words=f"the portal's database does not answer: {error}")
             return False
         for line in row.differences:
             self.stdout.write(f"      unlike production, {line['fact']}: {line['here']}, there {line['production']}")

@@ -17,6 +17,14 @@ WITH_A_CHILD = f"{ANSWERS}\nprint(subprocess.Popen(['sleep', '600']).pid, flush=
 IGNORES_SIGTERM = f"{ANSWERS}\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve()"
 NEVER_READY = "import time; time.sleep(600)"
 FORKS_AWAY = f"{ANSWERS}\nif os.fork():\n    time.sleep(1); os._exit(0)\nos.setsid()\nserve()"
+LEAVES_ITS_PORT = f"""{ANSWERS}
+http.server.HTTPServer.allow_reuse_address = True
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers)
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(600)
+server.serve_forever()
+"""
 PRINTS_WITHOUT_END = "import sys\nwhile True: sys.stdout.write('x' * 65536)"
 
 

@@ -108,6 +108,14 @@ def test_one_that_forks_away_is_refused(command):
         control.running()
 
 
+def test_one_that_leaves_its_port_taken_is_told_of_with_who_holds_it(command):
+    control = command(programs.LEAVES_ITS_PORT)
+    running = control.start()
+    (child,) = psutil.Process(running.pid).children()
+    with pytest.raises(ControlError, match=f"still taken by process {child.pid}"):
+        control.stop()
+
+
 def test_a_taken_port_names_who_has_it(command):
     first = command(programs.WELL)
     pid = first.start().pid
