@@ -78,7 +78,7 @@ def test_every_mistake_is_told_at_once_each_with_its_line():
         (18, "[evidence.smoke]\nmin_touches = 0", "greater than 0"),
         (18, "[process.limits]", "is unknown"),
         (18, '[chaos]\ntemplate = "a"\nschema_file = "/b"', "keep one of them"),
-        (18, "[alerts]\ncpu = 80", "is unknown: use stop_missed_s"),
+        (18, "[alerts]\ncpu = 80", "cpu is unknown: use "),
         (18, "[alerts]\ncpu_pct = 101", "at most 100"),
         (18, '[[scenarios]]\nname = "a_b_c"\noperation = "opne"', "needs an operation"),
     ],
