@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 from gates.rehearsal.desk.booking import BookingStoppedError
 from gates.rehearsal.desk.broker import Broker, BrokerError
@@ -18,7 +19,7 @@ from gates.rehearsal.desk.trading import ImpossibleError, Protection, Trader, le
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 2.0
-DOUBTFUL_PAUSE_S = 1.0  # between two looks at the broker while an intent is in doubt, however rare they are otherwise
+SHORTEST_PAUSE_S = 0.05
 STOP_TIMEOUT_S = 0.5
 OUTAGES = (BrokerError, DatabaseUnavailableError, TimeoutError, LookupError)
 
@@ -81,7 +82,7 @@ class Desk:
                     ready = True
                 await self._poll()
                 self._pulse.trouble = None
-                pause_s = min(poll_s, DOUBTFUL_PAUSE_S) if self._follower.in_doubt else poll_s
+                pause_s = self._until_next_look()
             except BookingStoppedError as reason:
                 self._pulse.trouble = str(reason)
             except OUTAGES as reason:
@@ -93,6 +94,14 @@ class Desk:
                 log.exception("not following the broker")
                 pause_s = LONGEST_PAUSE_S
             await self._rest(pause_s)
+
+    def _until_next_look(self) -> float:
+        """Until the next look at the broker; an intent in doubt is given up when it is due, however rare the looks."""
+        ends = self._follower.doubt_ends
+        if ends is None:
+            return self._settings.poll_every_s
+        left_s = (ends - datetime.now(UTC)).total_seconds()
+        return min(self._settings.poll_every_s, max(left_s, 0) + SHORTEST_PAUSE_S)
 
     async def _rest(self, pause_s: float) -> None:
         with suppress(TimeoutError):

@@ -24,8 +24,8 @@ SNAPSHOT_TRIES = 5
 
 class Follower:
     """Keeps the books level with the broker. `stopped` holds the reason once they cannot be; `valued` is the
-    transaction at which equity and margin were last taken from the broker; `in_doubt` says whether an intent was
-    pending at the last look.
+    transaction at which equity and margin were last taken from the broker; `doubt_ends` is when the oldest intent
+    that was pending at the last look can be given up.
     """
 
     def __init__(self, database: Database, broker: Broker) -> None:
@@ -34,7 +34,7 @@ class Follower:
         self.stopped: str | None = None
         self.cursor: int | None = None
         self.valued: int | None = None
-        self.in_doubt = False
+        self.doubt_ends: datetime | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -79,7 +79,7 @@ class Follower:
         before = asked_at - timedelta(seconds=DOUBT_S)
         async with self.database.transaction() as connection:
             oldest = await orders.oldest_pending(connection, self.account_id)
-        self.in_doubt = oldest is not None
+        self.doubt_ends = None if oldest is None else oldest + timedelta(seconds=DOUBT_S)
         if oldest is None or oldest >= before:
             return
         async with self._turn:
