@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Strike = tuple[str, str, str, str]
-"""Operation, point, fault in words, and the point of the recovery at depth 2 (else empty)."""
+"""Operation, point, fault in words, and the point of the recovery at depth 2 (else empty).
+
+A second strike is named by the durable state that the first one left, in the place of the first one's point and fault:
+of the kills that leave the same state, the one that is over first is followed by more.
+"""
 Verdicts = Mapping[Strike, str]
 """Each strike's verdict in words; what did not apply is `not applicable`."""
 
@@ -35,6 +39,11 @@ class Comparison:
         )
         told = ", ".join(f"{count} {words}" for count, words in parts if count)
         return f"{told or 'nothing was struck'}; {self.same} the same"
+
+
+def second_strike(operation: str, state: str, strike: str, point: str) -> Strike:
+    """The name of a second strike, at a point of the recovery from a durable state."""
+    return (operation, f"after a kill that left {state}", f"{strike} in the recovery", point)
 
 
 def compare(earlier: Verdicts, later: Verdicts) -> Comparison:

@@ -217,6 +217,8 @@ class Engine:
         if not wanted or point.then_point or point.half_open or state in self._deepened:
             return []
         self._deepened.add(state)
+        if await sync_to_async(work.is_deepened)(point, result.after_kill):
+            return []
         trial = asking.trial_of(point)
         try:
             found = await record_recovery(cell, trial, await self._clean(point.scenario_id, point.operation))

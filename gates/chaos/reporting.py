@@ -38,7 +38,7 @@ def repeat_command(point: CrashPoint) -> str:
 
 
 def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
-    points = list(scenario.crash_points.select_related("scenario__run__campaign__target").order_by("number"))
+    points = list(scenario.crash_points.select_related("scenario__run__campaign__target", "first").order_by("number"))
     return {
         "name": scenario.name,
         "verdict": scenario.slot.verdict or "inconclusive",
@@ -59,7 +59,7 @@ def _point(point: CrashPoint) -> dict[str, Any]:
         "side": _side(point),
         "fault": point.fault,
         "depth": point.depth,
-        "then": {"point": point.then_point, "label": point.then_label} if point.then_point else None,
+        "then": _then(point),
         "receipt": point.receipt,
         "verdict": point.verdict or "inconclusive",
         "reason": point.reason,
@@ -72,6 +72,14 @@ def _point(point: CrashPoint) -> dict[str, Any]:
         "changes": point.changes,
         "repeat": repeat_command(point) if point.verdict != "passed" else None,
     }
+
+
+def _then(point: CrashPoint) -> dict[str, str] | None:
+    """The second strike: where in the recovery, and the durable state that it recovers from."""
+    if point.first is None:
+        return None
+    second = {"point": point.then_point, "label": point.then_label, "strike": point.then_strike}
+    return second | {"state": point.first.state_after_kill}
 
 
 def _not_applicable(point: CrashPoint) -> dict[str, str]:

@@ -61,6 +61,12 @@ def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: dateti
     return len(rows)
 
 
+def is_deepened(point: CrashPoint, state: str) -> bool:
+    """Whether the recovery from this durable state is struck already, as an engine before may have planned."""
+    same = {"scenario": point.scenario_id, "operation": point.operation, "state_after_kill": state}
+    return CrashPoint.objects.filter(**same, seconds__isnull=False).exists()
+
+
 def claim_point(run_id: int, *, worker: str, now: datetime, prefer: str = "") -> CrashPoint | None:
     """Take a crash point for one lease, of the operation `prefer` if there is one."""
     scenarios = ScenarioRun.objects.filter(run_id=run_id).exclude(phase__in=(Phase.BASELINE, Phase.DONE))

@@ -26,9 +26,9 @@ CELL = (
     '<rect class="ground" x="{left}" y="{top}" width="{width}" height="{height}"/>{mark}</g></a>'
 )
 MESSAGE = (
-    '<g class="message {direction} {struck}"><title>{label}, {at_ms:.1f} ms after the first message</title>'
+    '<g class="message {direction} {struck}"><title>{label}{when}</title>'
     '<line class="rule" x1="0" x2="{width:g}" y1="{below:g}" y2="{below:g}"/>'
-    '<text class="at" x="{time}" y="{base:g}" text-anchor="end">{at_ms:.1f}</text>'
+    '<text class="at" x="{time}" y="{base:g}" text-anchor="end">{at}</text>'
     '<text class="label" x="{left}" y="{base:g}">{words}</text>'
     '<line class="arrow" x1="{start:g}" x2="{end:g}" y1="{y:g}" y2="{y:g}"/><path class="tip" d="{head}"/></g>'
 )
@@ -46,7 +46,8 @@ def chart_messages(chart: Chart) -> SafeString:
             struck=row.struck,
             label=escape(row.label),
             words=escape(row.words),
-            at_ms=row.at_ms,
+            at="" if row.at_ms is None else f"{row.at_ms:.1f}",
+            when="" if row.at_ms is None else f", {row.at_ms:.1f} ms after the first message",
             width=chart.width,
             below=row.y + ROW / 2,
             time=TIME,

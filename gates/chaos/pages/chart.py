@@ -50,10 +50,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One message: when it passed, in words what it was, its arrow, and the strikes at it."""
+    """One message: when it passed, if that is known, in words what it was, its arrow, and the strikes at it."""
 
     number: int
-    at_ms: float
+    at_ms: float | None
     channel: str
     direction: str
     label: str
@@ -101,6 +101,11 @@ class Chart:
     height: float
 
     @property
+    def timed(self) -> bool:
+        """Whether it is known when its messages passed."""
+        return any(row.at_ms is not None for row in self.rows)
+
+    @property
     def fits(self) -> bool:
         """Whether a wide page shows it without scrolling sideways."""
         return self.width <= WIDTH
@@ -109,7 +114,7 @@ class Chart:
 def sequence_chart(operation: str, messages: Iterable[Mapping[str, Any]], strikes: Sequence[StrikeSeen]) -> Chart:
     """Place an operation's messages one below the other in order of time, and each strike beside its message.
 
-    `messages` are those of an operation's baseline: {channel, direction, label, point, at_ms}.
+    `messages` are those of an operation's baseline, or of a recovery: {channel, direction, label, point, at_ms}.
     """
     faults = columns(strikes)
     between = min(MOST_BETWEEN, max(BETWEEN, (WIDTH - LABELS - LABEL_WIDTH - len(faults) * COLUMN - 130) / 2))

@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from gates.chaos.comparing import Comparison, Verdicts, compare
+from gates.chaos.comparing import Comparison, Verdicts, compare, second_strike
+from gates.chaos.messages import Point
 from gates.chaos.pages.chart import Chart, StrikeSeen, fault_words, sequence_chart
 from gates.chaos.scenarios import SCENARIOS, scenarios_of
 from gates.chaos.standing import spread
@@ -158,14 +159,26 @@ def strike_seen(point: CrashPoint) -> StrikeSeen:
     return StrikeSeen(point.pk, point.point, point.fault, status, words, stands)
 
 
-def seconds_of(scenario: ScenarioRun) -> list[tuple[CrashPoint, list[StrikeSeen]]]:
-    """The second strikes, in the recovery, under the first strike that each follows."""
+def seconds_of(scenario: ScenarioRun) -> list[tuple[CrashPoint, Chart]]:
+    """The second strikes: a chart of the recovery from each first strike that was followed by more."""
     found = scenario.crash_points.exclude(then_point="").select_related("first").defer(*LIST_FIELDS)
-    groups: dict[int, tuple[CrashPoint, list[StrikeSeen]]] = {}
+    groups: dict[int, tuple[CrashPoint, list[CrashPoint]]] = {}
     for point in found:
         if point.first:
-            groups.setdefault(point.first.pk, (point.first, []))[1].append(strike_seen(point))
-    return list(groups.values())
+            groups.setdefault(point.first.pk, (point.first, []))[1].append(point)
+    return [(first, recovery_chart(points)) for first, points in groups.values()]
+
+
+def recovery_chart(seconds: Iterable[CrashPoint]) -> Chart:
+    """The messages of a recovery that were struck, in their order, and the second strikes at each. No time is kept."""
+    messages: dict[str, dict[str, Any]] = {}
+    strikes: list[StrikeSeen] = []
+    for second in seconds:
+        at = Point.parse(second.then_point)
+        said = {"channel": str(at.channel), "direction": str(at.direction), "label": second.then_label}
+        messages.setdefault(second.then_point, {**said, "point": second.then_point, "at_ms": None})
+        strikes.append(replace(strike_seen(second), point=second.then_point, fault=second.then_strike))
+    return sequence_chart("recovery", messages.values(), strikes)
 
 
 def earlier_lines(scenario: ScenarioRun) -> list[tuple[ScenarioLine, Comparison | None]]:
@@ -189,8 +202,9 @@ def _verdicts_of(scenarios: Iterable[ScenarioRun]) -> dict[int, Verdicts]:
     """The verdict of every strike of each scenario, in one query."""
     found: dict[int, dict[tuple[str, str, str, str], str]] = {each.pk: {} for each in scenarios}
     points = CrashPoint.objects.filter(scenario__in=found).order_by("scenario", "number")
-    names = ("scenario", "operation", "point", "fault", "then_point", "verdict", "applies")
-    for scenario_id, operation, point, fault, then_point, verdict, applies in points.values_list(*names):
-        word = str(verdict) if applies else "not applicable"
-        found[scenario_id][operation, point, fault, then_point] = word
+    names = ("operation", "point", "fault", "first__state_after_kill", "then_strike", "then_point")
+    for scenario_id, verdict, applies, *strike in points.values_list("scenario", "verdict", "applies", *names):
+        operation, point, fault, state, then_strike, then_point = strike
+        second = second_strike(operation, state, then_strike, then_point) if then_point else None
+        found[scenario_id][second or (operation, point, fault, "")] = str(verdict) if applies else "not applicable"
     return dict(found)

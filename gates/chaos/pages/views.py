@@ -95,8 +95,8 @@ def scenario(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRespon
                 "operations": [twins.chart_twin(chart) for chart in context["charts"]],
                 "background": context["background"],
                 "second_strikes": [
-                    {"first": first.pk, "strikes": [twins.strike_twin(strike) for strike in strikes]}
-                    for first, strikes in context["seconds"]
+                    {"first": first.pk, "messages": twins.chart_twin(chart)["messages"]}
+                    for first, chart in context["seconds"]
                 ],
                 "earlier": [twins.earlier_twin(line, compared) for line, compared in context["earlier"]],
             }
@@ -159,7 +159,7 @@ def crash_point(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRes
         "changed_again": differences.changed_again(row.changes),
         "steps": _steps(row),
         "heals": list(row.heals.all()),
-        "seconds": [rows.strike_seen(each) for each in row.seconds.defer(*rows.LIST_FIELDS)],
+        "recovery": rows.recovery_chart(row.seconds.defer(*rows.LIST_FIELDS)),
         "repeat": repeat_command(row),
         "may_start": request.user.has_perm(START_RUN),
         "before": same.filter(number__lt=row.number).order_by("-number").first(),

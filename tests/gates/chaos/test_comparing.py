@@ -36,6 +36,16 @@ def test_the_same_strikes_with_the_same_verdicts_are_identical_in_any_order():
     assert compare({KILL: "passed", LOST: "failed"}, {LOST: "failed", KILL: "passed"}).identical
 
 
+def test_a_second_strike_is_the_same_whichever_kill_that_left_its_state_came_first(tmp_path):
+    then = {"point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "strike": "kill after", "state": "5a7e"}
+    one, same, other = report((KILL, "passed")), report((LOST, "passed")), report((KILL, "passed"))
+    for each, state in ((one, "5a7e"), (same, "5a7e"), (other, "0ff0")):
+        each["scenarios"][0]["crash_points"][0]["then"] = then | {"state": state}
+    first, second, third = written(tmp_path, one, same, other)
+    assert ended(first, second) == 0
+    assert ended(first, third) == 1
+
+
 @pytest.mark.parametrize(
     ("earlier", "later", "words"),
     [

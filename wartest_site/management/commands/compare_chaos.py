@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from gates.chaos.comparing import Comparison, Verdicts, compare
+from gates.chaos.comparing import Comparison, Strike, Verdicts, compare, second_strike
 
 IDENTICAL, DIFFERENT, CANNOT_START = 0, 1, 2
 SHOWN = 10  # strikes of each kind
@@ -61,9 +61,13 @@ def verdicts_of(path: Path) -> dict[str, Verdicts]:
 
 
 def _strikes(scenario: dict[str, Any]) -> Verdicts:
-    made = {
-        (point["operation"], point["point"], point["fault"], (point["then"] or {}).get("point", "")): point["verdict"]
-        for point in scenario["crash_points"]
-    }
+    made = {_named(point): point["verdict"] for point in scenario["crash_points"]}
     skipped = scenario.get("not_applicable", [])
     return made | {(each["operation"], each["point"], each["fault"], ""): "not applicable" for each in skipped}
+
+
+def _named(point: dict[str, Any]) -> Strike:
+    then = point["then"]
+    if then is None:
+        return (point["operation"], point["point"], point["fault"], "")
+    return second_strike(point["operation"], then["state"], then["strike"], then["point"])

@@ -132,7 +132,9 @@ def _strike_all(scenario: ScenarioRun) -> None:
         point = strike(scenario, position, "kill before", **extra)
         first = first or (point if point.verdict == "passed" else None)
     strike(scenario, 3, "kill after", changes={})
-    strike(scenario, 6, "kill before", first=first, then_point=MESSAGES[0]["point"], then_label=MESSAGES[0]["label"])
+    for then_strike in ("kill before", "kill after"):
+        then = {"then_point": MESSAGES[0]["point"], "then_label": MESSAGES[0]["label"], "then_strike": then_strike}
+        strike(scenario, 6, "kill before", first=first, **then)
 
 
 def _strike_some(scenario: ScenarioRun) -> None:

@@ -101,20 +101,20 @@ def test_the_twin_of_a_run_counts_what_its_page_shows(client, run):
     twin = member(client, "owner").get(f"/runs/{run.pk}.json").json()
     first, second, third, *waiting = twin["scenarios"]
     assert first["crash_points"] == {
-        "planned": 12,
-        "done": 12,
-        "passed": 10,
+        "planned": 13,
+        "done": 13,
+        "passed": 11,
         "failed": 1,
         "inconclusive": 1,
         "not_applicable": 0,
-        "receipts": 11,
+        "receipts": 12,
     }
     assert (second["status"], second["crash_points"]["done"], second["crash_points"]["planned"]) == ("running", 2, 4)
     assert second["crash_points"]["not_applicable"] == 1
     assert (third["status"], third["phase"], third["recovery"]["max_ms"]) == ("running", "armed", None)
     assert {line["status"] for line in waiting} == {"waiting"}
     assert first["recovery"]["max_ms"] == 321.0
-    assert twin["totals"]["heals"] == {"written": 16, "healed": 14}
+    assert twin["totals"]["heals"] == {"written": 17, "healed": 15}
     assert (twin["sampled"], twin["mode"], twin["counted"]) == (6, "quick", False)
 
 
@@ -135,9 +135,25 @@ def test_a_strike_is_a_link_in_its_colour_shape_and_word(client, run):
     assert 'aria-label="kill before at broker: POST orders answered 201: failed, recovered in 319 ms"' in link
     stands = over.crash_points.filter(same_as__isnull=False).first()
     assert 'class="passed stands"' in re.search(rf'<a id="strike-{stands.pk}"[^>]*>', page)[0]
-    assert page.count('tabindex="0" href="/crash-points/') == 1
+    assert page.count('tabindex="0" href="/crash-points/') == 2  # one in each chart
     assert "ledger: SELECT FROM heartbeats" in page
-    assert "Second strikes, in the recovery" in page
+
+
+def test_second_strikes_stand_beside_the_messages_of_the_recovery(client, run):
+    over = run.scenarios.get(number=1)
+    before, after = over.crash_points.exclude(then_point="")
+    twin = member(client, "owner").get(f"/scenarios/{over.pk}.json").json()
+    (recovery,) = twin["second_strikes"]
+    assert recovery["first"] == before.first_id
+    (message,) = recovery["messages"]
+    assert (message["label"], message["at_ms"]) == (before.then_label, None)
+    assert [(each["crash_point"], each["fault"]) for each in message["strikes"]] == [
+        (before.pk, "kill before"),
+        (after.pk, "kill after"),
+    ]
+    for address in (over.get_absolute_url(), before.first.get_absolute_url()):
+        drawn = text(member(client, "owner"), address).partition("Second strikes, in the recovery")[2]
+        assert f'id="strike-{after.pk}"' in drawn
 
 
 def test_words_from_the_wire_are_only_words(client, run):
@@ -159,7 +175,7 @@ def test_the_same_as_a_table_names_every_message_and_strike(client, run):
     for label in ("ledger: COMMIT acknowledged", "broker: POST orders answered 201"):
         assert f"<code>{label}</code>" in page
     assert "target → broker" in page
-    assert page.count('class="one"') == 11
+    assert page.count('class="one"') == 13
 
 
 def test_a_scenario_that_waits_says_what_will_appear(client, run):
@@ -312,13 +328,13 @@ def test_a_scenario_is_shown_beside_its_earlier_selves_of_the_same_target(client
 def test_a_scenario_says_whether_its_earlier_self_made_the_same_strikes_with_the_same_verdicts(client, run):
     later = ScenarioRun.objects.get(run=staged_run(), number=1)
     member(client, "owner")
-    assert "identical</strong>: 12 strikes, the same verdicts" in text(client, later.get_absolute_url())
+    assert "identical</strong>: 13 strikes, the same verdicts" in text(client, later.get_absolute_url())
     strike(later, 5, "kill after")
     twin = client.get(f"/scenarios/{later.pk}.json").json()
     this, earlier = (line["compared_with_this"] for line in twin["earlier"])
     assert this is None
-    assert (earlier["identical"], earlier["same"], len(earlier["only_later"])) == (False, 12, 1)
-    assert "≠ 1 only in the later; 12 the same" in text(client, later.get_absolute_url())
+    assert (earlier["identical"], earlier["same"], len(earlier["only_later"])) == (False, 13, 1)
+    assert "≠ 1 only in the later; 13 the same" in text(client, later.get_absolute_url())
 
 
 @pytest.mark.django_db
