@@ -46,6 +46,11 @@ class Recording:
                 return tuple(kind_of(each) for each in self.messages[:place])
         return ()
 
+    def holds_besides(self, struck: Message, order: Sequence[Kind]) -> bool:
+        """Whether all of an operation's messages passed in their order even without the one struck."""
+        rest = (kind_of(message) for message in self.messages if message.point != struck.point)
+        return bool(order) and all(kind in rest for kind in order)  # each is looked for behind the one before
+
     def points(self) -> dict[Point, Message]:
         """The messages by their crash points, occurrences counted from the operation's beginning."""
         return {

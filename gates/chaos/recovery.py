@@ -9,10 +9,11 @@ from audits.findings import Finding, Level
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
-from gates.chaos.cells.target import Answer, TargetNotReadyError
+from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.contention import CONTENTION
 from gates.chaos.invariants import Aftermath, Clean, broken
 from gates.chaos.messages import Channel, Direction, Receipt, Strike
+from gates.chaos.receipts import has_deviated, proof_shape, receipt_shape, waited_for_ever, words_of
 from gates.chaos.second import strike_recovery
 from gates.chaos.settling import RECOVERY_LIMIT_S, settled, wall
 from gates.chaos.staleness import STALENESS
@@ -34,6 +35,7 @@ class Result:
 
     `after_kill` names the durable state that the kill left, `end` which legal end was reached. One that does not
     apply has no verdict of its own. `same_as` is the number of the crash point whose recovery stands for this one.
+    `unsure` says that the message struck may have been the background's, see `striking.Hit`.
     """
 
     verdict: Verdict = Verdict.INCONCLUSIVE
@@ -49,6 +51,7 @@ class Result:
     messages: list[str] = field(default_factory=list)
     log: str = ""
     took_ms: float = 0.0
+    unsure: bool = False
 
     def concluded(self, verdict: Verdict, reason: str) -> "Result":
         """Set the verdict and say why."""
@@ -68,12 +71,17 @@ class Judged:
 async def try_until_struck(
     cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
 ) -> Result:
-    """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all."""
+    """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all.
+
+    So is a pass that is unsure: right after the background has spoken, or while it keeps silent for long, a message
+    like the operation's is the operation's own. One that comes again then is not told from it, and counts.
+    """
     result = Result()
     try:
         for _ in range(TRIES):
             result = await try_once(cell, trial, clean, journal, judged)
-            if result.receipt is not None or not result.applies:
+            unsure = result.unsure and result.verdict == Verdict.PASSED and not cell.patient
+            if not unsure and (result.receipt is not None or not result.applies):
                 break
             cell.patient = True
     finally:
@@ -101,7 +109,7 @@ async def try_once(
         if hit.receipt is None:
             result.applies = hit.seen.applies
             return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
-        result.receipt = receipt_shape(hit, hit.receipt)
+        result.receipt, result.unsure = receipt_shape(hit, hit.receipt), hit.unsure
         await journal.reached("struck")
         if trial.then is not None:
             second = await strike_recovery(cell, trial.then)
@@ -214,7 +222,7 @@ async def _life(cell: Cell, result: Result) -> None:
     for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
         answer = await cell.ask(operation)
         if not answer.success:
-            result.findings.append(_critical("proof of life", f"{operation} is done", _words(answer)))
+            result.findings.append(_critical("proof of life", f"{operation} is done", words_of(answer)))
             _conclude(result)
             return
         new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
@@ -255,33 +263,6 @@ async def _around(cell: Cell, receipt: Receipt | None) -> list[str]:
     return [f"{'→ ' if struck and message.point == struck.point else ''}{message.label}" for message in near]
 
 
-def waited_for_ever(receipt: Receipt | None) -> bool:
-    """Whether a target never gave up a connection that was silent for as long as a recovery may take."""
-    if receipt is None or receipt.strike is not Strike.STALL:
-        return False
-    return not receipt.proof["target_hung_up"] and float(receipt.proof["stall_ms"]) >= RECOVERY_LIMIT_S * 1000
-
-
-def has_deviated(receipt: Receipt | None) -> bool:
-    """Whether a Chaos Toolkit experiment found its own steady state gone after its method."""
-    return bool(receipt and receipt.strike is Strike.EXPERIMENT and receipt.proof["deviated"])
-
-
-def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:
-    """The receipt as JSON, with what the target answered."""
-    return proof_shape(receipt) | {"target_answered": hit.answer.status, "target_said": _words(hit.answer)}
-
-
-def proof_shape(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as JSON."""
-    return {
-        "strike": str(receipt.strike),
-        "message": receipt.message.label if receipt.message else None,
-        "at_s": receipt.at_s,
-        "proof": dict(receipt.proof),
-    }
-
-
 def _end_of(after: State, clean: Clean) -> str:
     end = after.economy()
     if end == clean.end.economy():
@@ -294,11 +275,6 @@ def _is_write(channel: Channel, message: Any) -> bool:
         return False
     words = message.label.removeprefix("broker: ").split()
     return not words or words[0] not in READS
-
-
-def _words(answer: Answer) -> str:
-    body: Mapping[str, Any] = answer.body
-    return str(body.get("error") or body.get("status") or body)[:300]
 
 
 def _critical(rule: str, expected: str, measured: str) -> Finding:

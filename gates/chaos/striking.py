@@ -33,10 +33,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A strike and the answer that the target gave to whoever had asked for the operation."""
+    """A strike and the answer that the target gave to whoever had asked for the operation.
+
+    `unsure` says that the operation sent all of its messages besides the one struck: either it sent that one again, or
+    the one struck was the background's and only like it.
+    """
 
     seen: Seen
     answer: Answer
+    unsure: bool = False
 
     @property
     def receipt(self) -> Receipt | None:
@@ -102,7 +107,16 @@ async def make_strike(
         finally:
             asked.cancel()
             await cell.wires[trial.point.channel].control.disarm()
-    return Hit(await at_its_message(cell, seen, script, known), answer)
+    seen = await at_its_message(cell, seen, script, known)
+    return Hit(seen, answer, await _is_unsure(cell, trial, seen, script, known))
+
+
+async def _is_unsure(cell: Cell, trial: Trial, seen: Seen, script: Script, known: Counter[Kind]) -> bool:
+    """A target that was killed has sent nothing more: whose its last message was makes no difference."""
+    struck = seen.receipt.message if seen.receipt else None
+    if struck is None or trial.kills:
+        return False
+    return Recording.since(known, await cell.messages()).holds_besides(struck, script.order)
 
 
 async def at_its_message(cell: Cell, seen: Seen, script: Script, known: Counter[Kind], *, since: str = ASKED) -> Seen:

@@ -160,3 +160,21 @@ def test_a_strike_is_exact_only_where_what_had_passed_is_what_passes_before_it_i
         assert not run[struck][1]
         assert owns + begun == clean[: place + 1]
         assert begun == list(POLL[:2][: len(begun)])
+
+
+ORDER = [kind_of(message) for message in messages("SELECT", "BEGIN", "COMMIT")]
+
+
+@pytest.mark.parametrize(
+    ("passed", "besides"),
+    [
+        (("SELECT", "BEGIN", "COMMIT"), False),
+        (("SELECT",), False),
+        (("SELECT", "SELECT", "BEGIN", "COMMIT"), True),  # sent again, or the first was somebody else's
+        (("SELECT", "BEGIN", "SELECT", "COMMIT"), False),  # what follows it has not passed again
+    ],
+)
+def test_an_operation_that_is_whole_without_the_message_struck_may_not_have_been_struck(passed, besides):
+    recording = recorded(*passed, already=("SELECT",))
+    assert recording.holds_besides(recording.messages[0], ORDER) is besides
+    assert not recording.holds_besides(recording.messages[0], ())

@@ -161,6 +161,42 @@ def test_a_kill_at_a_message_that_the_background_shifted_is_no_evidence_and_is_m
     assert (result.verdict, result.receipt, result.applies) == ("inconclusive", None, True)
 
 
+def looking_often(spec):
+    """The desk as a program that looks at the broker every second, as a target of somebody's own may."""
+    command = list(spec["process"]["command"])
+    command[command.index("--poll-every-s") + 1] = "1"
+    return spec | {"process": spec["process"] | {"command": command}}
+
+
+async def struck_instead_of_the_operation(spec, folder):
+    """A request lost where a look of the desk's own sends the same one, before the operation is asked for; the result,
+    and with how much patience it was tried."""
+    async with running_premises(looking_often(spec), folder) as premises, running_cell(premises, 1) as cell:
+        clean_run = await record_clean(cell, "reconcile")
+        trial = Trial("reconcile", clean_run.baseline.points[0].point, Strike.LOSE_REQUEST)
+        ask, reset, patience = cell.ask, cell.reset, []
+
+        async def asked_after_a_look(operation):
+            cell.ask = ask
+            passed = await cell.messages()
+            while len(await cell.messages()) == len(passed):
+                await asyncio.sleep(0.01)
+            return await ask(operation)
+
+        async def counted():
+            patience.append(cell.patient)
+            await reset()
+
+        cell.ask, cell.reset = asked_after_a_look, counted
+        return await try_until_struck(cell, trial, clean_run.clean, Unwritten()), patience
+
+
+def test_a_message_like_the_operations_own_is_no_pass_until_it_was_struck_with_patience(desk_target, tmp_path):
+    result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path))
+    assert (result.verdict, result.receipt["strike"]) == ("passed", "lose the request")
+    assert patience == [False, True]
+
+
 async def struck_twice(spec, folder):
     """A kill after the replay was asked for, and one in the recovery: by its recorded order, and by another."""
     async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:

@@ -3,7 +3,7 @@
 import pytest
 
 from gates.chaos.messages import Receipt, Strike
-from gates.chaos.recovery import waited_for_ever
+from gates.chaos.receipts import waited_for_ever
 from gates.chaos.scenarios.slow_network_responses import HALF_OPEN_MS, STALL_MS
 from gates.chaos.settling import RECOVERY_LIMIT_S
 
