@@ -66,6 +66,11 @@ class Line:
     raised: Spread
     delivered: Spread
 
+    @property
+    def missing(self) -> int:
+        """How many alerts no route has taken."""
+        return self.count - self.delivered_count
+
 
 def times(since: datetime, most: int = MOST_ALERTS) -> list[Line]:
     """Return a line for each rule and level that was raised since then, worst level first, and one of all last.
