@@ -8,12 +8,13 @@ from prometheus_client.metrics_core import Metric
 
 from gates.alerts.pages.times import Spread, times
 from gates.metrics.families import Values, gauge
-from gates.models import Alert, Delivery, Route
+from gates.models import Alert, Delivery, Route, RuleWatch, Run
 from gates.models.slots import LEVELS
 
 LATELY = timedelta(hours=1)
 MOST_ALERTS = 2000
 MOST_ROUTES = 200
+MOST_WATCHED = 20_000
 
 
 def alerts(now: datetime) -> Iterator[Metric]:
@@ -33,6 +34,32 @@ def alerts(now: datetime) -> Iterator[Metric]:
         "Alerts that nobody has acknowledged and whose deadline is over.",
         ("level",),
         (((level,), counted.get(level, 0)) for level, _ in LEVELS),
+    )
+
+
+def rules(now: datetime) -> Iterator[Metric]:
+    """What each of the thirteen says of the runs that go on."""
+    watches = RuleWatch.objects.filter(run__state=Run.State.RUNNING).order_by()
+    found = watches.values_list("run__campaign__target__name", "rule", "state", "looked_at")[:MOST_WATCHED]
+    rows = list(found)
+    yield gauge(
+        "rule_firing",
+        "1 while a rule fires on a running run, 0 while it is clean; absent while it cannot be judged.",
+        ("target", "rule"),
+        (
+            ((target, rule), float(state == RuleWatch.State.FIRING))
+            for target, rule, state, _ in rows
+            if state != RuleWatch.State.NOT_JUDGED
+        ),
+    )
+    looked: dict[str, datetime] = {}
+    for target, _, _, at in rows:
+        looked[target] = max(at, looked.get(target, at))
+    yield gauge(
+        "watch_age_seconds",
+        "Age of the last look at a target by which the rules are judged.",
+        ("target",),
+        (((target,), (now - at).total_seconds()) for target, at in looked.items()),
     )
 
 

@@ -24,6 +24,7 @@ PARTS: tuple[Callable[[datetime], Iterator[Metric]], ...] = (
     engine.runs,
     engine.slots,
     alerts.alerts,
+    alerts.rules,
     alerts.speed,
     alerts.outbox,
     streams.streams,

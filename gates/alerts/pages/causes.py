@@ -34,6 +34,8 @@ def cause_of(alert: Alert) -> Cause:
     where = keys.get("where")
     rest = {name: value for name, value in keys.items() if name not in LEADING}
     rest |= where if isinstance(where, dict) else {}
+    if isinstance(by := rest.pop("by", None), list):
+        rest["seen_by"] = ", ".join(map(str, by[:MOST_KEYS]))
     return Cause(
         slot=slot,
         finding=finding,

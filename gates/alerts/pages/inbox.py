@@ -104,15 +104,14 @@ class Standing:
 
 
 def standing(now: datetime) -> Standing:
-    """Count the open alerts, in one question; `newest_critical` is 0 without one, and rises with each opening."""
-    critical = Q(level="critical")
+    """Count the open alerts; `newest_critical` is 0 without one, and rises with each that opens."""
     counted = Alert.objects.filter(state=State.OPEN).aggregate(
         open=Count("pk"),
-        critical=Count("pk", filter=critical),
+        critical=Count("pk", filter=Q(level="critical")),
         overdue=Count("pk", filter=Q(deadline_at__lte=now)),
-        newest=Max("steps__pk", filter=critical & Q(steps__kind__in=OPENINGS)),
     )
-    return Standing(counted["open"], counted["critical"], counted["overdue"], counted["newest"] or 0)
+    opened = AlertStep.objects.filter(kind__in=OPENINGS, alert__state=State.OPEN, alert__level="critical")
+    return Standing(**counted, newest_critical=opened.aggregate(newest=Max("pk"))["newest"] or 0)
 
 
 OPENINGS = (AlertStep.Kind.RAISED, AlertStep.Kind.REOPENED)

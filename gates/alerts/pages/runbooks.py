@@ -10,9 +10,12 @@ from django.views.decorators.http import require_safe
 from gates.alerts.rules import BY_NAME, RULES
 from gates.alerts.rules.rule import Rule, Runbook
 from gates.alerts.thresholds import DEADLINES, DEFAULTS, TABLE, BadThresholdError, thresholds_of
-from gates.models import Alert, Target
+from gates.models import Alert, RuleWatch, Run, Target
+from gates.pages.twins import moment
 
 MOST_TARGETS = 200
+MOST_WATCHED = 50 * len(RULES)
+STATUS = {RuleWatch.State.FIRING: "failed", RuleWatch.State.CLEAN: "passed", RuleWatch.State.NOT_JUDGED: "inconclusive"}
 
 
 def runbook_of(rule: str) -> Runbook | None:
@@ -27,15 +30,32 @@ def rules_page(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
     limits = [{"limit": limit, "own": own.get(limit.name, [])} for limit in TABLE]
     open_alerts = Alert.objects.exclude(state=Alert.State.RESOLVED).order_by()
     standing = dict(open_alerts.filter(rule__in=BY_NAME).values_list("rule").annotate(n=Count("pk")))
+    now = _now()
     if twin:
         rules = [_rule_twin(rule) | {"standing": standing.get(rule.name, 0)} for rule in RULES]
+        for told in rules:
+            told["now"] = [_watch_twin(watch) for watch, _ in now.get(told["rule"], [])]
         return JsonResponse({"rules": rules, "limits": [_limit_twin(each) for each in limits], "mistakes": mistakes})
     context = {
-        "rules": [(rule, DEADLINES[rule.level], standing.get(rule.name, 0)) for rule in RULES],
+        "rules": [(rule, DEADLINES[rule.level], standing.get(rule.name, 0), now.get(rule.name, [])) for rule in RULES],
         "limits": limits,
         "mistakes": mistakes,
     }
     return render(request, "gates/alert_rules.html", context)
+
+
+def watch_of(alert: Alert) -> RuleWatch | None:
+    """Return what the alert's rule says of its run now; None for what no rule watches."""
+    return RuleWatch.objects.filter(run=alert.run, rule=alert.rule).first() if alert.run_id else None
+
+
+def _now() -> dict[str, list[tuple[RuleWatch, str]]]:
+    """Return by rule what it says of each run that goes on, with its status."""
+    said: dict[str, list[tuple[RuleWatch, str]]] = {}
+    watches = RuleWatch.objects.filter(run__state=Run.State.RUNNING).select_related("run__campaign__target")
+    for watch in watches.order_by("run")[:MOST_WATCHED]:
+        said.setdefault(watch.rule, []).append((watch, STATUS[RuleWatch.State(watch.state)]))
+    return said
 
 
 def _own_limits() -> tuple[dict[str, list[tuple[str, float]]], dict[str, str]]:
@@ -64,6 +84,16 @@ def _rule_twin(rule: Rule) -> dict[str, Any]:
         "limits": list(rule.thresholds),
         "rechecked_by": rule.rechecked_by,
         "runbook": {"means": book.means, "look_at": book.look_at, "leave_alone": book.leave_alone},
+    }
+
+
+def _watch_twin(watch: RuleWatch) -> dict[str, Any]:
+    return {
+        "run": watch.run_id,
+        "target": watch.run.campaign.target.name,
+        "state": watch.state,
+        "words": watch.words,
+        "looked_at": moment(watch.looked_at),
     }
 
 

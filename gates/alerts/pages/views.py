@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gates.alerts.commands import AlertRefusedError, acknowledge
 from gates.alerts.pages import inbox, twins
 from gates.alerts.pages.causes import cause_of
-from gates.alerts.pages.runbooks import runbook_of
+from gates.alerts.pages.runbooks import runbook_of, watch_of
 from gates.alerts.pages.times import LIMIT_S
 from gates.models import Alert, Delivery
 from gates.pages.rows import last_tick_at
@@ -145,6 +145,7 @@ def _page(request: HttpRequest, row: Alert, *, refusal: str = "", words: str = "
         "most_steps": MOST_STEPS,
         "times": times_of(row),
         "runbook": runbook_of(row.rule),
+        "watch": watch_of(row),
         "deliveries": deliveries_of(row),
         "before": list(before.order_by("-raised_at")[:MOST_BEFORE]),
         "before_count": before.count(),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from gates.alerts.raising import Event, raise_alert, raise_event
-from gates.models import Beat, CrashPoint, Heal, Slot, Stream, StreamGap, StreamLease
+from gates.models import Beat, CrashPoint, Heal, RuleWatch, Slot, Stream, StreamGap, StreamLease
 from gates.streams.lease import NAME
 from tests.gates.alerts.pages.staged import staged
 from tests.gates.cast import a_run
@@ -77,6 +77,8 @@ def test_ticks_slots_holes_streams_and_alerts_are_told(reader):
     Stream.objects.create(run=run, kind="prices", state="connected", last_line_at=now - timedelta(seconds=3), lines=70)
     Stream.objects.create(run=run, kind="transactions", reason="refused")
     StreamGap.objects.create(run=run, kind="prices", since=now, until=now, repaired=False, sentence="a gap")
+    for rule, state in (("system crash", "clean"), ("slow queries", "firing"), ("event replay failure", "not judged")):
+        RuleWatch.objects.create(run=run, rule=rule, state=state, looked_at=now - timedelta(seconds=1))
     StreamLease.objects.create(name=NAME, holder="one", lease_until=now + timedelta(seconds=5))
     raise_alert(run, rule="system crash", level="critical", sentence="It died.", event_at=now, now=now)
     portal = Event("stream process frozen", "high", "It stands still.", now)
@@ -97,6 +99,10 @@ def test_ticks_slots_holes_streams_and_alerts_are_told(reader):
     assert of(figures, "alerts", rule="system crash", level="critical", state="open", target="fx-desk") == [1]
     assert of(figures, "alerts", level="high", target="") == [1], "an alert of the portal itself"
     assert of(figures, "alerts_overdue", level="critical") == [1]
+    assert of(figures, "rule_firing", rule="system crash") == [0]
+    assert of(figures, "rule_firing", rule="slow queries") == [1]
+    assert of(figures, "rule_firing", rule="event replay failure") == [], "what is not judged is neither"
+    assert 1 <= of(figures, "watch_age_seconds", target="fx-desk")[0] < 60
     assert of(figures, "broker_up") == [0]
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gates.alerts.commands import acknowledge
 from gates.alerts.pages.inbox import Wanted, alerts_of
 from gates.alerts.pages.seen import hidden, pieces
-from gates.alerts.raising import Event, raise_event, resolve
-from gates.models import Alert, Route
+from gates.alerts.raising import Event, note, raise_event, resolve
+from gates.models import Alert, Route, RuleWatch
 from tests.gates.alerts.pages.staged import EVIL, person, staged
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +121,9 @@ def test_each_page_learns_of_a_new_critical_alert_and_of_nothing_else_twice(brow
     told = browser.get("/alerts/now").json()
     assert (told["open"], told["critical"], told["overdue"]) == (4, 2, 2)
     assert browser.get(f"/alerts/now?since={told['mark']}").status_code == 204
+    for kind in ("folded", "reminded", "escalated"):
+        note(alerts["missed"], kind, timezone.now(), words="still open")
+    assert browser.get(f"/alerts/now?since={told['mark']}").status_code == 204, "its history is no second alert"
     now = timezone.now()
     raise_event(Event("system crash", "critical", "Gone.", now), target=None, run=None, now=now)
     later = browser.get(f"/alerts/now?since={told['mark']}").json()
@@ -263,6 +266,20 @@ def test_the_rules_page_names_all_thirteen_with_runbook_and_what_targets_set(bro
     alerts["missed"].target.spec = {"alerts": {"cpu_pct": "much"}}
     alerts["missed"].target.save()
     assert "[alerts] cpu_pct is &#x27;much&#x27;" in text(browser.get("/alerts/rules/"))
+
+
+def test_what_each_rule_says_now_stands_on_its_runbook_and_on_its_alert(browser, alerts):
+    run = alerts["missed"].run
+    shape = {"run": run, "looked_at": timezone.now()}
+    RuleWatch.objects.create(rule="missed SL/TP trigger", state="firing", words=f"waits {EVIL}", **shape)
+    RuleWatch.objects.create(rule="slow queries", state="not judged", words="no access to pg_stat_activity", **shape)
+    now = {rule["rule"]: rule["now"] for rule in browser.get("/alerts/rules.json").json()["rules"]}
+    assert [each["state"] for each in now["missed SL/TP trigger"]] == ["firing"]
+    page = text(browser.get("/alerts/rules/"))
+    assert "no access to pg_stat_activity" in page
+    assert "<script>alert(1)" not in page
+    assert "The rule now" in text(browser.get(alerts["missed"].get_absolute_url()))
+    assert "The rule now" not in text(browser.get(alerts["ours"].get_absolute_url()))
 
 
 WANTED = {"name": "chat", "address": "env:CHAT", "levels": ["critical"], "time_zone": "Europe/Berlin", "active": "on"}
