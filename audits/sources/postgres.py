@@ -21,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 from audits.contract import Column, Kind, Relation
 from audits.exact_columns import SnapshotUnreadable, table_from_columns
 from audits.sources import MADE, UNKEPT, LedgerUnreachable, LedgerUnreadable
+from audits.sources.hiding import without_secrets
 from audits.sources.postgres_bulk import BulkFailed, BulkRead, write_in_bulk
 
 BATCH_ROWS = 20_000
@@ -88,12 +89,13 @@ class PostgresLedger:
 
     def describe(self) -> str:
         """Return host, database and schema, without user and password."""
-        parts = urlsplit(self._url)
         try:
+            parts = urlsplit(self._url)
             where = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
         except ValueError:
-            where = parts.hostname or "localhost"
-        return f"postgresql://{where}{parts.path} schema {self._schema}"
+            return f"an address that cannot be read, schema {self._schema}"
+        path = parts.path if "@" not in parts.path else "/•••"  # half an address may hold a password there
+        return f"postgresql://{where}{path} schema {self._schema}"
 
     @contextmanager
     def at_one_moment(self, relations: Sequence[Relation]) -> Iterator["PostgresMoment"]:
@@ -123,8 +125,8 @@ class PostgresLedger:
         try:
             connection = psycopg.connect(self._url, connect_timeout=5, application_name=OUR_NAME)
         except (psycopg.Error, ValueError, UnicodeError) as error:
-            why = " ".join(str(error).split())
-            raise LedgerUnreachable(f"The ledger at {self.describe()} cannot be reached: {why}.") from error
+            why = without_secrets(" ".join(str(error).split()), self._url)
+            raise LedgerUnreachable(f"The ledger at {self.describe()} cannot be reached: {why}.") from None
         try:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True

@@ -48,11 +48,6 @@ class Access:
     build: Mapping[str, Any] = field(default_factory=dict)
     process: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def ledger_host(self) -> str:
-        """The host of the ledger's server."""
-        return urlsplit(self.ledger_url).hostname or "127.0.0.1"
-
 
 def access(spec: Mapping[str, Any]) -> Access:
     """Resolve a target's spec. Raises TargetUnreachableError naming the first thing that is missing."""

@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 
 from audits.contract import ACCOUNTS, RELATIONS, Relation
 from audits.sources import Ledger, LedgerUnreadable
+from audits.sources.hiding import without_secrets
 from audits.sources.postgres import PostgresLedger
 from gates.targets.access import Access
 from gates.targets.ledgers import ledger_of
@@ -64,7 +65,7 @@ def _server(access: Access, where: str) -> list[Need]:
             found.append(_of_its_own(ledger, access))
             return [*found, _rights(ledger, access), _clock(ledger)]
     except (psycopg.Error, ValueError, UnicodeError) as error:
-        return [Need(GROUP, "ledger answers", False, next_step(error, where))]
+        return [Need(GROUP, "ledger answers", False, without_secrets(next_step(error, where), access.ledger_url))]
 
 
 def next_step(error: BaseException, where: str) -> str:
