@@ -32,6 +32,7 @@ _KINDS = {
     "transactions": "transaction",
     "trade_id": "trade",
     "candle_id": "candle",
+    "broker_order_id": "transaction",  # an order at the broker is the transaction that placed it
     "broker_trade_id": "trade",
 }
 # Where a key of one kind leads to keys of others: (relation, its column of this kind, {other kind: its column}).

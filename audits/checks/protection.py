@@ -36,7 +36,7 @@ _GAPS = """
 PROTECTION_SQL = f"""
     WITH wanted AS ({_WANTED})
     SELECT 'position without its stop' AS rule, kind || ' at ' || plain(wanted) AS expected, 'none' AS measured,
-           NULL::DECIMAL(38, 18) AS difference, position_id, trade_id, NULL AS order_id
+           NULL::DECIMAL(38, 18) AS difference, position_id, trade_id, NULL AS broker_order_id
     FROM wanted WHERE wanted IS NOT NULL AND is_settled
       AND (orders = 0 OR (status = 'open' AND live = 0 AND trade_id IS NOT NULL))
     UNION ALL
@@ -67,6 +67,6 @@ PROTECTION_RULES = {
         Level.HIGH, "The broker has a {expected} for trade {trade_id}, but position {position_id} has none."
     ),
     "unprotected": Rule(
-        Level.HIGH, "Position {position_id} was {measured} a stop loss until order {order_id} placed one."
+        Level.HIGH, "Position {position_id} was {measured} a stop loss until order {broker_order_id} placed one."
     ),
 }

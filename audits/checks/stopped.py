@@ -48,7 +48,7 @@ STOPPED_RULES = {
         Level.CRITICAL, "Position {position_id} is closed by {measured}, but the broker has no fill that closed it."
     ),
     "stop executed late": Rule(
-        Level.HIGH, "The stop {order_id} of position {position_id} was executed {measured} after the price."
+        Level.HIGH, "The stop {broker_order_id} of position {position_id} was executed {measured} after the price."
     ),
     "closed beyond its stop": Rule(
         Level.CRITICAL,

@@ -20,17 +20,17 @@ STOPS = Check(
     """,
     findings_sql=f"""
         FROM (({PROTECTION_SQL}) UNION ALL ({STOPPED_SQL}) UNION ALL BY NAME ({TOUCHED_SQL}))
-        ORDER BY rule, position_id, order_id, expected
+        ORDER BY rule, position_id, broker_order_id, expected
     """,
     remarks_sql=f"""
-        SELECT '{NOTE}', count(*) || ' stops executed, the slowest ' || coalesce(max(epoch_ms(p.time)
+        SELECT '{NOTE}', 'stops executed: ' || count(*) || ', the slowest ' || coalesce(max(epoch_ms(p.time)
                - epoch_ms(quoted_at))::VARCHAR || ' ms', 'of unknown time') || ' after the price, slippage at worst '
                || coalesce(plain(max((s.price - p.price) * sign(s.trade_units))), 'unknown')
         FROM parts p JOIN stops s ON p.account_id = s.account_id AND p.order_id = s.order_id AND NOT s.is_trailing
         HAVING count(*) > 0
         UNION ALL {TOUCHED_REMARKS_SQL}
         UNION ALL
-        SELECT '{NOTE}', count(*) || ' positions have neither a stop loss nor a take profit, here or at the broker'
+        SELECT '{NOTE}', 'positions with neither a stop loss nor a take profit, here or at the broker: ' || count(*)
         FROM positions p SEMI JOIN tied_pairs USING (account_id) ANTI JOIN stops s
           ON p.account_id = s.account_id AND p.broker_trade_id = s.trade_id
         WHERE stop_loss IS NULL AND take_profit IS NULL HAVING count(*) > 0

@@ -17,7 +17,7 @@ TOUCHED_SQL = f"""
     )
     SELECT 'stop touched, not executed' AS rule, kind || ' at ' || plain(price) AS expected,
            plain(touching_price) || ' at ' || {_AT} AS measured, touching_price - price AS difference, position_id,
-           trade_id, order_id, candle_id
+           trade_id, order_id AS broker_order_id, candle_id
     FROM judged WHERE executed_at IS NULL AND {_DEADLINE} < seen_until
     UNION ALL
     SELECT 'stop executed late', 'within {LIMIT_S} s', epoch_ms(executed_at) - epoch_ms(touched_at) || ' ms',
@@ -51,6 +51,6 @@ TOUCHED_REMARKS_SQL = f"""
 TOUCHED_RULES = {
     "stop touched, not executed": Rule(
         Level.CRITICAL,
-        "The {expected} of trade {trade_id}, order {order_id}, was touched by {measured}, but it was not executed.",
+        "The {expected} of trade {trade_id}, order {broker_order_id}, was touched by {measured}, but not executed.",
     ),
 }

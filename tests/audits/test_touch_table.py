@@ -139,13 +139,14 @@ def test_a_touch_left_lying_is_found_from_the_files_alone(tmp_path: Path) -> Non
     (tmp_path / "one").rename(tmp_path / "elsewhere")
     result = judge(tmp_path / "elsewhere", STOPS, manifest_sha256=snapshot.manifest_sha256).results[0]
     assert [finding.sentence for finding in result.findings] == [
-        "The stop loss at 1.2 of trade 6, order 7, was touched by 1.2001 at 2026-11-22 12:00:40 UTC, "
-        "but it was not executed."
+        "The stop loss at 1.2 of trade 6, order 7, was touched by 1.2001 at 2026-11-22 12:00:40 UTC, but not executed."
     ]
     around = rows_around(load_snapshot(tmp_path / "elsewhere"), result.findings[0].where)
     candles = next(each for each in around if each.relation == "broker_candles")
     assert [row[3] for row in candles.rows] == [f"2026-11-22 12:00:{seconds}.000000" for seconds in range(30, 60, 5)]
     assert candles.named == {2}
+    placed = next(each for each in around if each.relation == "broker_transactions")
+    assert {placed.rows[number][:4:3] for number in placed.named} == {("6", "ORDER_FILL"), ("7", "STOP_LOSS_ORDER")}
 
 
 def test_what_the_market_did_before_a_stop_was_placed_or_too_late_to_be_judged_is_no_finding(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from django.utils import timezone
 from psycopg import sql
 
 from audits.contract import RELATIONS
+from audits.transactions import moment_of
 from gates import commands
 from gates.ledger_audit import filling, lease
 from gates.ledger_audit.commands import Asked, start_audit
 from gates.models import LedgerAudit, Run, Target
 from tests.audits.answers import Answers, answering, as_json
-from tests.audits.books import ACCOUNT, NOON, Books, create_sql
+from tests.audits.books import ACCOUNT, NOON, Books, BooksBroker, create_sql, text_at
 
 BUILD = "sha256:0"
 
@@ -76,6 +77,11 @@ def answer(books: Books, path: str, query: dict[str, str]) -> Any:
     if path.endswith("/transactions/sinceid"):
         found = [record for record in books.transactions if int(record["id"]) > int(query["id"])]
         return as_json({"transactions": found, "lastTransactionID": books.account["lastTransactionID"]})
+    if path.endswith("/pricing"):
+        return as_json({"prices": [], "time": text_at(90)})
+    if path.endswith("/candles"):
+        told = BooksBroker(books).candles("EUR_USD", moment_of(query["from"]), moment_of(query["to"]))
+        return as_json({"candles": told})
     return as_json({"account": books.account})
 
 
