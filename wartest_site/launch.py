@@ -51,7 +51,7 @@ def bring_up(launch: Launch, say: Callable[[str], None]) -> None:
     1. Take the lock of the state directory, look at disk and ports.
     2. Start the portal's PostgreSQL and Valkey (unless given), while static files are collected.
     3. Migrate. 4. Start the target: its own PostgreSQL, the broker, the desk.
-    5. Seed the portal, start web, workers, beat and streams, wait until the web answers, say where.
+    5. Seed the portal, start web, workers, beat, streams and delivery, wait until the web answers, say where.
     """
     check_home(launch.home)
     with sole_owner(launch.home):
@@ -167,12 +167,17 @@ class _Stack:
         log.unlink(missing_ok=True)
 
     def _start_portal(self) -> Child:
-        self.say("starting web, workers, beat and streams")
+        self.say("starting web, workers, beat, streams and delivery")
+        if not load().portal_url:
+            self.env["PORTAL_URL"] = f"http://127.0.0.1:{self.launch.port}"
         web = self.supervisor.start(web_process(self.launch.port, self.env))
         for worker in worker_processes(self.env):
             self.supervisor.start(worker)
         self.supervisor.start(beat_process(self.launch.home, self.env))
         self.supervisor.start(streams_process(self.env))
+        self.supervisor.start(delivery_process(self.env))
+        if load().watch_route or load().watch_ping:
+            self.supervisor.start(self._manage("watch"))
         return web
 
     def _manage(self, command: str, *arguments: str) -> ProcessSpec:
@@ -215,6 +220,11 @@ def beat_process(home: Path, env: dict[str, str]) -> ProcessSpec:
 def streams_process(env: dict[str, str]) -> ProcessSpec:
     """What holds the brokers' streams. A second one waits for the first one's lease."""
     return ProcessSpec("streams", (sys.executable, "-m", "gates.streams"), env)
+
+
+def delivery_process(env: dict[str, str]) -> ProcessSpec:
+    """What delivers alerts. Two of them share the work."""
+    return ProcessSpec("delivery", (sys.executable, "-m", "gates.alerts.delivery"), env)
 
 
 def web_process(port: int, env: dict[str, str]) -> ProcessSpec:

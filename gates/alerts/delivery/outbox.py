@@ -29,7 +29,7 @@ Occasion, State = Delivery.Occasion, Delivery.State
 
 @transaction.atomic
 def cut(alert: Alert, occasion: str, now: datetime, number: int = 0) -> int:
-    """Insert a message for each route that must tell of the alert; again changes nothing. Returns how many were new.
+    """Insert a message for each route that must tell of the alert; again changes nothing. Returns how many there are.
 
     `number` tells apart what is said more than once of the same opening: the reminder's, or the place of the role.
     Call it in the transaction that gives the reason.
@@ -38,12 +38,10 @@ def cut(alert: Alert, occasion: str, now: datetime, number: int = 0) -> int:
         Alert.objects.filter(pk=alert.pk).update(step_at=now)  # from now on its deadline counts
     ways = [way_of(route) for route in Route.objects.filter(active=True).order_by("pk")[:MOST_ROUTES]]
     messages = [_message(alert, occasion, way, now, number) for way in _taken(ways, alert, occasion)]
-    before = set(Delivery.objects.filter(key__in=[row.key for row in messages]).values_list("key", flat=True))
-    new = [row for row in messages if row.key not in before]
-    if new:
-        Delivery.objects.bulk_create(new, ignore_conflicts=True)
+    if messages:
+        Delivery.objects.bulk_create(messages, ignore_conflicts=True)
         wake()
-    return len(new)
+    return len(messages)
 
 
 def wake() -> None:
@@ -127,7 +125,8 @@ def claim(route_id: int, *, worker: str, most: int, least_rank: int, now: dateti
     due = Delivery.objects.filter(
         _free(now), route_id=route_id, state=State.WAITING, next_at__lte=now, rank__lte=least_rank
     )
-    rows = list(due.select_for_update(skip_locked=True).order_by("rank", "next_at", "pk")[:most])
+    locked = due.select_for_update(skip_locked=True, of=("self",)).select_related("route")
+    rows = list(locked.order_by("rank", "next_at", "pk")[:most])
     for row in rows:
         row.attempts, row.worker, row.lease_until = row.attempts + 1, worker, now + LEASE
     Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(

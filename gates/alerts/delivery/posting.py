@@ -22,7 +22,7 @@ from gates import engine
 from gates.alerts.delivery import failing, outbox
 from gates.alerts.delivery.listening import Ear
 from gates.alerts.delivery.sending import Letter, send
-from gates.models import Delivery, Route
+from gates.models import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -115,25 +115,30 @@ class Post:
         return rows
 
     def _begin(self, row: Delivery) -> None:
+        self.places[row.route_id].begun[row.pk] = time.monotonic()
         task = asyncio.create_task(self._deliver(row))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
 
     async def _deliver(self, row: Delivery) -> None:
-        route = await _persistently(Route.objects.get, pk=row.route_id)
-        places = self.places[row.route_id]
-        letter = letter_of(row, route)
-        done = in_a_thread(lambda: send(letter), places.begun, row.pk, self.wake.set)
+        """Send and note it. Its place is free once it is noted, so that a death repeats no more than there are places;
+        after a timeout, once its thread comes back."""
+        letter = letter_of(row)
+        done = in_a_thread(lambda: send(letter))
         try:
-            why = await asyncio.wait_for(done, SEND_LIMIT_S)
+            why = await asyncio.wait_for(asyncio.shield(done), SEND_LIMIT_S)
         except TimeoutError:
             why = f"There was no answer within {SEND_LIMIT_S:.0f} s."
         now = timezone.now()
         if why:
-            log.warning("%s by %s, try %s: %s", row.key, route.name, row.attempts, why)
+            log.warning("%s by %s, try %s: %s", row.key, row.route.name, row.attempts, why)
             await _persistently(outbox.note_failed, row, why, spread=random.random(), now=now)  # noqa: S311  no secret
         else:
             await _persistently(outbox.note_delivered, row, now=now)
+        done.add_done_callback(lambda _: self._leave(row))
+
+    def _leave(self, row: Delivery) -> None:
+        self.places[row.route_id].begun.pop(row.pk, None)
         self.wake.set()
 
     def _end_when_stuck(self) -> None:
@@ -143,25 +148,16 @@ class Post:
             raise SystemExit(f"{stuck} sends have hung for more than {STUCK_S:.0f} s: begun anew, nothing is lost.")
 
 
-def letter_of(row: Delivery, route: Route) -> Letter:
+def letter_of(row: Delivery) -> Letter:
     """What is sent of a row; a drill's code is put in here and stands nowhere else."""
     body = row.body.replace("{code}", row.code) if row.code else row.body
-    return Letter(route.address, row.key, row.level, row.title, body)
+    return Letter(row.route.address, row.key, row.level, row.title, body)
 
 
-def in_a_thread(
-    work: Callable[[], str], begun: dict[int, float], number: int, then: Callable[[], None]
-) -> asyncio.Future[str]:
-    """Do it in a thread of its own, which nobody waits for at the end. `begun` holds its number while it works."""
+def in_a_thread(work: Callable[[], str]) -> asyncio.Future[str]:
+    """Do it in a thread of its own, which nobody waits for at the end."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
-    begun[number] = time.monotonic()
-
-    def come_back(answer: str) -> None:
-        begun.pop(number, None)
-        if not done.done():
-            done.set_result(answer)
-        then()
 
     def go() -> None:
         try:
@@ -170,7 +166,7 @@ def in_a_thread(
             answer = f"{type(error).__name__} in a send: see delivery.log"
             log.exception("a send ended by itself")
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(come_back, answer)
+            loop.call_soon_threadsafe(done.set_result, answer)
 
     threading.Thread(target=go, daemon=True).start()
     return done
