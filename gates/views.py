@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
-from gates import commands
+from gates import commands, pulses
 from gates.campaigns.reviews import open_review, review_states
 from gates.chaos.pages import views as chaos
 from gates.ledger_audit import views as audits
@@ -31,7 +31,6 @@ from gates.pages.curves import figures
 from gates.pages.figures import RUN_CURVES, ready
 from gates.pages.grid import slot_grid
 from gates.pages.start import start_offer
-from gates.templatetags.gates_pages import STALE_TICK
 
 SLOTS_A_PAGE = 200
 RUNS_A_PAGE = 50
@@ -218,12 +217,17 @@ def about(request: HttpRequest, *, twin: bool = False) -> HttpResponse:
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the engine ticks, 503 when its last tick is older than 30 s or there never was one."""
-    at = rows.last_tick_at()
-    age_s = round((timezone.now() - at).total_seconds(), 1) if at else None
-    ticking = age_s is not None and age_s <= STALE_TICK.total_seconds()
-    answer = {"status": "ok" if ticking else "failing", "last_tick_age_s": age_s}
-    return JsonResponse(answer, status=200 if ticking else 503)
+    """Answer 200 while every part of the portal shows a pulse, else 503 and which one has stopped; no secret."""
+    ages = pulses.look(timezone.now())
+    stopped = {each.part.kind: each.sentence for each in pulses.judge(ages, pulses.limit_s())}
+    rounded = {kind: None if age_s is None else round(age_s, 1) for kind, age_s in ages.items()}
+    answer = {
+        "status": "failing" if stopped else "ok",
+        "last_tick_age_s": rounded["tick"],
+        "ages_s": rounded,
+        "stopped": stopped,
+    }
+    return JsonResponse(answer, status=503 if stopped else 200)
 
 
 def _dashboard(now: datetime) -> dict[str, Any]:

@@ -38,6 +38,7 @@ app.conf.update(
     timezone="UTC",
     task_default_queue="checks",
     task_routes={"gates.tasks.tick": {"queue": "tick"}},
+    beat_scheduler="wartest_site.pulsing:PulsingScheduler",
     beat_schedule={
         "tick": {
             "task": "gates.tasks.tick",

@@ -11,8 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from plotly.offline import get_plotlyjs_version
 
+from gates import engine, pulses
 from gates.alerts.commands import acknowledge
-from gates.models import Alert, Beat, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
+from gates.models import Alert, Campaign, Finding, Report, Run, RunEvent, Slot, SlotResult, Target
 from gates.pages.curves import Curve, Sample, Trace, figures, thinned
 from gates.pages.grid import COLUMNS, SlotGroup, slot_grid
 from gates.pages.rows import SlotCounts, standing
@@ -325,14 +326,25 @@ def test_about_shows_no_secret(browser: Client, settings: Any) -> None:
     assert settings.ENVIRONMENT.database_url.get_secret_value() not in text
 
 
-def test_healthz_answers_strangers_with_the_age_of_the_last_tick(client: Client, db: None) -> None:
+def test_healthz_answers_strangers_and_names_what_has_stopped(
+    client: Client, db: None, settings: Any, valkey_server: Any
+) -> None:
+    secret = type(settings.ENVIRONMENT.redis_url)
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"redis_url": secret(valkey_server.url())})
     answer = client.get("/healthz")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "failing", "last_tick_age_s": None}
-    beat = Beat.objects.create(kind="tick", last_at=datetime.now(UTC))
-    assert client.get("/healthz").json()["last_tick_age_s"] < 5
-    Beat.objects.filter(pk=beat.pk).update(last_at=datetime.now(UTC) - minutes(2))
-    assert client.get("/healthz").status_code == 503
+    assert answer.json()["last_tick_age_s"] is None
+    assert set(answer.json()["stopped"]) == {"beat", "streams", "delivery"}
+    for kind in pulses.BEATING:
+        engine.beat(kind, datetime.now(UTC))
+    well = client.get("/healthz")
+    assert (well.status_code, well.json()["status"], well.json()["stopped"]) == (200, "ok", {})
+    assert set(well.json()["ages_s"]) == {part.kind for part in pulses.TABLE}
+    engine.beat("tick", datetime.now(UTC) - minutes(2))
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert list(answer.json()["stopped"]) == ["tick"]
+    assert valkey_server.password not in answer.content.decode()
 
 
 def group(n: int, **counts: int) -> SlotGroup:

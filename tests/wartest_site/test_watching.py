@@ -4,12 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gates import engine, pulses
 from gates.models import Beat, Target
 from wartest_site import preflight
-from wartest_site.management.commands.watch import tick_trouble
+from wartest_site.benchmarks.receivers import web_receiver
 from wartest_site.preflight import needs
 from wartest_site.stack import Services
+from wartest_site.watching import Alarms, ping
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -106,23 +110,80 @@ def test_before_anything_runs_only_what_up_needs_is_looked_at(tmp_path, monkeypa
     assert "started by `up`" in found["postgres"].words
 
 
-@pytest.mark.django_db
-def test_watch_is_content_with_a_young_tick_only():
-    assert tick_trouble(NOW, 60) == "There was never a tick: start the portal with `uv run manage.py up`."
-    tick(NOW - timedelta(seconds=59))
-    assert tick_trouble(NOW, 60) is None
-    tick(NOW - timedelta(seconds=61))
-    assert "is 61 s old, at most 60 s" in (tick_trouble(NOW, 60) or "")
+@pytest.fixture
+def valkey(settings, valkey_server):
+    secret = type(settings.ENVIRONMENT.redis_url)
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"redis_url": secret(valkey_server.url())})
 
 
 @pytest.mark.django_db
-def test_watch_exits_1_when_the_tick_is_old_and_0_when_young():
-    tick(datetime.now(UTC))
-    call_command("watch", "--once")
-    tick(datetime.now(UTC) - timedelta(hours=1))
+def test_watch_exits_0_when_all_is_well_and_1_naming_what_has_stopped(valkey, capsys):
+    for kind in pulses.BEATING:
+        engine.beat(kind, datetime.now(UTC))
+    with pytest.raises(SystemExit) as ended:
+        call_command("watch", "--once", "--limit-s", "60")
+    assert ended.value.code == 0
+    engine.beat("streams", datetime.now(UTC) - timedelta(hours=1))
     with pytest.raises(SystemExit) as ended:
         call_command("watch", "--once")
     assert ended.value.code == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == "The process that holds the streams has shown no pulse for 3600 s: is it stopped? See streams.log."
+
+
+ages = st.none() | st.floats(-5, 100)
+
+
+@given(st.fixed_dictionaries({part.kind: ages for part in pulses.TABLE}))
+def test_what_has_stopped_is_named_unless_it_stands_on_something_that_has(found):
+    parts = {part.kind: part for part in pulses.TABLE}
+    old = {kind for kind, age_s in found.items() if age_s is None or age_s > 10 * parts[kind].patience}
+    stopped = {each.part.kind for each in pulses.judge(found, 10.0)}
+    assert stopped <= old, "what is young is not accused"
+    assert bool(stopped) == bool(old), "what is old does not pass"
+    assert not any(old.intersection(parts[kind].stands_on) for kind in stopped)
+
+
+def test_an_alarm_is_sent_once_again_after_a_while_and_once_more_when_all_is_well(monkeypatch):
+    said, well = [], ()
+    with web_receiver() as web:
+        monkeypatch.setenv("WATCH_ROUTE", f"json://127.0.0.1:{web.port}/")
+        alarms = Alarms("named", said.append)
+        beat = pulses.judge({part.kind: None if part.kind == "beat" else 0.0 for part in pulses.TABLE}, 10.0)
+        for now_s in (0, 2, 4, 6):
+            alarms.hear(beat, now_s)
+        assert len(web.keys) == 1, "not at the first look, and once"
+        alarms.hear(beat, 1000)
+        assert web.keys[0] == web.keys[1], "the same alarm, by its key"
+        alarms.hear(well, 1002)
+        alarms.hear(well, 1004)
+    assert web.keys[2:] == [f"{web.keys[0]}-well"]
+    assert "beat, which sends the ticks, has shown no pulse yet" in web.received[0].text.lower()
+    assert "Well again: beat" in web.received[2].text
+
+
+def test_an_alarm_that_cannot_be_sent_is_said_and_sent_at_the_next_look(monkeypatch):
+    said = []
+    monkeypatch.setenv("WATCH_ROUTE", "nosuch://hidden-secret@example.org")
+    alarms = Alarms("named", said.append)
+    stopped = pulses.judge({}, 10.0)
+    for now_s in (0, 2):
+        alarms.hear(stopped, now_s)
+    assert any("could not be sent" in line for line in said)
+    assert "hidden-secret" not in " ".join(said)
+    with web_receiver() as web:
+        monkeypatch.setenv("WATCH_ROUTE", f"json://127.0.0.1:{web.port}/")
+        alarms.hear(stopped, 4)
+        assert len(web.keys) == 2, "PostgreSQL and Valkey"
+
+
+def test_the_outer_switch_is_asked_without_following_it_elsewhere_and_its_address_is_not_said():
+    with web_receiver() as switch, web_receiver() as inside:
+        assert ping(f"http://127.0.0.1:{switch.port}/hidden-secret") == ""
+        switch.answer = f"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:{inside.port}/\r\n\r\n".encode()
+        assert ping(f"http://127.0.0.1:{switch.port}/hidden-secret") == "The dead-man's switch answered 302."
+        assert (switch.asked, inside.asked) == (2, 0)
+    assert "hidden-secret" not in ping(f"http://127.0.0.1:{switch.port}/hidden-secret")
 
 
 @pytest.mark.parametrize("wrong", [["--ping", "file:///etc/passwd"], ["--limit-s", "0"], ["--every-s=-1"]])
