@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol, cast
 
-BENCHMARKS = ("audit", "chaos", "detection", "monitor", "pages", "proxy")
+BENCHMARKS = ("alerts", "audit", "chaos", "detection", "monitor", "pages", "proxy")
 
 Say = Callable[[str], None]
 Figures = dict[str, float]
