@@ -18,7 +18,7 @@ from wartest_site.environment import BASE_DIR
 from wartest_site.launch import beat_process, delivery_process, streams_process, worker_processes
 from wartest_site.supervisor import Supervisor
 
-LIMIT_S = 120
+LIMIT_S = 200
 KINDS = {"ticker": "tick"}  # the pulse of a process, where its name is another
 
 
@@ -49,38 +49,39 @@ def frozen(pid):
         os.kill(pid, signal.SIGCONT)
 
 
-def until(true, what):
+def until(true, what, said):
     ends = time.monotonic() + LIMIT_S
     while not true():
-        assert time.monotonic() < ends, what
+        assert time.monotonic() < ends, f"{what}: {said.read_text()[-1500:]}"
         time.sleep(0.05)
 
 
-def is_named_and_comes_back(part, pid, route, switch):
+def is_named_and_comes_back(part, pid, route, switch, said):
     before, alarm = len(route.keys), f"watch-{part.kind}-"
 
     def told():
         return [key for key in route.keys[before:] if key.startswith(alarm)]
 
     with frozen(pid):
-        until(told, f"{part.name} was not named")
+        until(told, f"{part.name} was not named", said)
         asked = switch.asked
-    until(lambda: told()[-1].endswith("-well"), f"{part.name} did not come back")
-    until(lambda: switch.asked > asked, "the outer switch was not told again")
+    until(lambda: told()[-1].endswith("-well"), f"{part.name} did not come back", said)
+    until(lambda: switch.asked > asked, "the outer switch was not told again", said)
 
 
-def test_each_part_that_is_frozen_is_named_and_so_is_its_return(portal):
-    portal, pids = portal
+def test_each_part_that_is_frozen_is_named_and_so_is_its_return(portal, tmp_path):
+    (portal, pids), said = portal, tmp_path / "watch.log"
     assert set(pids) == {part.kind for part in pulses.TABLE}
     with web_receiver() as route, web_receiver() as switch:
         env = os.environ | portal.env
         env |= {"WATCH_ROUTE": f"json://127.0.0.1:{route.port}/", "WATCH_PING": f"http://127.0.0.1:{switch.port}/"}
-        argv = [sys.executable, "manage.py", "watch", "--limit-s", "3", "--every-s", "0.3"]
-        watch = subprocess.Popen(argv, cwd=BASE_DIR, env=env, stderr=subprocess.DEVNULL)
+        argv = [sys.executable, "manage.py", "watch", "--limit-s", "5", "--every-s", "0.3"]
+        with said.open("w") as log:
+            watch = subprocess.Popen(argv, cwd=BASE_DIR, env=env, stderr=log)
         try:
-            until(lambda: switch.asked, "the parts were never all well")
+            until(lambda: switch.asked, "the parts were never all well", said)
             for part in pulses.TABLE:
-                is_named_and_comes_back(part, pids[part.kind], route, switch)
+                is_named_and_comes_back(part, pids[part.kind], route, switch, said)
         finally:
             watch.terminate()
             watch.wait(10)

@@ -5,6 +5,7 @@ from django.core.management import CommandError, call_command
 
 from gates.alerts.delivery import outbox
 from gates.alerts.delivery.drills import answer
+from gates.alerts.delivery.outbox import Room
 from gates.models import Delivery, Route
 from tests.gates.alerts.delivery.cast import a_person
 
@@ -43,7 +44,7 @@ def test_a_drill_is_started_and_shown_and_passes_only_when_it_was_answered(capsy
         return ended.value.code
 
     assert shown() == 3
-    (row,) = outbox.claim(Route.objects.get().pk, worker="w", most=1, least_rank=9, now=Delivery.objects.get().next_at)
+    (row,) = outbox.claim(worker="w", room=Room(1, 9), taken={}, now=Delivery.objects.get().next_at)
     outbox.note_delivered(row, now=row.next_at)
     answer(row.code, a_person("anna"), row.next_at)
     assert shown() == 0

@@ -4,13 +4,14 @@ At least once: a process that dies between sending and noting leaves a lease, an
 again with the same key. Nothing hangs on the NOTIFY; it only makes what is cut be seen sooner.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.urls import reverse
 
 from gates.alerts.deadlines import ORDER, roles_told
@@ -109,34 +110,54 @@ def page(alert: Alert) -> str:
     return f"{reverse('gates:dashboard')}alerts/{alert.pk}/"
 
 
-def waiting_routes(now: datetime) -> list[int]:
-    """Return the routes that have something to send now; what others hold does not count."""
-    due = Delivery.objects.filter(_free(now), state=State.WAITING, next_at__lte=now)
-    return list(due.order_by("route_id").values_list("route_id", flat=True).distinct())
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many messages of a route may be taken, and down to which rank: 0 is critical alone."""
+
+    most: int
+    least_rank: int
 
 
-@transaction.atomic
-def claim(route_id: int, *, worker: str, most: int, least_rank: int, now: datetime) -> list[Delivery]:
-    """Take up to `most` messages of a route for one lease and one try, critical ones first.
+CLAIM = """
+    WITH room AS (
+        SELECT route.id AS route_id, coalesce(taken.most, %(most)s) AS most,
+            coalesce(taken.least_rank, %(least_rank)s) AS least_rank
+        FROM gates_route route LEFT JOIN unnest(%(routes)s::bigint[], %(mosts)s::int[], %(least_ranks)s::int[])
+            AS taken(route_id, most, least_rank) ON taken.route_id = route.id
+    ), picked AS (
+        SELECT due.id FROM room CROSS JOIN LATERAL (
+            SELECT id FROM gates_delivery
+            WHERE route_id = room.route_id AND state = 'waiting' AND next_at <= %(now)s AND rank <= room.least_rank
+                AND (lease_until IS NULL OR lease_until < %(now)s)
+            ORDER BY rank, next_at, id LIMIT room.most FOR UPDATE SKIP LOCKED
+        ) due
+    )
+    UPDATE gates_delivery SET attempts = attempts + 1, worker = %(worker)s, lease_until = %(lease_until)s
+    FROM picked, gates_route route WHERE gates_delivery.id = picked.id AND route.id = gates_delivery.route_id
+    RETURNING gates_delivery.*, route.name AS route_name, route.address AS route_address
+"""
 
-    `least_rank` is the lowest rank that is taken, 0 for critical alone. Rows that another process is just taking are
-    passed over, not waited for.
+
+def claim(*, worker: str, room: Room, taken: Mapping[int, Room], now: datetime) -> list[Delivery]:
+    """Take messages that are due for one lease and one try, critical ones first; one statement, for all routes.
+
+    `taken` is the room of the routes on which something is under way, `room` that of all others. Rows that another
+    process is just taking are passed over, not waited for.
     """
-    due = Delivery.objects.filter(
-        _free(now), route_id=route_id, state=State.WAITING, next_at__lte=now, rank__lte=least_rank
-    )
-    locked = due.select_for_update(skip_locked=True, of=("self",)).select_related("route")
-    rows = list(locked.order_by("rank", "next_at", "pk")[:most])
+    values = {
+        "most": room.most,
+        "least_rank": room.least_rank,
+        "routes": list(taken),
+        "mosts": [each.most for each in taken.values()],
+        "least_ranks": [each.least_rank for each in taken.values()],
+        "worker": worker,
+        "lease_until": now + LEASE,
+        "now": now,
+    }
+    rows = sorted(Delivery.objects.raw(CLAIM, values), key=lambda row: (row.rank, row.next_at, row.pk))
     for row in rows:
-        row.attempts, row.worker, row.lease_until = row.attempts + 1, worker, now + LEASE
-    Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
-        attempts=F("attempts") + 1, worker=worker, lease_until=now + LEASE
-    )
+        row.route = Route(pk=row.route_id, name=vars(row)["route_name"], address=vars(row)["route_address"])
     return rows
-
-
-def _free(now: datetime) -> Q:
-    return Q(lease_until=None) | Q(lease_until__lt=now)
 
 
 @transaction.atomic
@@ -165,11 +186,6 @@ def note_failed(row: Delivery, why: str, *, spread: float, now: datetime) -> boo
 def _mine(row: Delivery):  # type: ignore[no-untyped-def]  # a query set of one row at most
     """The row, as long as this try of it is the last: a late writer changes nothing."""
     return Delivery.objects.filter(pk=row.pk, state=State.WAITING, attempts=row.attempts, worker=row.worker)
-
-
-def give_back(rows: Iterable[int], *, worker: str) -> None:
-    """Let others take at once what this process holds and has not begun."""
-    Delivery.objects.filter(pk__in=list(rows), worker=worker, state=State.WAITING).update(lease_until=None)
 
 
 def free_claims_of_the_dead(now: datetime) -> int:

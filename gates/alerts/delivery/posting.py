@@ -21,6 +21,7 @@ from django.utils import timezone
 from gates import engine
 from gates.alerts.delivery import failing, outbox
 from gates.alerts.delivery.listening import Ear
+from gates.alerts.delivery.outbox import Room
 from gates.alerts.delivery.sending import Letter, send
 from gates.models import Delivery
 
@@ -43,8 +44,10 @@ class Places:
 
     begun: dict[int, float] = field(default_factory=dict)
 
-    def free(self) -> int:
-        return PLACES - len(self.begun)
+    def room(self) -> Room:
+        """The last place is kept for what is critical."""
+        free = PLACES - len(self.begun)
+        return Room(free - 1, ALL_RANKS) if free > 1 else Room(free, 0)
 
     def stuck(self, now_s: float) -> int:
         return sum(now_s - at > STUCK_S for at in self.begun.values())
@@ -71,7 +74,8 @@ class Post:
         await self._patiently(failing.look_again)
         while not self.stopping.is_set():
             self.wake.clear()
-            await self._patiently(self._look)
+            await self._patiently(self._claim)
+            await self._patiently(self._keep)
             self._end_when_stuck()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), POLL_S)
@@ -92,30 +96,25 @@ class Post:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
             await sync_to_async(connection.close)()
 
-    def _look(self) -> list[Delivery]:
-        """Say that this process lives, see to what the dead held, and claim what there are places for."""
+    def _claim(self) -> list[Delivery]:
+        taken = {route_id: places.room() for route_id, places in list(self.places.items()) if places.begun}
+        return outbox.claim(worker=self.name, room=Places().room(), taken=taken, now=timezone.now())
+
+    def _keep(self) -> None:
+        """Say that this process lives, look at the routes, and see to what the dead held."""
         now, now_s = timezone.now(), time.monotonic()
         if now_s - self.beaten_at_s >= POLL_S:
+            self.beaten_at_s = now_s
             engine.beat("delivery", now)
             failing.look(now)
-            self.beaten_at_s = now_s
         if now_s - self.looked_at_s >= LOOK_AFTER_THE_DEAD_S:
-            outbox.free_claims_of_the_dead(now)
             self.looked_at_s = now_s
-        return [row for route_id in outbox.waiting_routes(now) for row in self._claim(route_id)]
-
-    def _claim(self, route_id: int) -> list[Delivery]:
-        free = self.places.setdefault(route_id, Places()).free()
-        rows: list[Delivery] = []
-        for most, least_rank in ((free - 1, ALL_RANKS), (free, 0)):
-            if most > len(rows):
-                rows += outbox.claim(
-                    route_id, worker=self.name, most=most - len(rows), least_rank=least_rank, now=timezone.now()
-                )
-        return rows
+            if outbox.free_claims_of_the_dead(now):
+                self.wake.set()
 
     def _begin(self, row: Delivery) -> None:
-        self.places[row.route_id].begun[row.pk] = time.monotonic()
+        self.places.setdefault(row.route_id, Places()).begun[row.pk] = time.monotonic()
+        self.wake.set()  # there may be more, and one place is left
         task = asyncio.create_task(self._deliver(row))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
@@ -149,7 +148,7 @@ class Post:
 
 
 def letter_of(row: Delivery) -> Letter:
-    """What is sent of a row; a drill's code is put in here and stands nowhere else."""
+    """What is sent of a claimed row; a drill's code is put in here and stands nowhere else."""
     body = row.body.replace("{code}", row.code) if row.code else row.body
     return Letter(row.route.address, row.key, row.level, row.title, body)
 

@@ -8,6 +8,7 @@ from django.db import DatabaseError, transaction
 from gates.alerts import reminding
 from gates.alerts.commands import acknowledge
 from gates.alerts.delivery import outbox
+from gates.alerts.delivery.outbox import Room
 from gates.alerts.delivery.pauses import MOST_ATTEMPTS
 from gates.alerts.delivery.routes import RouteRefusedError, Wanted, add_route, change_route
 from gates.alerts.raising import Event, raise_alert, raise_event, resolve
@@ -97,7 +98,7 @@ def test_past_the_deadline_the_next_role_hears_of_it_once_however_many_tick(run)
 
 
 def claimed(route, worker="one", most=4, least_rank=9, at=START):
-    return outbox.claim(route.pk, worker=worker, most=most, least_rank=least_rank, now=at)
+    return outbox.claim(worker=worker, room=Room(0, 0), taken={route.pk: Room(most, least_rank)}, now=at)
 
 
 def test_critical_messages_are_taken_first_and_a_claim_is_one_processs_until_its_lease_ends(run):
@@ -109,7 +110,7 @@ def test_critical_messages_are_taken_first_and_a_claim_is_one_processs_until_its
     assert first.level == "critical"
     assert claimed(route, least_rank=0) == []
     assert {row.level for row in claimed(route, worker="two")} == {"high", "medium"}
-    assert outbox.waiting_routes(START) == []
+    assert outbox.claim(worker="three", room=Room(9, 9), taken={}, now=START) == []
     later = START + outbox.LEASE + SECOND
     (again, *_) = claimed(route, worker="two", at=later)
     assert (again.key, again.attempts) == (first.key, 2)
