@@ -35,7 +35,6 @@ class Environment(BaseSettings):
     sign_off_roles: str = "engineer,risk officer,owner"
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
-    portal_url: str = ""
     watch_route: SecretStr | None = None
     watch_ping: SecretStr | None = None
 
@@ -62,13 +61,6 @@ class Environment(BaseSettings):
         if len(named) < 2 or not named <= set(ROLE_NAMES):
             raise ValueError(f"SIGN_OFF_ROLES must name two or more of: {', '.join(ROLE_NAMES)}")
         return roles
-
-    @field_validator("portal_url")
-    @classmethod
-    def _web(cls, url: str) -> str:
-        if url and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("PORTAL_URL must start with http:// or https://")
-        return url
 
     @field_validator("database_url")
     @classmethod

@@ -168,8 +168,6 @@ class _Stack:
 
     def _start_portal(self) -> Child:
         self.say("starting web, workers, beat, streams and delivery")
-        if not load().portal_url:
-            self.env["PORTAL_URL"] = f"http://127.0.0.1:{self.launch.port}"
         web = self.supervisor.start(web_process(self.launch.port, self.env))
         for worker in worker_processes(self.env):
             self.supervisor.start(worker)

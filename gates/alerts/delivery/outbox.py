@@ -90,7 +90,7 @@ def _message(alert: Alert, occasion: str, way: Way, now: datetime, number: int) 
 
 
 def _told(alert: Alert) -> words.Told:
-    place = settings.ENVIRONMENT.portal_url.rstrip("/")
+    place = settings.ENVIRONMENT.public_url
     return words.Told(
         level=alert.level,
         rule=alert.rule,
