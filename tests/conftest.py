@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection, connections
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from wartest_site.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
 from wartest_site.embedded.valkey import ValkeyServer, running_valkey
+
+# A slow machine is no finding: what an example takes is measured by the benchmarks.
+examples.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from gates.models import (
     Beat,
     Campaign,
     LedgerAudit,
+    Preflight,
     Report,
     Run,
     RunEvent,
@@ -95,6 +96,13 @@ class VerificationAdmin(EvidenceAdmin):
     list_display = ("at", "campaign", "verdict", "by", "took_s")
     list_filter = ("verdict",)
     list_select_related = ("campaign__target", "by")
+
+
+@admin.register(Preflight)
+class PreflightAdmin(EvidenceAdmin):
+    list_display = ("at", "target", "met", "took_s")
+    list_filter = ("met",)
+    list_select_related = ("target",)
 
 
 @admin.register(Beat)
