@@ -28,6 +28,7 @@ SAYS = {
     "ended": "all four gates passed",
     "stopped": "stopped",
 }
+WORDS = {"approve": "approved", "refuse": "refused", "withdraw": "withdrew the decision"}
 DECIDED = ("ready", "approved", "live", "ended")
 STATUS = {"running": "running", "ready": "passed", "approved": "passed", "live": "running", "ended": "passed"}
 
@@ -97,7 +98,10 @@ def cursor(campaign: Campaign) -> str:
     written = Report.objects.filter(campaign=campaign).count()
     changes = IncidentChange.objects.filter(pgh_obj__campaign=campaign).count()
     reviews = Review.objects.filter(run__campaign=campaign, done_at__isnull=False).count()
-    return f"{campaign.state}-{moved['n']}-{moved['last']}-{moved['cursors']}-{written}-{changes}-{reviews}"
+    decided = campaign.sign_offs.count() + campaign.code_reviews.count()
+    plans = campaign.capital_plans.aggregate(n=Count("pk"), decided=Count("decided_at"))
+    people = f"{reviews}-{decided}-{plans['n']}-{plans['decided']}"
+    return f"{campaign.state}-{moved['n']}-{moved['last']}-{moved['cursors']}-{written}-{changes}-{people}"
 
 
 def _gate(run: Run) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def review_lines(campaign: Campaign, now: datetime) -> dict[str, int]:
 
 def happened(campaign: Campaign) -> list[Happened]:
     """Return everything that happened to the campaign, newest first, the last `MOST_HAPPENED` of it."""
-    everything = chain(_own(campaign), _of_runs(campaign), _written(campaign), _incident(campaign))
+    everything = chain(_own(campaign), _of_runs(campaign), _written(campaign), _incident(campaign), _decided(campaign))
     return sorted(everything, key=lambda each: each.at, reverse=True)[:MOST_HAPPENED]
 
 
@@ -165,6 +169,24 @@ def _incident(campaign: Campaign) -> Iterable[Happened]:
     for change in changes.order_by("pgh_id")[:MOST_HAPPENED]:
         words = Incident.State(change.state).label
         yield Happened(change.pgh_created_at, "incident", f"Incident: {words}.", change.pgh_obj.get_absolute_url())
+
+
+def _decided(campaign: Campaign) -> Iterable[Happened]:
+    """What people said and decided about it: reviews of its code, signatures, capital plans."""
+    url = reverse("gates:sign_off", args=[campaign.pk])
+    for review in campaign.code_reviews.select_related("reviewer").order_by("pk")[:MOST_HAPPENED]:
+        words = "accepts" if review.accepted else "does not accept"
+        yield Happened(review.at, "code review", f"{review.reviewer} {words} the code: {review.statement}", url)
+    for row in campaign.sign_offs.select_related("person").order_by("pk")[:MOST_HAPPENED]:
+        sentence = f"{row.person} {WORDS[row.decision]} as {row.role}, about {row.get_stage_display()}: {row.statement}"
+        yield Happened(row.at, "signature", sentence, url)
+    plans = campaign.capital_plans.select_related("proposed_by", "decided_by").order_by("pk")
+    for plan in plans[:MOST_HAPPENED]:
+        where, by = plan.get_absolute_url(), f" by {plan.proposed_by}" if plan.proposed_by else ""
+        yield Happened(plan.proposed_at, "capital plan", f"A plan of {plan.amount} USD was proposed{by}.", where)
+        if plan.decided_at and plan.decided_by:
+            why = f": {plan.decision}" if plan.decision else ""
+            yield Happened(plan.decided_at, "capital plan", f"It was {plan.state} by {plan.decided_by}{why}", where)
 
 
 def compared(before: Campaign, after: Campaign) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def gate_rail(campaign: Campaign | None) -> list[GateStep]:
     for number, name in GATES:
         run = latest.get(number)
         status = status_of(run) if run else "waiting"
-        steps.append(GateStep(number, name, status, run, "" if run else _why_shut(number, steps)))
+        steps.append(GateStep(number, name, status, run, "" if run else _why_shut(number, steps, campaign)))
     return steps
 
 
@@ -146,7 +146,7 @@ def counted_runs() -> QuerySet[Run]:
     return Run.objects.exclude(audit__counted=False).exclude(chaos__counted=False).exclude(live__counted=False)
 
 
-def _why_shut(number: int, before: list[GateStep]) -> str:
+def _why_shut(number: int, before: list[GateStep], campaign: Campaign | None) -> str:
     stopped = next((step for step in before if step.status in {"failed", "inconclusive"}), None)
     if stopped:
         return f"Stays shut: gate {stopped.number} {stopped.status}. A new campaign starts at gate 1."
@@ -155,7 +155,15 @@ def _why_shut(number: int, before: list[GateStep]) -> str:
     waiting = next((step for step in before if step.status != "passed"), None)
     if waiting:
         return f"Opens when gate {waiting.number}, {waiting.name}, has passed."
-    return "Open." if number < 4 else "Opens when gates 1 to 3 are signed off."
+    return "Open." if number < 4 else _why_capital_waits(campaign)
+
+
+def _why_capital_waits(campaign: Campaign | None) -> str:
+    if campaign is not None and not campaign.signable:
+        return "Opens with a capital plan; a rehearsal may make its own."
+    if campaign is not None and campaign.state == Campaign.State.APPROVED:
+        return "Signed off: opens with an approved capital plan."
+    return "Opens when gates 1 to 3 are signed off."
 
 
 def standing(criteria: list[dict[str, Any]], counts: SlotCounts) -> list[dict[str, Any]]:

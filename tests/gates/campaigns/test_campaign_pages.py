@@ -8,11 +8,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gates import commands
+from gates.campaigns import pages
 from gates.campaigns.commands import stop
 from gates.incidents import commands as incidents
 from gates.models import Campaign, Incident, Review, RunEvent, Target
 from tests.gates.cast import START, a_campaign, a_gate, a_ready_campaign, a_run
 from tests.gates.incidents.cast import NEW, a_failed_campaign, an_incident, finding_ids, person, prove_both
+from tests.gates.signoff.deciding import SIGNERS, a_decision, approved_plan
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +63,26 @@ def test_a_campaigns_page_shows_rail_criteria_and_everything_that_happened(as_):
     assert {"campaign", "gate 1 intervention", "gate 1 first finding", "incident"} <= {
         each["kind"] for each in twin["happened"]
     }
+
+
+def test_what_people_decided_is_part_of_everything_that_happened(as_):
+    decided = a_decision()
+    address = decided.campaign.get_absolute_url()
+    assert "Opens when gates 1 to 3 are signed off." in text(as_("owner"), address)
+    before = pages.cursor(decided.campaign)
+    for name in SIGNERS:
+        decided.sign(name)
+    approved_plan(decided)
+    html = text(as_("owner"), address)
+    assert "Signed off: opens with an approved capital plan." in html
+    for words in (
+        "ben accepts the code: I read every change",
+        "dora approved as risk officer, about live capital",
+        "A plan of 300.00 USD was proposed by ben.",
+        "It was approved by dora",
+    ):
+        assert words in html
+    assert pages.cursor(Campaign.objects.get(pk=decided.campaign.pk)) != before
 
 
 @pytest.mark.parametrize("profile", ["rehearsal", "smoke"])
