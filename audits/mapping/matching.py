@@ -94,7 +94,8 @@ def _text_as(source: Source, column: Column, sql: str, found: Field) -> tuple[st
 def _translated(sql: str, words: dict[str, str], seen: tuple[str, ...] | None) -> tuple[str, str]:
     """The contract's word for each word that is there; one that nobody knows stays as it is, and is told."""
     present = {word.lower(): word for word in seen} if seen is not None else {word: word for word in words}
-    turned = {word: words[word] for word in present if word in words and words[word] != present[word]}
+    # Where nobody looked, a word may stand there in any writing.
+    turned = {word: words[word] for word in present if word in words and (seen is None or words[word] != present[word])}
     unknown = sorted(present[word] for word in present if word not in words)
     remark = f"unknown words, write what each means: {', '.join(unknown)}" if unknown else ""
     if not turned:

@@ -72,7 +72,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "broker_trade_id": "oanda_trade_id exchange_position_id broker_ref trade_ref ticket external_id",
         "instrument": _INSTRUMENT,
         "units": f"initial_units opened_units {_UNITS}",
-        "units_open": "open_units current_units remaining_units remaining_size open_quantity remaining",
+        "units_open": "open_units open_size current_units remaining_units remaining_size open_quantity remaining",
         "entry_price": "avg_entry_price avg_entry open_rate open_price average_price price_open entry price",
         "stop_loss": "sl stop_loss_price stop_price stop",
         "take_profit": "tp take_profit_price target_price",

@@ -104,6 +104,14 @@ def test_a_word_that_nobody_knows_is_told_and_left_as_it_is() -> None:
     assert cell.remark == "unknown words, write what each means: SLEEPING"
 
 
+def test_where_nobody_looked_every_word_is_turned_in_any_writing() -> None:
+    fields = [Field(name, kind) for name, kind in (("id", "text"), ("status", "text"), ("size", "numeric"))]
+    shape = Table("public", "positions", (*fields, Field("entry_price", "numeric")), "id")
+    sql = propose([shape]).view("positions").cell("status").sql or ""
+    assert "WHEN 'open' THEN 'open'" in sql
+    assert "WHEN 'closed' THEN 'closed'" in sql
+
+
 def test_one_of_many() -> None:
     assert [singular_of(name) for name in ("entries", "positions", "status", "glass")] == [
         "entry",
