@@ -110,6 +110,7 @@ urlpatterns = [
     path("targets/<str:name>.json", targets.target, {"twin": True}, name="target_json"),
     path("targets/<str:name>/", targets.target, name="target"),
     path("help/", help_pages.index, name="help"),
+    path("help/first-afternoon/", help_pages.first_afternoon, name="help_first_afternoon"),
     path("help/team/", help_pages.team, name="help_team"),
     path("about/", views.about, name="about"),
     path("about.json", views.about, {"twin": True}, name="about_json"),

@@ -64,6 +64,7 @@ def test_the_clean_desk_survives_what_an_order_can_meet(ledger_url: str, tmp_pat
             *await struck(cell, "network_drop_during_order", "open", "broker: POST orders"),
             *await struck(cell, "kill_during_trade_open", "open", "broker: POST orders"),
             *await struck(cell, "kill_during_trade_close", "close", "INSERT INTO meridian.cash_ledger"),
+            *await struck(cell, "database_connection_drop", "reconcile", "meridian.account FOR UPDATE"),
         ]
 
     results = in_cell(ledger_url, tmp_path, "", strikes)
@@ -84,19 +85,21 @@ def test_the_clean_desk_survives_what_an_order_can_meet(ledger_url: str, tmp_pat
 def test_each_mistake_is_found_for_its_own_reason(
     ledger_url: str, tmp_path: Path, bug: str, where: tuple[str, str, str], rule: str
 ) -> None:
-    async def until_found(cell: Cell) -> set[str]:
+    async def until_found(cell: Cell) -> tuple[set[str], list[str]]:
         run = await record_clean(cell, where[1])
         scenario = next(each for each in SCENARIOS if each.name == where[0])
-        found: set[str] = set()
+        found, reasons = set[str](), list[str]()
         for point, trial in scenario.trials(where[1], run.baseline.points):
             if where[2] in point.label and rule not in found:
                 cell.operation = where[1]
                 await prepare(cell, where[1])
                 result = await try_until_struck(cell, trial, run.clean, Unwritten())
                 found |= {finding.rule for finding in result.findings}
-        return found
+                reasons.append(f"{trial.strike} at {point.label}: {result.verdict}, {result.reason}")
+        return found, reasons
 
-    assert rule in in_cell(ledger_url, tmp_path, bug, until_found)
+    found, reasons = in_cell(ledger_url, tmp_path, bug, until_found)
+    assert rule in found, reasons
 
 
 def test_money_in_floats_is_found_by_the_audit(ledger_url: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pg from 'pg';
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 1, query_timeout: 5000 });
 pool.on('error', () => {});
+pool.on('connect', (client) => client.on('error', () => {}));
 const name = (word) => {
   if (!/^[a-z_]+$/.test(word)) throw new Error(`no such name: ${word}`);
   return word;

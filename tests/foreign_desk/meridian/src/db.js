@@ -12,6 +12,8 @@ const pool = new pg.Pool({
   keepAlive: true,
 });
 pool.on('error', (error) => log('idle connection lost:', error.message));
+// A connection that breaks in use emits an error beside the query's own; nobody listening would end the process.
+pool.on('connect', (client) => client.on('error', (error) => log('connection lost:', error.message)));
 
 const FINAL = /^(22|23|42)/; // wrong data or wrong SQL: trying again changes nothing
 
