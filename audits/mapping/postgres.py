@@ -11,6 +11,7 @@ from audits.mapping.found import Field, Reference, Table
 from audits.mapping.synonyms import ROLES, SIDES, synonyms
 from audits.mapping.vocabulary import WORDS
 from audits.sources import LedgerUnreachable, LedgerUnreadable
+from audits.sources.hiding import without_secrets
 
 MOST_TABLES = 400
 MOST_WORDS = 40
@@ -52,7 +53,8 @@ def reading(url: str) -> Iterator[psycopg.Connection]:
     try:
         connection = psycopg.connect(url, connect_timeout=5)
     except (psycopg.Error, ValueError, UnicodeError) as error:
-        raise LedgerUnreachable(f"The ledger cannot be reached: {' '.join(str(error).split())}.") from error
+        why = without_secrets(" ".join(str(error).split()), url)
+        raise LedgerUnreachable(f"The ledger cannot be reached: {why}.") from error
     try:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
