@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import Case, Count, FloatField, IntegerField, Max, Q, Sum, When
+from django.db.models import Case, Count, Exists, FloatField, IntegerField, Max, OuterRef, Q, Sum, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, JSONObject
 from django.db.models.lookups import GreaterThan
@@ -69,7 +69,21 @@ def what_happened(run: Run) -> list[tuple[str, str]]:
     return [*run.events.values_list("kind", "level"), *repeated]
 
 
+def stands_by_slots() -> Q:
+    """Of gaps: those that lie within slots of the stops, windows side by side, that have all passed."""
+    stops = Slot.objects.filter(run=OuterRef("run"), check_name="stops")
+    begins = stops.filter(window_start__lte=OuterRef("since"), window_end__gte=OuterRef("since"))
+    ends = stops.filter(window_start__lte=OuterRef("until"), window_end__gte=OuterRef("until"))
+    touching = stops.filter(window_start__lte=OuterRef("until"), window_end__gte=OuterRef("since"))
+    unproven = touching.exclude(state=Slot.State.DONE, verdict="passed")
+    return Q(Exists(begins)) & Q(Exists(ends)) & ~Q(Exists(unproven))
+
+
 def gaps_that_stayed(run: Run) -> list[Gap]:
-    """Return the gaps of the run's streams that nobody could read again, in order of time; at most `MOST_GAPS`."""
-    gaps = StreamGap.objects.filter(run=run, repaired=False).order_by("since", "pk")
+    """Return the gaps of the run's streams that nothing stands for, in order of time; at most `MOST_GAPS`.
+
+    Not those that were read again, nor those over which the slots of the stops passed: a slot reads each touch anew
+    from the broker's own candles and transactions, so that it needs no stream.
+    """
+    gaps = StreamGap.objects.filter(run=run, repaired=False).exclude(stands_by_slots()).order_by("since", "pk")
     return [Gap(*row) for row in gaps.values_list("kind", "since", "until")[:MOST_GAPS]]

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Case, Prefetch, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -14,6 +14,7 @@ from gates.criteria import STOPS
 from gates.models import Run, Stream, StreamGap, StreamLease
 from gates.pages.rows import last_tick_at
 from gates.pages.twins import moment
+from gates.queries import stands_by_slots
 from gates.streams.lease import NAME
 
 MOST_RUNS = 50
@@ -47,7 +48,8 @@ def _context() -> dict[str, Any]:
     found = Run.objects.filter(streams__isnull=False).distinct().select_related("campaign__target")
     newest = Prefetch("streams", Stream.objects.order_by("kind"))
     runs = list(found.prefetch_related(newest).order_by("-state", "-pk")[:MOST_RUNS])
-    gaps = StreamGap.objects.filter(run__in=runs).order_by("-since", "-pk")
+    stood = Case(When(stands_by_slots(), then=True), default=False)
+    gaps = StreamGap.objects.filter(run__in=runs).annotate(by_slots=stood).order_by("-since", "-pk")
     kept: dict[int, list[StreamGap]] = {}
     for gap in gaps[: MOST_RUNS * MOST_GAPS]:
         kept.setdefault(gap.run_id, []).append(gap)
@@ -64,7 +66,7 @@ def _of_run(run: Run, gaps: list[StreamGap], now: datetime) -> dict[str, Any]:
         "run": run,
         "streams": [(stream, _status(stream, run, now)) for stream in run.streams.all()],
         "gaps": [(gap, _consequence(gap)) for gap in gaps[:MOST_GAPS]],
-        "stayed": sum(not gap.repaired for gap in gaps),
+        "stayed": sum(bool(_consequence(gap)) for gap in gaps),
         "count": len(gaps),
     }
 
@@ -81,8 +83,8 @@ def _status(stream: Stream, run: Run, now: datetime) -> tuple[str, str]:
 
 
 def _consequence(gap: StreamGap) -> str:
-    """Which criterion the gap leaves open; none where everything was read again."""
-    return "" if gap.repaired else f"makes “{STOPS}” inconclusive"
+    """Which criterion the gap leaves open; none where everything was read again, or the slots of the stops did."""
+    return "" if gap.repaired or getattr(gap, "by_slots", False) else f"makes “{STOPS}” inconclusive"
 
 
 def _lease(now: datetime) -> dict[str, Any]:

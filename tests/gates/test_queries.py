@@ -66,19 +66,36 @@ def test_a_missed_stop_is_not_outweighed_by_other_slots():
     assert stops.verdict == Verdict.FAILED
 
 
-def test_a_gap_that_nobody_repaired_makes_the_stops_of_its_own_run_inconclusive():
-    run, other = a_run(), a_run()
-    for slot in run.slots.filter(check_name="stops"):
+def pass_stops(run, slots):
+    for slot in slots:
         mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
         outcome = Outcome(Verdict.PASSED, "", {"touches": 9, "executed": 9})
         engine.record(mine, outcome, started_at=slot.due_at, now=slot.due_at)
+
+
+def test_a_gap_makes_the_stops_of_its_own_run_inconclusive_until_their_slots_have_read_those_seconds_anew():
+    run, other = a_run(), a_run()
+    first, *others = run.slots.filter(check_name="stops").order_by("window_start")
+    pass_stops(run, others)
     shape = {"kind": "prices", "since": START, "until": START + timedelta(seconds=4), "sentence": "no price for 4.0 s"}
     StreamGap.objects.create(run=other, repaired=False, **shape)
     StreamGap.objects.create(run=run, repaired=True, **shape)
-    assert stops_of(run).verdict == Verdict.PASSED
+    assert queries.gaps_that_stayed(run) == []
     StreamGap.objects.create(run=run, repaired=False, **shape)
     assert stops_of(run).verdict == Verdict.INCONCLUSIVE
     assert "prices told nothing for 4.0 s, 03-01 12:00:00 to 03-01 12:00:04 UTC" in stops_of(run).reason
+    pass_stops(run, [first])
+    assert stops_of(run).verdict == Verdict.PASSED
+
+
+def test_no_slot_stands_for_a_gap_that_it_does_not_hold_to_its_end():
+    run = a_run()
+    slots = run.slots.filter(check_name="stops").order_by("window_start")
+    pass_stops(run, slots)
+    last = slots.last()
+    until = last.window_end + timedelta(seconds=1)
+    StreamGap.objects.create(run=run, repaired=False, kind="prices", since=last.window_start, until=until, sentence="-")
+    assert [gap.until for gap in queries.gaps_that_stayed(run)] == [until]
 
 
 def stops_of(run):
