@@ -157,7 +157,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
             up.wait(40)
         for process in [up, *(found.started if found else ())]:
             for left in family(process.pid):
-                left.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                    left.kill()
             process.communicate(timeout=10)
 
 
