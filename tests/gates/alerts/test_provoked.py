@@ -4,6 +4,7 @@ One desk, one broker, one ledger and one stream process for all, in the order of
 """
 
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,9 +43,18 @@ def _nothing_is_left_armed(provoked):
     provoked.broker.control("DELETE", "/faults")
 
 
+def another_is_executed(provoked, late):
+    """Open, let the price go through the stop, and say whether that resolved the alert."""
+    provoked.open()
+    provoked.price("1.0985", "1.0986")
+    time.sleep(0.5)  # a look takes this long at the most when nothing else runs
+    late.refresh_from_db()
+    return late.state == "resolved"
+
+
 def test_a_withheld_stop_is_missed_and_once_it_is_executed_late(provoked):
     provoked.open()
-    trade = provoked.open()
+    provoked.open()
     provoked.broker.control("POST", "/faults", {"kind": "withhold_stops"})
     provoked.price("1.0985", "1.0986")
     missed = provoked.raised("missed SL/TP trigger", count=2)
@@ -61,8 +71,11 @@ def test_a_withheld_stop_is_missed_and_once_it_is_executed_late(provoked):
     assert late.cause["transaction_id"]
     assert provoked.alerts("missed SL/TP trigger")[0].state == "open", "that it was executed at last is no clean look"
 
-    assert provoked.open()["id"] != trade["id"]
-    provoked.price("1.0985", "1.0986")
+    # The clean look must be later than the last that was late: on a busy machine that takes more than one stop.
+    wait_until(
+        lambda: another_is_executed(provoked, late), what="another stop is executed in time, later than the last"
+    )
+    assert provoked.alerts("SL/TP latency > 100 ms")[0].state == "resolved"
     assert "and executed in" in provoked.resolved(missed).recheck
     assert "and executed in" in provoked.resolved(late).recheck
 
