@@ -42,7 +42,7 @@ def _is_it(access: Access, answered: str, readable: list[str]) -> Need:
         words = f"it answers as {answered or 'nobody'}: correct [broker] account or token"
         return Need(GROUP, "the account that is meant", False, words)
     others = len(set(readable) - {answered})
-    words = "the token reads this account alone" if not others else f"the token also reads {others} other accounts"
+    words = "the token reads this account alone" if not others else f"accounts that the token also reads: {others}"
     return Need(GROUP, "the account that is meant", True, words)
 
 

@@ -115,4 +115,5 @@ def secrets(spec: Mapping[str, Any]) -> Iterator[Need]:
             missing.append(Need(GROUP, name, False, first_line(error)))
     yield from missing
     if not missing:
-        yield Need(GROUP, "secrets", True, f"all {len(secret_names(spec))} are there")
+        count = len(secret_names(spec))
+        yield Need(GROUP, "secrets", True, f"all {count} are there" if count else "it names none")

@@ -42,4 +42,4 @@ class Command(BaseCommand):
 def _line(row: Target) -> str:
     state = "removed" if row.removed_at else {True: "ready", False: "not ready"}.get(row.ready, "no preflight yet")  # type: ignore[attr-defined]
     words = (ledger_words(row.spec), broker_words(row.spec), process_words(row.spec))
-    return f"{row.name:<20} {state}; {'; '.join(words)}; {row.n_campaigns} campaigns"  # type: ignore[attr-defined]
+    return f"{row.name:<20} {state}; {'; '.join(words)}; campaigns: {row.n_campaigns}"  # type: ignore[attr-defined]
