@@ -17,7 +17,7 @@ from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
 from audits.touch_table import make_touches
 
-MEMORY_LIMIT = "700MB"  # of DuckDB's buffers; with 10 M balance events the process peaks near 1.4 GiB
+MEMORY_LIMIT = "400MB"  # of DuckDB's buffers, the rest spills: with 10 M balance events the process peaks below 1 GiB
 THREADS = 2
 
 _TYPES = {
