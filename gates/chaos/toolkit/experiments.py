@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[3]
 JOURNAL_BYTES = 256 * 1024
 END_LIMIT_S = 5.0
 WORDS = 300
+HTTP_REFUSALS = 400  # from this status on
 
 
 @asynccontextmanager
@@ -143,8 +144,18 @@ def unproven(journal: Mapping[str, Any]) -> str:
     actions = [each for each in journal.get("run") or () if each.get("activity", {}).get("type") == "action"]
     if not actions:
         return "its method has no action, so nothing was struck"
-    undone = [each for each in actions if each.get("status") != "succeeded"]
+    undone = [each for each in actions if not _was_done(each)]
     return f"its action {undone[0]['activity'].get('name')!r} did not succeed" if undone else ""
+
+
+def _was_done(action: Mapping[str, Any]) -> bool:
+    """Whether an action was carried out. Chaos Toolkit calls a dry one, and a program's or server's no, a success."""
+    if action.get("status") != "succeeded" or action["activity"].get("dry"):
+        return False
+    output = action.get("output")
+    answer = output.get("status") if isinstance(output, Mapping) else None
+    kind = str((action["activity"].get("provider") or {}).get("type"))
+    return {"process": answer == 0, "http": isinstance(answer, int) and answer < HTTP_REFUSALS}.get(kind, True)
 
 
 async def _bury(cell: Cell) -> None:

@@ -120,6 +120,12 @@ def test_the_other_end_than_the_expected_one_fails():
 ACTION = {"activity": {"type": "action", "name": "stop it"}, "status": "succeeded"}
 
 
+def done_by(provider, status, **more):
+    """An action that Chaos Toolkit calls a success, whatever the program or the server said."""
+    activity = ACTION["activity"] | {"provider": {"type": provider}} | more
+    return {"status": "completed", "run": [{"activity": activity, "status": "succeeded", "output": {"status": status}}]}
+
+
 @pytest.mark.parametrize(
     ("journal", "words"),
     [
@@ -129,6 +135,13 @@ ACTION = {"activity": {"type": "action", "name": "stop it"}, "status": "succeede
         ({"status": "completed", "deviated": False, "run": [ACTION | {"status": "failed"}]}, "did not succeed"),
         ({"status": "completed", "deviated": False, "run": [ACTION]}, ""),
         ({"status": "failed", "deviated": True, "run": [ACTION]}, ""),
+        (done_by("process", 0), ""),
+        (done_by("process", 1), "did not succeed"),
+        (done_by("process", 0, dry=True), "did not succeed"),
+        (done_by("http", 204), ""),
+        (done_by("http", 503), "did not succeed"),
+        (done_by("http", None), "did not succeed"),
+        (done_by("python", "anything"), ""),
         ({}, "ended as None"),
     ],
 )
@@ -193,16 +206,22 @@ def test_experiments_are_receipts_and_the_audit_is_the_verdict(postgres_server, 
         experiment(tmp_path, "kill", KILL),
         experiment(tmp_path, "never-well", PAUSE, well=418),
         experiment(tmp_path, "only-looks", []),
+        experiment(tmp_path, "misses", [KILL[0] | {"provider": {"type": "process", "path": "false"}}]),
         tmp_path / "absent.json",
     )
-    (paused, killed, never_well, only_looks, absent), _ = strike_with(postgres_server, tmp_path, *paths)
+    (paused, killed, never_well, only_looks, misses, absent), _ = strike_with(postgres_server, tmp_path, *paths)
     assert paused.verdict == Verdict.PASSED, paused.reason
     assert json.loads(paused.receipt["proof"]["journal"])["status"] == "completed"
     assert len(paused.receipt["proof"]["experiment_sha256"]) == 64
     # Its own steady state ends with its process: the books are right, and the experiment still says that it deviated.
     assert (killed.verdict, [found.rule for found in killed.findings]) == (Verdict.FAILED, ["expectation"])
     assert killed.receipt["proof"]["deviated"] is True
-    for nothing, words in ((never_well, "steady state"), (only_looks, "no action"), (absent, "absent.json")):
+    for nothing, words in (
+        (never_well, "steady state"),
+        (only_looks, "no action"),
+        (misses, "did not succeed"),
+        (absent, "absent.json"),
+    ):
         assert (nothing.verdict, nothing.receipt) == (Verdict.INCONCLUSIVE, None)
         assert words in nothing.reason
 
