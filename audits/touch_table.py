@@ -6,6 +6,7 @@ The rule is that of audits.touches, which judges gate 1's windows stop by stop; 
 import duckdb
 
 CANDLE_S = 5
+TRAILING = "its price moves with the market"
 _CANDLE = f"INTERVAL {CANDLE_S} SECOND"
 _JUST = "INTERVAL 10 SECOND"  # a touch of the last moments is not judged: its time limit is not over
 
@@ -86,7 +87,7 @@ _INSERT = f"""
     SELECT account_id, trade_id, order_id, kind, price, executed_at, proved_at,
            least(proved_at, time_bucket({_CANDLE}, executed_at, TIMESTAMPTZ '1970-01-01 00:00:00+00')), touching_price,
            candle_id, seen_until,
-           CASE WHEN is_trailing THEN 'its price moves with the market'
+           CASE WHEN is_trailing THEN '{TRAILING}'
                 WHEN instrument IS NULL OR trade_units IS NULL THEN 'nothing shows which trade it protects'
                 WHEN uses_bid IS NULL THEN 'its trigger is not a bid or ask price'
                 WHEN seen_until IS NULL THEN 'prices of its time were not read'

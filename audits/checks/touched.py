@@ -1,12 +1,13 @@
 """Part of check 15: each stop that the market touched was executed, told from the broker's candles in the snapshot."""
 
-from audits.checks.check import NOTE, Rule
+from audits.checks.check import INCONCLUSIVE, NOTE, Rule
 from audits.checks.protection import LIMIT_S
 from audits.findings import Level
-from audits.touch_table import CANDLE_S
+from audits.touch_table import CANDLE_S, TRAILING
 
 _DEADLINE = f"touched_at + INTERVAL {CANDLE_S + LIMIT_S} SECOND"
 _WERE = "count(*) || CASE count(*) WHEN 1 THEN ' stop was' ELSE ' stops were' END"
+_NONE = "'of ' || count(*) || CASE count(*) WHEN 1 THEN ' stop' ELSE ' stops' END || ' none'"
 _AT = "strftime(touched_at, '%Y-%m-%d %H:%M:%S UTC')"
 
 # What the quote in the fill tells to be late is found by it (see audits.checks.stopped), so not again.
@@ -34,6 +35,9 @@ TOUCHED_REMARKS_SQL = f"""
     UNION ALL
     SELECT '{NOTE}', {_WERE} || ' not looked at, so that a touch left lying is not seen: ' || why
     FROM touches WHERE why IS NOT NULL GROUP BY why
+    UNION ALL
+    SELECT '{INCONCLUSIVE}', {_NONE} || ' could be looked at in the broker''s prices: ' || min(why)
+    FROM touches WHERE why IS DISTINCT FROM '{TRAILING}' HAVING count(*) > 0 AND count_if(why IS NULL) = 0
     UNION ALL
     SELECT '{NOTE}', 'prices left out' || coalesce(' of ' || nullif(instrument, '') || ' from '
            || strftime(min(since), '%Y-%m-%d %H:%M') || ' to ' || strftime(max(until), '%Y-%m-%d %H:%M UTC'), '')

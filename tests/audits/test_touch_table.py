@@ -179,11 +179,12 @@ def test_prices_are_asked_only_when_the_ledgers_moment_is_closed(tmp_path: Path)
     assert (held, len(broker.asked)) == ([0], 1)
 
 
-def test_a_broker_that_refuses_prices_is_named_and_the_snapshot_is_whole(tmp_path: Path) -> None:
+def test_a_broker_that_refuses_prices_is_named_and_its_stops_are_not_passed(tmp_path: Path) -> None:
     books = clean_books()
     broker = Telling(books, refuses="No candles today.")
     result = stops_of(take_snapshot(books, broker, tmp_path / "one", with_prices=True))
-    assert result.verdict is Verdict.PASSED
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "of 1 stop none could be looked at" in result.reason
     assert any("1 stop was not looked at" in note and "not read" in note for note in result.notes)
     assert any("EUR_USD" in note and note.endswith("No candles today.") for note in result.notes)
 
@@ -191,6 +192,7 @@ def test_a_broker_that_refuses_prices_is_named_and_the_snapshot_is_whole(tmp_pat
 def test_a_silent_market_proves_nothing_and_says_so(tmp_path: Path) -> None:
     books = clean_books()
     result = stops_of(take_snapshot(books, Telling(books), tmp_path / "one", with_prices=True))
+    assert result.verdict is Verdict.INCONCLUSIVE
     assert any(note.endswith("the broker has no price of its time") for note in result.notes)
 
 
