@@ -72,7 +72,7 @@ class Look:
             yield Need("environment", "like production", False, trouble)
         elif not production:
             words = "not compared: name production's facts in [production]; --identity FILE writes those of a machine"
-            yield Need("environment", "like production", True, words)
+            yield Need("environment", "like production", None, words, optional=True)
         else:
             words = (
                 f"{len(self.differences)} of {len(here)} facts differ" if self.differences else "alike in every fact"
@@ -85,7 +85,7 @@ class Look:
             target=self.target,
             at=now,
             took_s=round(time.monotonic() - self._began, 1),
-            met=bool(self.found) and all(need.met for need in self.found),
+            met=bool(self.found) and all(need.met or need.optional for need in self.found),
             lines=[need.shape() for need in self.found],
             identity=self.identity,
             differences=self.differences,

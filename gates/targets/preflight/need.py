@@ -6,12 +6,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One need: met, not met, or (None) nothing could show it; `words` are what was seen, or the exact next step."""
+    """One need: met, not met, or (None) nothing could show it; `words` are what was seen, or the exact next step.
+
+    Without an `optional` one a target is ready all the same.
+    """
 
     group: str
     name: str
     met: bool | None
     words: str
+    optional: bool = False
 
     def shape(self) -> dict[str, Any]:
         """As it is kept."""
