@@ -223,6 +223,18 @@ def test_slower_than_before_is_beyond_every_one_of_the_limits_of_its_own_past(be
         assert limit_ms == max(2 * middle, middle + 20)
 
 
+@pytest.mark.parametrize(
+    ("before", "limit_ms"),
+    [
+        ((3.0,) * 11, 23.0),  # the least difference
+        ((100.0,) * 11, 200.0),  # the factor
+        ((80.0,) * 4 + (100.0,) * 3 + (120.0,) * 4, 277.912),  # 6 times 1.4826 times a median deviation of 20
+    ],
+)
+def test_each_of_the_three_limits_of_slowness_decides_where_it_is_the_largest(before, limit_ms):
+    assert limit_of(SpeedSeen("health", (), before), DEFAULTS) == pytest.approx(limit_ms)
+
+
 def test_a_short_past_or_a_single_slow_window_is_no_degradation():
     usual = (3.0,) * 10
     for lately, before, state in (((900, 900), usual[:9], "not judged"), ((3, 900), usual, "clean")):
