@@ -62,7 +62,7 @@ class Moment(Protocol):
         Raises MissedError where it does not.
         """
 
-    async def refuse_connections(self, duration_s: float) -> int:
+    async def refuse_connections(self, duration_ms: int) -> int:
         """Refuse new connections of the channel for so long; how many others were cut at the beginning."""
 
 

@@ -1,11 +1,9 @@
 """Delay one message: it comes late, also when the target has hung up meanwhile, as on a slow network."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.faults.fault import whole
+from gates.chaos.faults.fault import whole, whole_time
 from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
@@ -24,8 +22,6 @@ class Delay:
         whole(self.delay_ms, "delay_ms", 1, MAXIMUM_DELAY_MS)
 
     async def hit(self, moment: Moment) -> Proof:
-        began = time.monotonic()
-        await asyncio.sleep(self.delay_ms / 1000)
-        delay_ms = round((time.monotonic() - began) * 1000, 1)
+        delay_ms = await whole_time(self.delay_ms)
         moment.deliver()
         return {"delay_ms": delay_ms}

@@ -1,5 +1,7 @@
 """What every fault is: parameters with units, and one way to strike."""
 
+import asyncio
+import time
 from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
@@ -19,6 +21,19 @@ class Fault(Protocol):
 
     async def hit(self, moment: Moment) -> Proof:
         """Strike, and say what was seen. Raises NotApplicableError where it cannot strike here."""
+
+
+async def whole_time(duration_ms: int) -> float:
+    """Wait for all of `duration_ms`, and say how many milliseconds it was.
+
+    A timer of the event loop counts whole milliseconds and may fire up to one too soon; no receipt may say less than
+    what was asked for.
+    """
+    began = time.monotonic()
+    ends = began + duration_ms / 1000
+    while (left_s := ends - time.monotonic()) > 0:
+        await asyncio.sleep(left_s)
+    return round((time.monotonic() - began) * 1000, 1)
 
 
 def whole(value: object, name: str, low: int, high: int) -> None:

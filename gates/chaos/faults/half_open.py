@@ -1,11 +1,9 @@
 """Leave a connection half open: the target's side is gone, the server's side stays with its transaction and locks."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.faults.fault import whole
+from gates.chaos.faults.fault import whole, whole_time
 from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
@@ -24,10 +22,9 @@ class HalfOpen:
         whole(self.keep_ms, "keep_ms", 1, MAXIMUM_KEPT_MS)
 
     async def hit(self, moment: Moment) -> Proof:
-        began, pid = time.monotonic(), moment.backend_pid
+        pid = moment.backend_pid
         moment.keep_server()
         port = moment.drop_client(reset=True)
-        await asyncio.sleep(self.keep_ms / 1000)
-        kept_ms = round((time.monotonic() - began) * 1000, 1)
+        kept_ms = await whole_time(self.keep_ms)
         seen = {"kept_ms": kept_ms, "reset_port": port, "server_closed": await moment.close_server()}
         return seen if pid is None else {"backend_pid": pid, **seen}

@@ -24,5 +24,5 @@ class RefuseConnections:
 
     async def hit(self, moment: Moment) -> Proof:
         began = time.monotonic()
-        cut = await moment.refuse_connections(self.duration_ms / 1000)
+        cut = await moment.refuse_connections(self.duration_ms)
         return {"refused_ms": round((time.monotonic() - began) * 1000, 1), "connections_cut": cut}

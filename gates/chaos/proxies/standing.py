@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gates.chaos.faults import Fault
+from gates.chaos.faults.fault import whole_time
 from gates.chaos.messages import KILLS, Direction, Proof, Side, Strike
 from gates.chaos.moments import ANSWER_LIMIT_S, MissedError, NotApplicableError
 from gates.chaos.proxies.events import Decision, Held
@@ -126,7 +127,7 @@ class Standing:
         self._stands = False
         return await self._session.server_gone(limit_s)
 
-    async def refuse_connections(self, duration_s: float) -> int:
+    async def refuse_connections(self, duration_ms: int) -> int:
         door, sessions = self._board.door, list(self._board.sessions.values())
         if door is None:
             raise NotApplicableError("This channel has no door")
@@ -137,7 +138,7 @@ class Standing:
             for session in sessions:
                 session.drop_client(reset=True)
                 self._board.spawn(session.close_server())
-            await asyncio.sleep(duration_s)
+            await whole_time(duration_ms)
         finally:
             door.reopen()
         return cut

@@ -248,7 +248,7 @@ def test_a_delayed_message_comes_late_by_what_the_receipt_says(ledger: Ledger):
     began = time.monotonic()
     insert(ledger.url)
     took_ms = (time.monotonic() - began) * 1000
-    assert 299 <= ledger.owner.receipt().proof["delay_ms"] <= took_ms, "to the millisecond of the loop's clock"
+    assert 300 <= ledger.owner.receipt().proof["delay_ms"] <= took_ms
 
 
 def test_a_delayed_commit_arrives_even_when_the_target_has_hung_up(ledger: Ledger):
@@ -273,14 +273,15 @@ def test_every_request_can_be_delayed(ledger: Ledger):
 
 
 def test_a_stalled_connection_says_nothing_until_it_is_reset(ledger: Ledger, background: ThreadPoolExecutor):
-    ledger.owner.arm(COMMITTED, Stall(stall_ms=400))
+    ledger.owner.arm(COMMITTED, Stall(stall_ms=1_500))
     going = background.submit(insert, ledger.url)
-    time.sleep(0.25)
+    until = time.monotonic() + 20
+    while not ledger.executions():
+        assert time.monotonic() < until
     assert not going.done()
-    assert ledger.executions() == ["a"]
     with pytest.raises(psycopg.OperationalError):
         going.result(20)
-    assert ledger.owner.receipt().proof["stall_ms"] >= 400
+    assert ledger.owner.receipt().proof["stall_ms"] >= 1_500
 
 
 def test_half_open_keeps_the_locks_of_a_target_that_is_gone(ledger: Ledger):

@@ -84,7 +84,7 @@ def test_a_late_answer_is_late(broker: Broker) -> None:
     broker.control.post("/faults", json={"kind": "late", "delay_ms": 300, "times": 1})
     began = time.monotonic()
     assert buy(broker, account).status_code == 201
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 0.299, "to the millisecond of the loop's timer"
 
 
 def test_both_ports_want_the_token(broker: Broker) -> None:
