@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from audits.findings import Finding
 from audits.sources import BrokerError
-from audits.sources.postgres import OUR_NAME
+from audits.sources.postgres_moment import OUR_NAME
 from audits.transactions import Record
 from gates.campaigns.hands import ClosedByHand, judge_at_rest, judge_description, judge_slots
 from gates.checks import at_rest, health

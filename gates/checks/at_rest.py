@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg import sql
 
-from audits.sources.postgres import OUR_NAME
+from audits.sources.postgres_moment import OUR_NAME
 from gates.campaigns.hands import Vanished
 from gates.targets.access import Access
 

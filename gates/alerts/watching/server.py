@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from audits.sources.postgres import OUR_NAME
+from audits.sources.postgres_moment import OUR_NAME
 from gates.alerts.rules.observed import (
     BalanceRow,
     BooksSeen,
