@@ -22,7 +22,7 @@ from gates.chaos.toolkit.experiments import EXPERIMENTS
 from gates.chaos.trials import Trial
 
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS, **EXPERIMENTS}  # every other strike is made on the wire
-TRIES = 3
+TRIES = 4
 LOG_CHARACTERS = 1500
 RESTARTED = "the target is started again"
 AROUND = 4
@@ -35,7 +35,8 @@ class Result:
 
     `after_kill` names the durable state that the kill left, `end` which legal end was reached. One that does not
     apply has no verdict of its own. `same_as` is the number of the crash point whose recovery stands for this one.
-    `unsure` says that the message struck may have been the background's, see `striking.Hit`.
+    `unsure` says that the message struck may have been the background's, see `striking.Hit`. `tries` counts how often
+    it was made until it was shown to be at its message.
     """
 
     verdict: Verdict = Verdict.INCONCLUSIVE
@@ -52,6 +53,7 @@ class Result:
     log: str = ""
     took_ms: float = 0.0
     unsure: bool = False
+    tries: int = 1
 
     def concluded(self, verdict: Verdict, reason: str) -> "Result":
         """Set the verdict and say why."""
@@ -78,8 +80,9 @@ async def try_until_struck(
     """
     result = Result()
     try:
-        for _ in range(TRIES):
+        for tries in range(1, TRIES + 1):
             result = await try_once(cell, trial, clean, journal, judged)
+            _note_tries(result, tries)
             unsure = result.unsure and result.verdict == Verdict.PASSED and not cell.patient
             if not unsure and (result.receipt is not None or not result.applies):
                 break
@@ -87,6 +90,15 @@ async def try_until_struck(
     finally:
         cell.patient = False
     return result
+
+
+def _note_tries(result: Result, tries: int) -> None:
+    """Let the receipt say how often it took, or the reason how often it came to nothing."""
+    result.tries = tries
+    if result.receipt is not None:
+        result.receipt["tries"] = tries
+    elif result.applies and tries > 1:
+        result.reason = f"{result.reason} It was tried {tries} times."
 
 
 async def try_once(

@@ -1,7 +1,8 @@
 """How many crash points a minute this machine strikes and judges, and how much of that time is the target's own.
 
 `--scale` counts the strikes, spread evenly over every kill of a trade open, in CELLS cells at once. Each has its
-receipt, the recovery, the full audit twice, a restart that must change nothing, and one more open and close.
+receipt, the recovery, the full audit twice, a restart that must change nothing, and one more open and close. One that
+was not shown to be at its message is made again, as in a sweep; `struck_again` counts those.
 
 `wall_over_floor` compares that with the floor: as many desks at once doing what is theirs alone, without proxies,
 recordings, receipts and audits: start, open, die of a SIGKILL, start again until well, restart, open and close.
@@ -27,7 +28,7 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.engine import running_premises
 from gates.chaos.recording import CleanRun, prepare, record_clean
-from gates.chaos.recovery import Result, try_once
+from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.striking import Unwritten
 from gates.chaos.trials import Trial
@@ -84,6 +85,7 @@ async def _measure(spec: dict[str, Any], folder: Path, scale: int, say: Say) -> 
         "wall_over_floor": round(wall_s / floor_s, 2),
         "wall_s": round(wall_s, 2),
         "floor_s": round(floor_s, 2),
+        "struck_again": float(sum(result.tries > 1 for result in results)),
         "recovery_p50_ms": median(result.recovery_ms or 0.0 for result in results),
         **{f"left_over_{name}": count for name, count in left.items()},
     }
@@ -106,7 +108,7 @@ async def _struck(cells: list[Cell], clean_run: CleanRun, scale: int) -> list[Re
 
     async def take(cell: Cell) -> None:
         while not waiting.empty():
-            results.append(await try_once(cell, waiting.get_nowait(), clean_run.clean, Unwritten()))
+            results.append(await try_until_struck(cell, waiting.get_nowait(), clean_run.clean, Unwritten()))
 
     await asyncio.gather(*(take(cell) for cell in cells))
     return results

@@ -145,6 +145,8 @@ class WebSession(Session):
             self._pass_piece(exchange, passing)
 
     def _pass_piece(self, exchange: WebExchange, piece: bytes | bytearray) -> None:
+        if self._answer.done:  # noted first: what the target does on it must come behind it in every recording
+            self.board.note_answer(exchange, self.number)
         if not exchange.hold_answer:
             self.client.write(piece)
         else:
@@ -156,7 +158,6 @@ class WebSession(Session):
 
     def _answer_complete(self, exchange: WebExchange) -> None:
         exchange.complete = True
-        self.board.note_answer(exchange, self.number)
         self._let_server_go()
         self._strike_or_pass(exchange)
 
@@ -276,6 +277,7 @@ class WebSession(Session):
         if self.answers_stand:
             return
         if isinstance(self._answer.body, frames.EndlessBody) and self._answer.head is not None:
+            self.board.note_answer(exchange, self.number)
             self._answer_complete(exchange)
             return
         if exchange.standing is not None:

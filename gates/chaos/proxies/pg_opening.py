@@ -95,9 +95,12 @@ class Opening:
                 passed += frame
             if done:
                 break
+        opened = exchange is not None and bool(exchange.outcome)
+        if exchange is not None and opened:  # noted before the target can act on it
+            session.board.note_answer(exchange, session.number)
         if passed:
             session.client.write(passed)
-        if exchange is not None and exchange.outcome:
+        if exchange is not None and opened:
             self._opened(exchange)
 
     async def _connect(self, exchange: Exchange) -> None:
@@ -180,7 +183,6 @@ class Opening:
         session = self._session
         if session.server is not None:
             session.server.on_bytes = session.from_server
-        session.board.note_answer(exchange, session.number)
         session.answer_complete(exchange)
         rest = bytes(self._frames)
         self._frames.clear()

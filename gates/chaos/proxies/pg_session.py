@@ -151,6 +151,8 @@ class LedgerSession(Session):
     def _pump_answers(self) -> None:
         while self._answered_pieces and not self.answers_stand:
             piece, exchange, complete = self._answered_pieces.popleft()
+            if exchange is not None and complete:  # noted before the target can act on it
+                self.board.note_answer(exchange, self.number)
             if exchange is None or not exchange.hold_answer:
                 self.client.write(piece)
             else:
@@ -159,7 +161,6 @@ class LedgerSession(Session):
                 if len(exchange.answer) > MAXIMUM_HELD_BYTES:
                     self.release_answer(exchange)
             if exchange is not None and complete:
-                self.board.note_answer(exchange, self.number)
                 self.answer_complete(exchange)
         if not self._answered_pieces:
             self._holding = any(exchange.hold_answer for exchange in self.outstanding.queue)
