@@ -117,7 +117,7 @@ def _message(row: Delivery, now: datetime) -> Message:
     answered: DrillAnswer | None = getattr(row, "answer", None)
     verdict, words = judge(
         delivered_at=row.delivered_at,
-        given_up=row.state == Delivery.State.GIVEN_UP,
+        given_up=row.last_error if row.state == Delivery.State.GIVEN_UP else None,
         answered_at=answered.at if answered else None,
         now=now,
     )
@@ -127,17 +127,18 @@ def _message(row: Delivery, now: datetime) -> Message:
 
 
 def judge(
-    *, delivered_at: datetime | None, given_up: bool, answered_at: datetime | None, now: datetime
+    *, delivered_at: datetime | None, given_up: str | None, answered_at: datetime | None, now: datetime
 ) -> tuple[Verdict | None, str]:
     """Say how one message went, or None while that is open. Pure.
 
-    An answer counts even where the delivery was never noted: the code was read.
+    `given_up` says why it was, None where it was not. An answer counts even where the delivery was never noted: the
+    code was read.
     """
     if answered_at is not None:
         late = delivered_at is not None and answered_at - delivered_at > ANSWER_LIMIT
         return (Verdict.FAILED, "answered too late") if late else (Verdict.PASSED, "received")
-    if given_up:
-        return Verdict.FAILED, "could not be delivered"
+    if given_up is not None:
+        return Verdict.FAILED, f"could not be delivered: {given_up}"
     if delivered_at is None:
         return None, "waits to be delivered"
     if now - delivered_at > ANSWER_LIMIT:

@@ -37,6 +37,11 @@ def cut(alert: Alert, occasion: str, now: datetime, number: int = 0) -> int:
     """
     if occasion == Occasion.RAISED:
         Alert.objects.filter(pk=alert.pk).update(step_at=now)  # from now on its deadline counts
+    return put(alert, occasion, now, number)
+
+
+def put(alert: Alert, occasion: str, now: datetime, number: int = 0) -> int:
+    """Insert the messages alone, with no word about the deadline; what is there already stays. Returns as above."""
     ways = [way_of(route) for route in Route.objects.filter(active=True).order_by("pk")[:MOST_ROUTES]]
     messages = [_message(alert, occasion, way, now, number) for way in _taken(ways, alert, occasion)]
     if messages:
@@ -79,7 +84,7 @@ def _message(alert: Alert, occasion: str, way: Way, now: datetime, number: int) 
         alert=alert,
         route_id=way.route_id,
         occasion=occasion,
-        key=f"alert-{alert.pk}-{alert.openings}-{occasion}-{number}-route-{way.route_id}",
+        key=f"{opening_key(alert)}{occasion}-{number}-route-{way.route_id}",
         level=alert.level,
         rank=RANKS[alert.level],
         title=words.title(told, occasion),
@@ -87,6 +92,11 @@ def _message(alert: Alert, occasion: str, way: Way, now: datetime, number: int) 
         cut_at=now,
         next_at=due_at(way, level=alert.level, now=now),
     )
+
+
+def opening_key(alert: Alert) -> str:
+    """How the keys of all messages of an alert begin that tell of its present opening."""
+    return f"alert-{alert.pk}-{alert.openings}-"
 
 
 def _told(alert: Alert) -> words.Told:
@@ -124,6 +134,7 @@ CLAIM = """
             coalesce(taken.least_rank, %(least_rank)s) AS least_rank
         FROM gates_route route LEFT JOIN unnest(%(routes)s::bigint[], %(mosts)s::int[], %(least_ranks)s::int[])
             AS taken(route_id, most, least_rank) ON taken.route_id = route.id
+        WHERE route.active
     ), picked AS (
         SELECT due.id FROM room CROSS JOIN LATERAL (
             SELECT id FROM gates_delivery

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from gates import engine
-from gates.alerts.delivery import failing, outbox
+from gates.alerts.delivery import failing, outbox, switched_off
 from gates.alerts.delivery.listening import Ear
 from gates.alerts.delivery.outbox import Room
 from gates.alerts.delivery.sending import Letter, send
@@ -107,6 +107,7 @@ class Post:
             self.beaten_at_s = now_s
             engine.beat("delivery", now)
             failing.look(now)
+            switched_off.leave(now)
         if now_s - self.looked_at_s >= LOOK_AFTER_THE_DEAD_S:
             self.looked_at_s = now_s
             if outbox.free_claims_of_the_dead(now):

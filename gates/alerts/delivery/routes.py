@@ -1,4 +1,7 @@
-"""What people do about routes. None is ever removed: what went by it stays on record; switch it off instead."""
+"""What people do about routes. None is ever removed: what went by it stays on record; switch it off instead.
+
+The delivering process gives up what then still waits for it (`switched_off.py`).
+"""
 
 import re
 from dataclasses import dataclass

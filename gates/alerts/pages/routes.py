@@ -26,6 +26,7 @@ REFUSED = 409
 MOST_ROUTES = 200
 MOST_DRILLS = 20
 LEVEL_NAMES = tuple(level for level, _ in LEVELS)
+OFF = "off. What still waits for it is given up, and goes by another route where nobody else was told"
 BAD_TIME = "Quiet hours are two times such as 22:00 and 06:30, or none."
 
 
@@ -71,9 +72,11 @@ def switch_route(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Route, pk=pk)
     given = _of(row) | {"active": request.POST.get("active") == "on"}
     try:
-        change_route(row.pk, _wanted(given))
+        kept = change_route(row.pk, _wanted(given))
     except RouteRefusedError as error:
         messages.error(request, str(error))
+    else:
+        messages.success(request, f"Route {kept.name} is {'on' if kept.active else OFF}.")
     return redirect("gates:routes")
 
 
