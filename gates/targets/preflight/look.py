@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gates.alerts.delivery.reaching import NAME, reach
 from gates.models import Preflight, Target
 from gates.targets.access import Access, TargetUnreachableError, access, resolved
 from gates.targets.description import Description, secret_names
@@ -55,6 +56,7 @@ class Look:
             yield from running(reach)
             yield from self._environment(spec, reach)
         yield from machine(self._home)
+        yield _heard()
         if not cell:
             yield Need("program in a cell", "cell", None, "not tried: leave --no-cell out")
         elif "health" in (spec.get("process") or {}) or (spec.get("process") or {}).get("command"):
@@ -103,6 +105,12 @@ def described(name: str, spec: Mapping[str, Any]) -> Need:
         place = ".".join(map(str, first["loc"]))
         return Need(GROUP, "description", False, f"{place}: {first['msg']}: correct its file and run add_target again")
     return Need(GROUP, "description", True, f"{len(spec)} sections, {len(secret_names(spec))} secrets by name")
+
+
+def _heard() -> Need:
+    """Whether somebody who is away would hear of a critical alert; a target is ready all the same."""
+    alerts = reach()
+    return Need("portal", NAME, True if alerts.met else None, alerts.words, optional=True)
 
 
 def secrets(spec: Mapping[str, Any]) -> Iterator[Need]:

@@ -44,8 +44,10 @@ def unmet(needs):
 
 def test_a_desk_that_runs_meets_every_need_and_the_row_says_so(looked):
     needs, row = looked(cell=True)
-    # Without [production] nothing shows what the environment is like: that is no need met, and keeps nobody waiting.
-    assert [need.name for need in needs.values() if not need.met] == ["like production"]
+    # Without [production] nothing shows what the environment is like, and nobody who is away hears of an alert: neither
+    # is a need met, and neither keeps anybody waiting.
+    assert [need.name for need in needs.values() if not need.met] == ["like production", "critical alerts"]
+    assert "add_route NAME env:VARIABLE" in needs["critical alerts"].words
     assert needs["like production"].met is None
     assert row.met
     assert Preflight.objects.get().lines[0] == {
