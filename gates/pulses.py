@@ -8,12 +8,14 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 import redis
 from django.conf import settings
 from django.db import connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from gates.models import Beat
 
@@ -23,25 +25,47 @@ PROBE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the portal. `kind` names its pulse; `stands_on` what it cannot show one without."""
+    """A part of the portal. `kind` names its pulse; `stands_on` what it cannot show one without; `means` what is not
+    done while it stands still."""
 
     kind: str
     name: str
     log: str
+    means: str
     stands_on: tuple[str, ...] = ()
     patience: float = 1.0  # how many limits it may be silent: workers that are all busy show it later
 
 
-POSTGRES = Part("postgres", "PostgreSQL", "portal-postgres.log")
-VALKEY = Part("valkey", "Valkey", "valkey.log")
+UNJUDGED = "nothing is judged, and slots become holes"
+POSTGRES = Part("postgres", "PostgreSQL", "portal-postgres.log", "nothing is kept")
+VALKEY = Part("valkey", "Valkey", "valkey.log", UNJUDGED)
 TABLE = (
     POSTGRES,
     VALKEY,
-    Part("beat", "beat, which sends the ticks,", "beat.log", ("postgres", "valkey")),
-    Part("tick", "the ticker, the worker that does the ticks,", "ticker.log", ("postgres", "valkey", "beat")),
-    Part("worker", "the worker that does the checks", "worker.log", ("postgres", "valkey", "beat", "tick"), 2.0),
-    Part("streams", "the process that holds the streams", "streams.log", ("postgres",)),
-    Part("delivery", "the process that delivers alerts", "delivery.log", ("postgres",)),
+    Part("beat", "beat, which sends the ticks,", "beat.log", UNJUDGED, ("postgres", "valkey")),
+    Part("tick", "the ticker, the worker that does the ticks,", "ticker.log", UNJUDGED, ("postgres", "valkey", "beat")),
+    Part(
+        "worker",
+        "the worker that does the checks",
+        "worker.log",
+        "no slot is checked, and what is not checked in time becomes a hole",
+        ("postgres", "valkey", "beat", "tick"),
+        2.0,
+    ),
+    Part(
+        "streams",
+        "the process that holds the streams",
+        "streams.log",
+        "no broker is heard: what happens meanwhile raises no alert, and what cannot be read later is a gap",
+        ("postgres",),
+    ),
+    Part(
+        "delivery",
+        "the process that delivers alerts",
+        "delivery.log",
+        "alerts wait in the outbox and reach nobody who does not look at these pages",
+        ("postgres",),
+    ),
 )
 BEATING = tuple(part.kind for part in TABLE if part not in (POSTGRES, VALKEY))
 
@@ -59,6 +83,17 @@ class Stopped:
             return f"{self.part.name} does not answer: see {self.part.log}."
         since = "has shown no pulse yet" if self.age_s is None else f"has shown no pulse for {self.age_s:.0f} s"
         words = f"{self.part.name} {since}: is it stopped? See {self.part.log}."
+        return words[0].upper() + words[1:]
+
+    def strip(self, now: datetime) -> str:
+        """What pages say: the same words while it stands still, so that a page that is open need not be told again."""
+        if self.part in (POSTGRES, VALKEY):
+            says = "does not answer"
+        elif self.age_s is None:
+            says = "has shown no pulse yet"
+        else:
+            says = f"has shown no pulse since {now - timedelta(seconds=self.age_s):%Y-%m-%d %H:%M:%S} UTC"
+        words = f"{self.part.name} {says}: {self.part.means}. See {self.part.log}."
         return words[0].upper() + words[1:]
 
 
@@ -98,6 +133,18 @@ def look(now: datetime) -> dict[str, float | None]:
     return ages
 
 
+def standing_still(now: datetime) -> tuple[Stopped, ...]:
+    """Return what has stopped, for pages: they are written from rows, so PostgreSQL answers, and Valkey is asked only
+    where a part that stands on it is late."""
+    ages: dict[str, float | None] = dict.fromkeys((part.kind for part in TABLE), None)
+    ages |= {kind: (now - at).total_seconds() for kind, at in last_pulses().items()}
+    ages |= {POSTGRES.kind: 0.0, VALKEY.kind: 0.0}
+    stopped = judge(ages, limit_s())
+    if any(VALKEY.kind in each.part.stands_on for each in stopped):
+        stopped = judge(ages | {VALKEY.kind: valkey_s()}, limit_s())
+    return stopped
+
+
 def last_pulses() -> dict[str, datetime]:
     """Read when each part last showed a pulse."""
     return dict(Beat.objects.filter(kind__in=BEATING).values_list("kind", "last_at"))
@@ -123,7 +170,8 @@ def valkey_s() -> float | None:
     """Return after how many seconds Valkey answered, or None."""
     url, began = settings.ENVIRONMENT.redis_url.get_secret_value(), time.monotonic()
     with contextlib.suppress(redis.RedisError, ValueError):
-        with redis.Redis.from_url(url, socket_timeout=PROBE_S, socket_connect_timeout=PROBE_S) as client:
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis.from_url(url, socket_timeout=PROBE_S, socket_connect_timeout=PROBE_S, retry=once) as client:
             client.ping()
         return time.monotonic() - began
     return None

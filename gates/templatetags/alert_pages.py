@@ -9,11 +9,10 @@ from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from gates.alerts.pages.inbox import standing
+from gates.alerts.pages.inbox import standing, stopped_words
 from gates.alerts.pages.seen import pieces
 from gates.models import Alert
-from gates.pages.rows import last_tick_at
-from gates.templatetags.gates_pages import STALE_TICK, duration
+from gates.templatetags.gates_pages import duration
 
 register = template.Library()
 SHAPES = {"open": ("■", "failed"), "acknowledged": ("◐", "running"), "resolved": ("●", "passed")}
@@ -72,20 +71,10 @@ def alert_badge() -> dict[str, Any]:
     return {"standing": standing(timezone.now())}
 
 
-@register.simple_tag
-def ticks_stopped() -> SafeString:
-    """The strip of every page that says when nothing is being judged; hidden while ticks come."""
-    at = last_tick_at()
-    stopped = at is None or timezone.now() - at > STALE_TICK
-    return format_html(
-        '<p id="stopped" class="strip" role="alert"{}>{}</p>', "" if stopped else SafeString(" hidden"), STOPPED
-    )
-
-
-STOPPED = (
-    "The engine does not tick: nothing is judged, and slots become holes. Look at worker.log and beat.log, "
-    "or start the portal again with uv run manage.py up."
-)
+@register.inclusion_tag("gates/_stopped.html")
+def stopped_parts() -> dict[str, Any]:
+    """The strip of every page that names each part of the portal that has stopped; hidden while none has."""
+    return {"stopped": stopped_words(timezone.now())}
 
 
 @register.filter

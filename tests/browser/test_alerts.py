@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from gates import roles
+from gates import engine, pulses, roles
 from gates.alerts.delivery import drills
 from gates.alerts.raising import raise_alert
 from gates.models import Alert, Beat
@@ -91,14 +91,32 @@ def test_a_new_critical_alert_calls_by_title_and_sound_and_is_acknowledged_by_th
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
-def test_every_page_says_by_itself_that_the_ticks_have_stopped(page: Page, portal: Portal) -> None:
+@pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "phone")])
+def test_every_page_says_by_itself_which_part_of_the_portal_has_stopped(
+    page: Page, portal: Portal, theme: str, size: str
+) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))  # type: ignore[arg-type]
+    strip = page.locator("#stopped")
+    for kind in pulses.BEATING:
+        engine.beat(kind, timezone.now() + timedelta(hours=1))  # a clock that was put back is no standstill
     page.goto(f"{portal.url}/about/")
-    expect(page.locator("#stopped")).to_be_hidden()
-    Beat.objects.filter(kind="tick").update(last_at=timezone.now() - timedelta(minutes=2))
-    expect(page.locator("#stopped")).to_be_visible(timeout=20_000)
-    expect(page.locator("#stopped")).to_contain_text("nothing is judged")
-    shot(page, "ticks-stopped")
+    expect(strip).to_be_hidden()
+    stood = timezone.now() - timedelta(minutes=2)
+    for kind in ("streams", "delivery"):
+        Beat.objects.filter(kind=kind).update(last_at=stood)
+    expect(strip.locator("p")).to_have_count(2, timeout=20_000)
+    expect(strip).to_contain_text(
+        f"The process that delivers alerts has shown no pulse since {stood:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    expect(strip).to_contain_text("alerts wait in the outbox")
+    shot(page, f"stopped-{size}-{theme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
     assert breaches(page) == []
+    engine.beat("streams", timezone.now() + timedelta(hours=1))
+    engine.beat("delivery", timezone.now() + timedelta(hours=1))
+    expect(strip).to_be_hidden(timeout=20_000)
+    assert page.complaints == []  # type: ignore[attr-defined]
 
 
 def test_g_then_a_goes_to_the_alerts_and_acknowledges_nothing(page: Page, portal: Portal) -> None:

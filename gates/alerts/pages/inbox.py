@@ -8,6 +8,7 @@ from typing import Any, Self
 from django.contrib.auth.models import User
 from django.db.models import Case, Count, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 
+from gates import pulses
 from gates.models import Alert, AlertStep
 from gates.models.slots import LEVELS
 
@@ -112,6 +113,11 @@ def standing(now: datetime) -> Standing:
     )
     opened = AlertStep.objects.filter(kind__in=OPENINGS, alert__state=State.OPEN, alert__level="critical")
     return Standing(**counted, newest_critical=opened.aggregate(newest=Max("pk"))["newest"] or 0)
+
+
+def stopped_words(now: datetime) -> list[str]:
+    """Name each part of the portal that has stopped, in words that stay the same while it stands still."""
+    return [each.strip(now) for each in pulses.standing_still(now)]
 
 
 OPENINGS = (AlertStep.Kind.RAISED, AlertStep.Kind.REOPENED)

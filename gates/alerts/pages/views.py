@@ -1,5 +1,7 @@
 """The inbox, one alert, and its acknowledgement; and what every page asks for: whether a critical one is open."""
 
+import hashlib
+import json
 from datetime import datetime
 from typing import Any, cast
 
@@ -58,10 +60,11 @@ def live(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def now(request: HttpRequest) -> HttpResponse:
-    """What every page asks again and again: 204 while it knows, else the counts and the newest critical alert."""
-    standing = inbox.standing(timezone.now())
-    told = twins.standing_twin(standing)
-    mark = "-".join(map(str, told.values()))
+    """What every page asks again and again: 204 while it knows, else the counts, the newest critical alert, and which
+    parts of the portal have stopped."""
+    at = timezone.now()
+    told = twins.standing_twin(inbox.standing(at)) | {"stopped": inbox.stopped_words(at)}
+    mark = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     if request.GET.get("since") == mark:
         return with_tick(HttpResponse(status=204))
     return with_tick(JsonResponse({**told, "mark": mark}))

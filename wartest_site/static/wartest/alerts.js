@@ -77,6 +77,7 @@
     Object.assign(badge.dataset, { open: told.open, critical: told.critical, newest: told.newest_critical });
     byId("badge-words").textContent = told.open ? `${told.open} open${told.critical ? `, ${told.critical} of them critical` : ""}` : "";
     showTitle();
+    showStopped(told.stopped);
     call(told.newest_critical, told.critical);
   }
 
@@ -85,16 +86,17 @@
     try {
       const answer = await fetch(`${badge.dataset.ask}?since=${encodeURIComponent(mark)}`, { redirect: "error" });
       const at = answer.headers.get("Last-Tick");
-      if (at) showTick(new Date(answer.headers.get("Date")), at);
+      if (at) byId("last-tick").dataset.at = at;
       if (answer.status === 200) show(await answer.json());
     } catch { /* signed out, or the portal is away: the page that polls says so */ }
     setTimeout(ask, EVERY_MS);
   }
 
-  // The engine: a page that is open when the ticks stop says so by itself, by the portal's clock and not by ours
-  function showTick(now, at) {
-    byId("last-tick").dataset.at = at;
-    byId("stopped").hidden = now - new Date(at) <= 30000;
+  // The portal's own parts: a page that is open when one stops says so by itself, by the portal's clock and not by ours
+  function showStopped(sentences) {
+    const strip = byId("stopped");
+    strip.replaceChildren(...sentences.map((words) => Object.assign(document.createElement("p"), { textContent: words })));
+    strip.hidden = !sentences.length;
   }
   showTitle();
   setTimeout(ask, EVERY_MS);
