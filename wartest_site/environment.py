@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gates.role_names import ROLE_NAMES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+ADOPTED = "WARTEST_ADOPTED"  # the names of the variables that came from .env
 
 
 class Environment(BaseSettings):
@@ -105,10 +106,28 @@ def load() -> Environment:
 
 
 def adopt_variables() -> None:
-    """Put what `.env` holds beside our own settings into the environment, where descriptions find `env:NAME`."""
-    for name, value in dotenv_values(BASE_DIR / ".env").items():
-        if value is not None and name.lower() not in Environment.model_fields:
-            os.environ.setdefault(name, value)
+    """Put what `.env` holds beside our own settings into the environment, where descriptions find `env:NAME`; and note
+    which they are, since our children inherit them, and `.env` may be mended while they run.
+    """
+    adopted = os.environ.get(ADOPTED, "").split()
+    for name, value in _variables_of_file().items():
+        if name not in os.environ:
+            os.environ[name] = value
+            adopted.append(name)
+    os.environ[ADOPTED] = " ".join(sorted(set(adopted)))
+
+
+def variable(name: str) -> str | None:
+    """What `env:NAME` holds now: from the environment, else what `.env` says at this moment."""
+    if name in os.environ and name not in os.environ.get(ADOPTED, "").split():
+        return os.environ[name]
+    return _variables_of_file().get(name)
+
+
+def _variables_of_file() -> dict[str, str]:
+    """What `.env` holds beside our own settings; nothing where there is none."""
+    lines = dotenv_values(BASE_DIR / ".env").items()
+    return {name: value for name, value in lines if value is not None and name.lower() not in Environment.model_fields}
 
 
 def secret_key(environment: Environment) -> str:

@@ -4,10 +4,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.utils.csp import CSP
 
-from wartest_site.environment import BASE_DIR, adopt_variables, load, secret_key
+from wartest_site.environment import BASE_DIR, adopt_variables, load, secret_key, variable
 
 ENVIRONMENT = load()
 adopt_variables()
+VARIABLE = variable  # what `env:NAME` of a description holds at the moment of use
 
 SECRET_KEY = secret_key(ENVIRONMENT)
 DEBUG = ENVIRONMENT.debug

@@ -71,10 +71,11 @@ def sole_owner(home: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             services = running_stack(home)
-            where = f" at {services.url}" if services else ""
-            raise CannotStartError(
-                f"wartest is already running in {home}{where}: stop it, or set WARTEST_HOME"
-            ) from None
+            if services is None:
+                said = f"wartest is just starting or ending in {home}: try again once that is done, or set WARTEST_HOME"
+            else:
+                said = f"wartest is already running in {home} at {services.url}: stop it, or set WARTEST_HOME"
+            raise CannotStartError(said) from None
         yield
 
 

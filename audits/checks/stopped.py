@@ -5,8 +5,9 @@ from audits.checks.protection import LIMIT_S
 from audits.findings import Level
 
 _LIMIT = f"INTERVAL {LIMIT_S} SECOND"
-_STOP = "upper(close_reason) IN ('STOP', 'SL') OR contains(upper(close_reason), 'STOP_LOSS')"
-_PROFIT = "upper(close_reason) IN ('TP', 'PROFIT') OR contains(upper(close_reason), 'TAKE_PROFIT')"
+_WORD = "regexp_replace(upper(close_reason), '[^A-Z]+', '_', 'g')"
+_STOP = f"{_WORD} IN ('STOP', 'SL') OR contains({_WORD}, 'STOP_LOSS')"
+_PROFIT = f"{_WORD} IN ('TP', 'PROFIT', 'TARGET', 'PROFIT_TARGET') OR contains({_WORD}, 'TAKE_PROFIT')"
 _BOOKED = f"CASE WHEN {_STOP} THEN 'stop loss' WHEN {_PROFIT} THEN 'take profit' ELSE 'neither' END"
 
 STOPPED_SQL = f"""
@@ -42,7 +43,8 @@ STOPPED_SQL = f"""
 STOPPED_RULES = {
     "close booked as something else": Rule(
         Level.CRITICAL,
-        "Position {position_id} was closed by {expected} at the broker, but the ledger says {measured}.",
+        "Position {position_id} was closed by {expected} at the broker, but the ledger says {measured}: "
+        "close_reason is STOP_LOSS or TAKE_PROFIT where a stop closed it.",
     ),
     "closed by no fill": Rule(
         Level.CRITICAL, "Position {position_id} is closed by {measured}, but the broker has no fill that closed it."

@@ -3,9 +3,9 @@
 import json
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from django.conf import settings
 
 MOST_BYTES = 64 * 1024
 READ_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -22,19 +22,18 @@ def resolved(value: str, where: str) -> str:
     """
     source, _, name = value.partition(":")
     if source == "env":
-        return _from(os.environ, name, where)
+        return _given(settings.VARIABLE(name), name, where)
     if source == "file":
         return _file(Path(name), where)
     if source == "rehearsal":
-        return _from(_rehearsal(), name, where)
+        return _given(_rehearsal().get(name), name, where)
     return value
 
 
-def _from(values: Mapping[str, Any], name: str, where: str) -> str:
-    value = values.get(name)
+def _given(value: str | None, name: str, where: str) -> str:
     if not value:
-        raise TargetUnreachableError(f"{where} names {name}, which is not set: set it where the portal runs.")
-    return str(value)
+        raise TargetUnreachableError(f"{where} names {name}, which is not set: set it in .env where the portal runs.")
+    return value
 
 
 def _file(path: Path, where: str) -> str:

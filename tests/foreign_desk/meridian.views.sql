@@ -30,7 +30,9 @@ CREATE OR REPLACE VIEW wartest.positions AS SELECT
     qty * CASE side WHEN 'BUY' THEN 1 ELSE -1 END AS units,
     left_qty * CASE side WHEN 'BUY' THEN 1 ELSE -1 END AS units_open, entry AS entry_price, stop AS stop_loss,
     target AS take_profit, held AS margin_used, CASE WHEN ended IS NULL THEN 'open' ELSE 'closed' END AS status,
-    gain AS realized_pnl, ended_by AS close_reason, born AS opened_at, ended AS closed_at
+    gain AS realized_pnl,
+    CASE ended_by WHEN 'stop' THEN 'STOP_LOSS' WHEN 'target' THEN 'TAKE_PROFIT' ELSE upper(ended_by) END AS close_reason,
+    born AS opened_at, ended AS closed_at
 FROM meridian.lots;
 
 CREATE OR REPLACE VIEW wartest.position_events AS SELECT

@@ -54,6 +54,10 @@ def test_the_lock_lets_one_in_and_names_the_other(tmp_path, services):
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=stack.BASE_DIR
     ) as holder:
         assert holder.stdout.readline() == b"in\n"
+        (tmp_path / "services.json").rename(tmp_path / "aside")
+        with pytest.raises(CannotStartError, match="just starting or ending"), sole_owner(tmp_path):
+            pass
+        (tmp_path / "aside").rename(tmp_path / "services.json")
         refused = pytest.raises(CannotStartError, match=r"already running in .* at http://127.0.0.1:3/")
         with refused, sole_owner(tmp_path):
             pass

@@ -10,7 +10,7 @@ from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
 from tests.audits.books import Books, BooksBroker, at, clean_books
-from tests.audits.checks.breaks import Break
+from tests.audits.checks.breaks import Break, both, change, change_transaction
 from tests.audits.checks.broken_books import BROKEN
 
 
@@ -44,6 +44,21 @@ def test_broken_books_fail_for_the_right_reason(tmp_path: Path, broken: tuple[st
     assert worst.where.get("relation", "orders") in BY_NAME  # else nothing leads from the finding to its rows
     assert "{" not in worst.sentence
     assert "None" not in worst.sentence
+
+
+@pytest.mark.parametrize(
+    ("by", "word"),
+    [
+        (by, word)
+        for by, words in (("STOP_LOSS_ORDER", "STOP_LOSS stop-loss sl"), ("TAKE_PROFIT_ORDER", "take_profit target tp"))
+        for word in words.split()
+    ],
+)
+def test_what_a_stop_closed_may_be_called_as_people_call_it(tmp_path: Path, by: str, word: str) -> None:
+    books = clean_books()
+    both(change_transaction(5, reason=by), change("positions", 0, close_reason=word))(books)
+    rules = {finding.rule for finding in results_of(books, tmp_path, "stops")["stops"].findings}
+    assert "close booked as something else" not in rules
 
 
 def test_every_rule_of_every_check_is_broken_in_some_test() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from gates.targets.access import TargetUnreachableError, access, resolved
 from gates.targets.programs import read_program
+from wartest_site import environment
 
 
 def test_a_file_gives_its_secret_only_if_its_owner_alone_can_read_it(tmp_path):
@@ -58,3 +59,21 @@ def test_health_is_found_at_the_port_of_the_running_target_or_not_at_all():
     assert access(spec).health_url == "http://127.0.0.1:8010/up"
     assert access({name: spec[name] for name in ("ledger", "broker")}).health_url == ""
     assert access(spec).ledger_schema == "wartest"
+
+
+def test_a_variable_mended_in_dotenv_holds_at_once_in_processes_that_inherited_the_old_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
+    monkeypatch.setenv(environment.ADOPTED, "")
+    for name in ("DESK_TOKEN", "DESK_LATER"):
+        monkeypatch.setenv(name, "")  # so that it is gone again afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DESK_GIVEN", "by the shell")
+    (tmp_path / ".env").write_text("DESK_TOKEN=wrong\nDESK_GIVEN=by the file\nSECRET_KEY=ours\n")
+    environment.adopt_variables()  # as `up` does; whatever it starts inherits what it adopted
+    environment.adopt_variables()
+    assert resolved("env:DESK_TOKEN", "[broker] token") == "wrong"
+    (tmp_path / ".env").write_text("DESK_TOKEN=right\nDESK_LATER=added\nDESK_GIVEN=by the file\nSECRET_KEY=ours\n")
+    said = [resolved(f"env:{name}", "[broker] token") for name in ("DESK_TOKEN", "DESK_LATER", "DESK_GIVEN")]
+    assert said == ["right", "added", "by the shell"]
+    with pytest.raises(TargetUnreachableError, match=r"SECRET_KEY, which is not set: set it in \.env"):
+        resolved("env:SECRET_KEY", "[broker] token")
