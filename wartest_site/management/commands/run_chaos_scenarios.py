@@ -72,7 +72,7 @@ class Command(BaseCommand):
                 line += f", recovery p50 {times['p50_ms']:.0f} p99 {times['p99_ms']:.0f} max {times['max_ms']:.0f} ms"
             self.stdout.write(f"{line}. {scenario['reason'] if scenario['verdict'] != 'passed' else ''}".rstrip())
             for point in [point for point in points if point["verdict"] != "passed"][:3]:
-                self.stdout.write(f"    {point['verdict']}: {point['repeat']}")
+                self.stdout.writelines(f"{line}\n" for line in said_of(point))
         for criterion in content["criteria"]:
             line = f"{criterion['verdict']:12} {criterion['name']}: {criterion['measured']}"
             self.stdout.write(f"{line} (required: {criterion['required']}) {criterion['reason']}".rstrip())
@@ -100,6 +100,14 @@ class Command(BaseCommand):
                 time.sleep(POLL_S)
         self.stderr.write("The run did not close in time: are workers and beat running? See `manage.py preflight`.")
         sys.exit(EXIT_CODES["inconclusive"])
+
+
+def said_of(point: dict[str, Any]) -> list[str]:
+    """Say of a strike that did not pass: where it was, what it was found by, and how to make it again."""
+    rules = ", ".join(dict.fromkeys(found["rule"] for found in point["findings"]))
+    lines = [f"    {point['verdict']}: {point['fault']} at {point['label']}: {rules or point['reason']}"]
+    lines += [f"        {found['sentence']}" for found in point["findings"][:1]]
+    return [*lines, f"        again: {point['repeat']}"]
 
 
 def how_far(run: Run) -> tuple[str, float]:
