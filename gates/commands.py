@@ -26,6 +26,7 @@ from gates.live_capital.standing import live_criteria_of
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
 from gates.targets.access import TargetUnreachableError, access
+from gates.targets.environment import environment_of
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def start_campaign(
     plan = plan_for(profile).with_evidence(_evidence(target, profile))
     start = now.replace(microsecond=0) + timedelta(seconds=1)
     demand_sense(plan, start)
-    baseline = _baseline(target)
+    baseline = _baseline(target, now)
     with transaction.atomic():
         Target.objects.select_for_update().get(pk=target.pk)
         if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
@@ -115,7 +116,7 @@ def _evidence(target: Target, profile: str) -> dict[str, Any]:
     return wanted
 
 
-def _baseline(target: Target) -> dict[str, Any]:
+def _baseline(target: Target, now: datetime) -> dict[str, Any]:
     """Look at the target before its run: one that is ill, or whose process cannot be seen, would fail without a fault
     of its own. Raises TargetIllError, TargetUnreachableError."""
     reach = access(target.spec)
@@ -130,7 +131,8 @@ def _baseline(target: Target) -> dict[str, Any]:
         last = last_transaction(reach)
     except BrokerError as error:
         raise TargetIllError(f"The target's broker account cannot be read: {error}") from error
-    return told | {"description": description_sha256(target.spec), "last_transaction_id": last}
+    told |= {"description": description_sha256(target.spec), "last_transaction_id": last}
+    return told | {"environment": environment_of(target.spec, reach, now)}
 
 
 def criteria_of(run: Run) -> tuple[Criterion, ...]:

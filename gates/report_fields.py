@@ -29,6 +29,7 @@ def run_fields(run: Run) -> dict[str, Any]:
         **_head(run.campaign),
         "verdict": run.verdict,
         "run": run.pk,
+        **_environment(run),
         "planned": {"start": utc(run.planned_start), "end": utc(run.planned_end)},
         "measured": {"start": utc(run.planned_start), "end": utc(run.closed_at), "duration_s": duration_s},
         "criteria": run.criteria,
@@ -83,6 +84,12 @@ def _head(campaign: Campaign) -> dict[str, Any]:
         "target": {"name": target.name, "build": campaign.build, "environment": environment},
         "campaign": campaign.pk,
     }
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    """Say where the run was taken, as its start saw it: runs from before that was seen have nothing to say."""
+    seen = run.baseline.get("environment")
+    return {"environment": seen} if seen else {}
 
 
 def _gate(number: int, name: str, runs: list[Run]) -> Criterion:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
@@ -16,6 +17,7 @@ from gates.chaos.scenarios import scenarios_of
 from gates.checks import health
 from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
 from gates.targets.access import access, cells_ledger
+from gates.targets.environment import environment_of
 from gates.targets.programs import OPERATIONS, program_of
 
 GATE = 2
@@ -61,6 +63,7 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     reach, host = access(spec), urlsplit(cells_ledger(spec)).hostname
     demand_safe(program_of(spec), host or "127.0.0.1", (spec.get("chaos") or {}).get("allowed_hosts") or ())
     build = str(health.observe(reach).get("build") or "")
+    baseline = {"environment": environment_of(spec, reach, now, cells=True)}
     with transaction.atomic():
         Target.objects.select_for_update().get(pk=asked.target.pk)
         _demand_free(asked.target, now)
@@ -88,7 +91,12 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
             only_strike=asked.strike,
             cells=asked.cells,
         )
-        return _start(campaign, plan, names, chaos, now)
+        run = _run_of(campaign, plan, baseline, now)
+        chaos.run = run
+        chaos.save()
+        _cut(run, names)
+        _note(chaos, names, now)
+        return run
 
 
 def _names(asked: Asked) -> tuple[str, ...]:
@@ -133,24 +141,31 @@ def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
 
 
-def _start(campaign: Campaign, plan: ChaosPlan, names: Sequence[str], chaos: ChaosRun, now: datetime) -> Run:
+def _run_of(campaign: Campaign, plan: ChaosPlan, baseline: dict[str, Any], now: datetime) -> Run:
     end = now + timedelta(seconds=plan.limit_s)
-    run = Run.objects.create(
-        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline={}
+    return Run.objects.create(
+        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline=baseline
     )
-    chaos.run = run
-    chaos.save()
-    every = scenarios_of(campaign.target.spec)
+
+
+def _cut(run: Run, names: Sequence[str]) -> None:
+    """A slot and a row for each scenario."""
+    start, end = run.planned_start, run.planned_end
+    every = scenarios_of(run.campaign.target.spec)
     numbers = {scenario.name: number for number, scenario in enumerate(every, start=1)}
     for name in names:
         # Due and over at the same moment: no tick takes such a slot, the engine fills it before.
         slot = Slot.objects.create(
-            run=run, check_name=name, window_start=now, window_end=end, due_at=end, grace_until=end
+            run=run, check_name=name, window_start=start, window_end=end, due_at=end, grace_until=end
         )
         ScenarioRun.objects.create(run=run, slot=slot, name=name, number=numbers[name])
+
+
+def _note(chaos: ChaosRun, names: Sequence[str], now: datetime) -> None:
+    """The first event: how much is struck, and whether it counts."""
     strikes = "1 strike" if chaos.sampled == 1 else f"{chaos.sampled} strikes"
     how = f"{strikes} of each kind" if chaos.sampled else "every crash point"
     counts = "It counts as gate 2." if chaos.counted else f"It does not count as gate 2: {chaos.not_counted_because}"
-    sentence = f"Chaos on {campaign.target} started: {len(names)} scenarios, {how}, {chaos.mode} mode. {counts}"
+    run = chaos.run
+    sentence = f"Chaos on {run.campaign.target} started: {len(names)} scenarios, {how}, {chaos.mode} mode. {counts}"
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=sentence)
-    return run

@@ -26,6 +26,7 @@ def summary_of(report: Report, name: str) -> dict[str, Any]:
         "sha256": report.sha256,
         "signed_by": report.signed_by,
         "measured": content.get("measured", {}),
+        "environment": content.get("environment"),
         "criteria": content.get("criteria", []),
         "slots": content.get("slots", {}),
         "counted": content.get("counted", True),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -12,6 +13,7 @@ from gates.checks import health
 from gates.ledger_audit.plans import AuditPlan, audit_plan_for
 from gates.models import Campaign, LedgerAudit, Run, RunEvent, Slot, Target
 from gates.targets.access import access
+from gates.targets.environment import environment_of
 
 GATE = 3
 
@@ -45,8 +47,9 @@ def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     Raises CannotAuditError, UnknownProfileError, UnknownCheckError, TargetUnreachableError.
     """
     plan = audit_plan_for(asked.profile, asked.only)
-    seen = health.observe(access(asked.target.spec))
-    build = str(seen.get("build") or "")
+    reach = access(asked.target.spec)
+    build = str(health.observe(reach).get("build") or "")
+    baseline = {"environment": environment_of(asked.target.spec, reach, now)}
     with transaction.atomic():
         Target.objects.select_for_update().get(pk=asked.target.pk)
         if Run.objects.filter(campaign__target=asked.target, gate=GATE, state=Run.State.RUNNING).exists():
@@ -62,7 +65,8 @@ def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
                 started_by=started_by,
                 started_at=now,
             )
-        return _start(campaign, plan, LedgerAudit(started_by=started_by, **_facts(asked, why_not)), now)
+        run = _run_of(campaign, plan, baseline, now)
+        return _start(run, plan, LedgerAudit(started_by=started_by, **_facts(asked, why_not)), now)
 
 
 def _facts(asked: Asked, why_not: str) -> dict[str, object]:
@@ -81,11 +85,15 @@ def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
     return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
 
 
-def _start(campaign: Campaign, plan: AuditPlan, audit: LedgerAudit, now: datetime) -> Run:
+def _run_of(campaign: Campaign, plan: AuditPlan, baseline: dict[str, Any], now: datetime) -> Run:
     end = now + timedelta(seconds=plan.limit_s)
-    run = Run.objects.create(
-        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline={}
+    return Run.objects.create(
+        campaign=campaign, gate=GATE, plan=asdict(plan), planned_start=now, planned_end=end, baseline=baseline
     )
+
+
+def _start(run: Run, plan: AuditPlan, audit: LedgerAudit, now: datetime) -> Run:
+    end = run.planned_end
     # Due and over at the same moment: no tick takes such a slot, the audit's own process fills it before.
     Slot.objects.bulk_create(
         Slot(run=run, check_name=name, window_start=now, window_end=end, due_at=end, grace_until=end)
@@ -94,7 +102,7 @@ def _start(campaign: Campaign, plan: AuditPlan, audit: LedgerAudit, now: datetim
     audit.run = run
     audit.save()
     what = f"{len(plan.checks)} checks" if not audit.only else f"only {', '.join(plan.checks)}"
-    sentence = f"Audit of {campaign.target} started: {what}. "
+    sentence = f"Audit of {run.campaign.target} started: {what}. "
     sentence += "It counts as gate 3." if audit.counted else f"It does not count as gate 3: {audit.not_counted_because}"
     RunEvent.objects.create(run=run, at=now, kind=RunEvent.Kind.STARTED, sentence=sentence)
     return run

@@ -29,6 +29,7 @@ from gates.plans import CANDLE_S
 from gates.signoff.standing import missing
 from gates.targets import stage
 from gates.targets.access import TargetUnreachableError
+from gates.targets.environment import environment_of
 from gates.targets.rehearsal import LIVE_UNITS
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def open_month(month: Month, now: datetime) -> Run:
     campaign, shape = month.plan.campaign, live_plan_for(month.plan.campaign.profile)
     start = first_day(now)
     _demand_time(month.plan, shape, start)
-    baseline, environment = _baseline(month, campaign)
+    baseline, environment = _baseline(month, campaign, now)
     with transaction.atomic():
         _demand_free(Target.objects.select_for_update().get(pk=campaign.target_id))
         run = Run.objects.create(
@@ -161,7 +162,7 @@ def _demand_time(plan: CapitalPlan, shape: LivePlan, start: datetime) -> None:
         )
 
 
-def _baseline(month: Month, campaign: Campaign) -> tuple[dict[str, Any], str]:
+def _baseline(month: Month, campaign: Campaign, now: datetime) -> tuple[dict[str, Any], str]:
     """Look at the live account and at the target as they are now: what the whole month is compared with."""
     spec = campaign.target.spec
     reach = live_access(spec)
@@ -186,7 +187,7 @@ def _baseline(month: Month, campaign: Campaign) -> tuple[dict[str, Any], str]:
     with reader_of(reach) as broker:
         results = {required(trade, "id"): f"{exact(trade, 'realizedPL') or 0:f}" for trade in broker.open_trades()}
     identity = {key: seen[key] for key in (*health.IDENTITY, *health.MAY_TELL) if seen.get(key) is not None}
-    told = identity | {"description": description_sha256(spec)}
+    told = identity | {"description": description_sha256(spec), "environment": environment_of(spec, reach, now)}
     return told | {"capital": _capital(month, opened, results)}, environment
 
 

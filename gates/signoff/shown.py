@@ -81,11 +81,25 @@ def _environment(campaign: Campaign, runs: dict[int, Run]) -> Iterator[Untested]
     if 1 in runs and runs[1].closed_at:
         hours = (runs[1].closed_at - runs[1].planned_start).total_seconds() / 3600
         yield Untested("Longer or busier times", f"Gate 1 saw {hours:,.1f} hours; more load than those had is unknown.")
-    seen = campaign.target.preflights.first()
-    if seen is not None and seen.differences:
-        facts = ", ".join(line["fact"] for line in seen.differences[:MOST])
-        yield Untested("Production's environment", f"Preflight saw {len(seen.differences)} facts that differ: {facts}.")
+    yield from _unlike_production(campaign, runs)
     yield Untested("The strategy", "That orders, books and recovery are right says nothing of whether it earns money.")
+
+
+def _unlike_production(campaign: Campaign, runs: dict[int, Run]) -> Iterator[Untested]:
+    """Gate by gate what differed where it ran; preflight's own look only where no run said where it was taken."""
+    taken = [(gate, seen) for gate, run in sorted(runs.items()) if (seen := run.baseline.get("environment"))]
+    for gate, seen in taken:
+        differing = [line["fact"] for line in seen["differences"]]
+        if differing:
+            words = f"Gate {gate} ran where {len(differing)} facts differ: {', '.join(differing[:MOST])}."
+            yield Untested("Production's environment", words)
+    if taken and not any(seen["compared"] for _, seen in taken):
+        why = taken[0][1]["not_compared_because"]
+        yield Untested("Production's environment", f"It was compared with nothing: {why}.")
+    last = campaign.target.preflights.first()
+    if not taken and last is not None and last.differences:
+        facts = ", ".join(line["fact"] for line in last.differences[:MOST])
+        yield Untested("Production's environment", f"Preflight saw {len(last.differences)} facts that differ: {facts}.")
 
 
 def _chaos(run: Run | None) -> Iterator[Untested]:

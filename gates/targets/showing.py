@@ -42,7 +42,7 @@ def shown(value: Any, key: str = "") -> Any:
     if not isinstance(value, str) or value.startswith(("env:", "file:", "rehearsal:")):
         return value
     if "://" in value:
-        return _bare(value)
+        return bare(value)
     return HIDDEN if looks_secret(key, value) else value
 
 
@@ -61,10 +61,10 @@ def flat(value: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
 def _place(address: str) -> str:
     if not address or (":" in address and "://" not in address):
         return address or "nowhere"
-    return _bare(address)
+    return bare(address)
 
 
-def _bare(address: str) -> str:
+def bare(address: str) -> str:
     """An address without name, password and what may stand behind a question mark."""
     try:
         parts = urlsplit(address)

@@ -13,6 +13,7 @@ import psutil
 import psycopg
 
 from gates.targets.access import Access
+from gates.targets.showing import bare
 
 MOST_BYTES = 64 * 1024
 SETTINGS = ("server_version", "max_connections", "shared_buffers", "work_mem", "synchronous_commit", "TimeZone")
@@ -28,25 +29,30 @@ def identity(access: Access) -> dict[str, Any]:
         "processors": os.cpu_count() or 0,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "ledger_kind": "hosted" if access.ledger_key else "postgresql",
-        "broker": access.broker_url,
+        "broker": bare(access.broker_url),
         "network": ", ".join(sorted(name for name, state in psutil.net_if_stats().items() if state.isup)),
     }
-    return facts | ({} if access.ledger_key else _server(access))
+    return facts | ({} if access.ledger_key else _server(access.ledger_url))
 
 
-def _server(access: Access) -> dict[str, Any]:
-    """The ledger's server: its version, settings, and how large the database is."""
+def _server(ledger_url: str) -> dict[str, Any]:
+    """The ledger's server, and how large the database is."""
+    return {f"ledger_{name}": value for name, value in server_facts(ledger_url).items()}
+
+
+def server_facts(url: str) -> dict[str, Any]:
+    """Return the version and settings of a PostgreSQL, and the size of its database; nothing where it is silent."""
     try:
-        with psycopg.connect(access.ledger_url, connect_timeout=5, autocommit=True) as ledger:
+        with psycopg.connect(url, connect_timeout=5, autocommit=True) as ledger:
             facts = {
-                f"ledger_{name.lower()}": row[0]
+                name.lower(): row[0]
                 for name in SETTINGS
                 if (row := ledger.execute("SELECT current_setting(%s, true)", (name,)).fetchone())
             }
             row = ledger.execute("SELECT pg_database_size(current_database())").fetchone()
     except psycopg.Error:
         return {}
-    return facts | {"ledger_size_mib": round(row[0] / 2**20) if row else 0}
+    return facts | {"size_mib": round(row[0] / 2**20) if row else 0}
 
 
 def production_of(spec: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
