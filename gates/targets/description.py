@@ -10,6 +10,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gates.targets.process_fields import Process
+from gates.targets.senses import (
+    build_sense,
+    chaos_sense,
+    demand,
+    description_sense,
+    ledger_sense,
+    operation_sense,
+    prevention_sense,
+)
 from gates.targets.text_kinds import (
     HttpAddress,
     LedgerAddress,
@@ -34,11 +43,8 @@ class Build(Section):
     value: Text | None = Field(None, description="is it")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError(
-                'needs one of command, url and value, as build = { command = ["git", "rev-parse", "HEAD"] }'
-            )
+    def _sense(self) -> Self:
+        demand(build_sense(self.said()))
         return self
 
 
@@ -61,13 +67,8 @@ class Ledger(Section):
     schema_: Text = Field("wartest", alias="schema", description="the schema that holds the views of the contract")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.url is None) == (self.supabase is None):
-            raise ValueError('needs either url = "env:LEDGER_URL", or supabase = "env:SUPABASE_URL" with its key')
-        if self.supabase is not None and self.key is None:
-            raise ValueError('supabase needs its key: add key = "env:SUPABASE_KEY"')
-        if self.supabase is None and self.key is not None:
-            raise ValueError("key belongs to supabase: a postgresql:// address holds its own password")
+    def _sense(self) -> Self:
+        demand(ledger_sense(self.said()))
         return self
 
 
@@ -94,16 +95,8 @@ class Operation(Section):
     limit_s: float = Field(40.0, ge=1, le=600, description="how long it may take")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        ways = [name for name in ("post", "command", "queue", "wait") if getattr(self, name) not in (None, False)]
-        if len(ways) != 1:
-            raise ValueError("needs exactly one of post, command, queue and wait = true")
-        if ways[0] in ("queue", "wait") and self.done is None:
-            raise ValueError('needs done, as done = "SELECT count(*) > 0 FROM positions WHERE …", to know when it is')
-        if ways[0] not in ("queue", "wait") and self.done is not None:
-            raise ValueError("done belongs to queue and wait: an answer or an exit code tells the others")
-        if self.body is not None and ways[0] != "post":
-            raise ValueError("body belongs to post")
+    def _sense(self) -> Self:
+        demand(operation_sense(self.said()))
         return self
 
 
@@ -161,13 +154,8 @@ class Prevention(Section):
     limit_s: int = Field(600, ge=1, le=3600)
 
     @model_validator(mode="after")
-    def _places(self) -> Self:
-        if self.command is None and self.program is None:
-            raise ValueError("give a command, a program or both: without one no prevention test can be run")
-        if self.command and not all(any(place in word for word in self.command) for place in ("{build}", "{test}")):
-            raise ValueError("command must hold {build} and {test}: the same test has to run on both builds")
-        if self.program and not any("{build}" in word for word in self.program):
-            raise ValueError("program must hold {build}: both builds have to be started by it")
+    def _sense(self) -> Self:
+        demand(prevention_sense(self.said()))
         return self
 
 
@@ -180,9 +168,8 @@ class Chaos(Section):
     ledger: LedgerAddress | None = Field(None, description="another server for the cells, best one on this machine")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        if self.template is not None and self.schema_file is not None:
-            raise ValueError("has both template and schema_file: keep one of them")
+    def _sense(self) -> Self:
+        demand(chaos_sense(self.said()))
         return self
 
 
@@ -233,8 +220,7 @@ class Description(BaseModel):
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
-        if self.operations is not None and (self.process is None or self.process.command is None):
-            raise ValueError("[operations] needs [process] command and ready: cells start the program themselves")
+        demand(description_sense(self.model_dump(by_alias=True, exclude_none=True)))
         return self
 
     def spec(self) -> dict[str, Any]:

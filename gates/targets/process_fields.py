@@ -4,17 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from gates.targets.senses import demand, process_sense
 from gates.targets.text_kinds import CellText, HttpAddress, Section, Text, Words, filled_by_cells, http_address
 
 Kind = Literal["command", "systemd", "docker", "kubernetes", "external"]
-# Of each kind the keys that only it has, and those of them that it cannot do without.
-KIND_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "command": ((), ("command",)),
-    "systemd": (("unit", "user_units"), ("unit",)),
-    "docker": (("container", "daemon"), ("container",)),
-    "kubernetes": (("namespace", "selector", "deployment", "pod_container", "context"), ("deployment",)),
-    "external": (("start", "stop", "status", "kill", "logs"), ("start", "stop", "status")),
-}
 
 
 def _filled(words: list[str]) -> list[str]:
@@ -62,14 +55,5 @@ class Process(Section):
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
-        own, needed = KIND_FIELDS[self.kind]
-        missing = [name for name in needed if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f'of the kind "{self.kind}" needs {", ".join(missing)}')
-        for kind, (keys, _) in KIND_FIELDS.items():
-            for key in keys:
-                if key not in own and getattr(self, key) is not None:
-                    raise ValueError(f'{key} belongs to kind = "{kind}", and this one is "{self.kind}"')
-        if self.command is not None and self.ready is None:
-            raise ValueError('command needs ready, as ready = "http://127.0.0.1:{port}/health"')
+        demand(process_sense(self.said()))
         return self

@@ -18,6 +18,7 @@ from gates.chaos.scenarios.own import own_scenarios
 from gates.targets.description import Description
 from gates.targets.positions import Path, line_at, lines_of
 from gates.targets.secrets import TargetUnreachableError
+from gates.targets.senses import senses
 from gates.targets.text_kinds import BY_NAME, is_named, looks_secret
 
 MOST_BYTES = 256 * 1024
@@ -83,7 +84,8 @@ def read_text(text: str, *, own_servers: frozenset[str] = frozenset()) -> Descri
         raise DescriptionError(Mistake(0, "", f"The file is not TOML: {error}")) from None
     lines = lines_of(text)
     told: dict[Path, str] = {}
-    for path, words in (*_unsafe(data, own_servers), *_wrong(data), *_judged_elsewhere(data)):
+    together = dict(senses(_meant(data)))
+    for path, words in (*_unsafe(data, own_servers), *_wrong(data, together), *_judged_elsewhere(data)):
         told.setdefault(path, words)
     if told:
         mistakes = sorted(Mistake(line_at(lines, path) or 0, where(path), words) for path, words in told.items())
@@ -100,14 +102,22 @@ def where(path: Path) -> str:
     return f"[{section}] {'.'.join(path[deep:])}" if path[deep:] else f"[{section}]"
 
 
-def _wrong(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _wrong(data: Mapping[str, Any], together: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
+    """What is wrong by itself, then what is wrong `together`: those of sections are told key by key."""
     try:
         Description.model_validate(data)
     except ValidationError as error:
         for detail in error.errors(include_input=False, include_url=False):
             path = _path(detail, data)
-            if path != ("alerts",) or detail["type"] != "value_error":  # told limit by limit below, each with its line
-                yield path, _words(detail, path)
+            if detail["type"] == "value_error" and (path == ("alerts",) or any(_within(key, path) for key in together)):
+                continue  # told limit by limit and key by key, each with its line
+            yield path, _words(detail, path)
+    yield from together.items()
+
+
+def _within(key: Path, section: Path) -> bool:
+    """Whether a mistake of a section as a whole is that of one of its keys; one of a key itself is never."""
+    return (not section or _is_section(section)) and key[: len(section)] == section
 
 
 def _judged_elsewhere(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -161,11 +171,26 @@ def _missing(path: Path) -> str:
 
 
 def _unknown(path: Path) -> str:
+    near = _near(path)
+    if near != path[-1]:
+        return f"is unknown: write {near}, if that is meant"
+    return f"is unknown: known here are {', '.join(_keys(path[:-1]))}"
+
+
+def _near(path: Path) -> str:
+    """Return the key that is most like an unknown one; that itself where none is."""
     known = list(_keys(path[:-1]))
-    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    if near:
-        return f"is unknown: write {near[0]}, if that is meant"
-    return f"is unknown: known here are {', '.join(known)}"
+    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5) if path[-1] not in known else []
+    return near[0] if near else path[-1]
+
+
+def _meant(data: Mapping[str, Any], path: Path = ()) -> dict[str, Any]:
+    """The same with keys as they were meant, so that one that is misspelt is not told to be missing too."""
+    return {
+        near: _meant(value, (*path, near)) if isinstance(value, Mapping) and _is_section((*path, near)) else value
+        for key, value in data.items()
+        for near in (_near((*path, str(key))),)
+    }
 
 
 def _keys(path: Path) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What texts a description may hold: addresses, commands, and secrets by their names. Pure."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
@@ -21,6 +21,10 @@ class Section(BaseModel):
     """A section: no key but its own, and no type but the one that is meant."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    def said(self) -> dict[str, Any]:
+        """Return what the file said of it and the defaults, by the file's own keys."""
+        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 def is_named(text: str) -> bool:

@@ -47,6 +47,30 @@ def test_every_mistake_is_told_at_once_each_with_its_line():
     assert "write operations" in told[3]
 
 
+def test_what_keys_mean_together_is_told_beside_all_other_mistakes_each_with_its_line():
+    text = PLAIN.replace('"command"', '"systemd"').replace("schema =", "schemas =")
+    text = text.replace("ready =", 'container = "desk"\nreadyy =').replace("open = {", "open = { wait = true,")
+    told = mistakes(text.replace('token = "env:OANDA_API_KEY"', "token = 1"))
+    assert [(line.partition(":")[0], next(word for word in WORDS if word in line)) for line in told] == [
+        ("line 5", "write schema"),
+        ("line 10", "must be a text"),
+        ("line 11", "needs unit"),
+        ("line 15", 'belongs to kind = "docker"'),
+        ("line 16", "write ready"),
+        ("line 18", "exactly one of post"),
+    ]
+
+
+WORDS = (
+    "write schema",
+    "must be a text",
+    "needs unit",
+    'belongs to kind = "docker"',
+    "write ready",
+    "exactly one of post",
+)
+
+
 @pytest.mark.parametrize(
     ("number", "line", "words"),
     [
