@@ -14,12 +14,13 @@ from audits.sources.oanda import OandaReader
 from gates.targets.access import Access
 from gates.targets.builds import BuildUnknownError, build_of
 from gates.targets.kinds import ControlError, control_of
+from gates.targets.kinds.kubernetes import UNSEEN
 from gates.targets.ledgers import ledger_of
 
 
 def untold(seen: dict[str, Any], access: Access) -> dict[str, Any]:
     """Return what was not in `seen`: `build`, and of a target that answers `pid`, `database_ms` and `broker_ms`, each
-    where it can be learnt; `trouble` says why the build cannot.
+    where it can be learnt; `trouble` says why the build, or a pod's process, cannot.
     """
     found: dict[str, Any] = {}
     if "build" not in seen and access.build:
@@ -30,6 +31,8 @@ def untold(seen: dict[str, Any], access: Access) -> dict[str, Any]:
     if "error" in seen or not access.process or str(access.process.get("health", "")).startswith("rehearsal:"):
         return found
     found |= {"pid": _pid(access)} if "pid" not in seen else {}
+    if access.process.get("kind") == "kubernetes":
+        found["trouble"] = " ".join(filter(None, (found.get("trouble"), UNSEEN)))
     found |= {"database_ms": _database_ms(access)} if "database_ms" not in seen else {}
     found |= {"broker_ms": _broker_ms(access)} if "broker_ms" not in seen else {}
     return {key: value for key, value in found.items() if value is not None}

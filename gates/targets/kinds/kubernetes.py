@@ -16,6 +16,11 @@ from gates.targets.kinds.processes import wait_until
 
 CALL_LIMIT_S = 15
 MISSING = "Kubernetes cannot be spoken to without its library: run `uv sync --extra kubernetes`."
+UNSEEN = (
+    "Kubernetes does not tell which process of its node a pod is: gate 1 cannot see that it stays the same one, nor "
+    'its processor time, and stays inconclusive. On the pod\'s node describe it as kind = "external" with a status '
+    "that prints its number (crictl inspect tells it); elsewhere let systemd, Docker or a command run it for gate 1."
+)
 NOT_EXACT = "the pod was deleted with a grace of 0: SIGTERM came first, so that the kill is not exact"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from audits.verdicts import Verdict
 from gates.checks import health
 from gates.targets.access import Access
+from gates.targets.kinds.kubernetes import UNSEEN
 from gates.targets.preflight.need import Need, first_line
 
 GROUP = "running target"
@@ -32,7 +33,7 @@ def running(access: Access) -> Iterator[Need]:
         yield Need(GROUP, "health", False, words)
         return
     yield _well(seen)
-    yield _process(seen)
+    yield Need(GROUP, "process", False, UNSEEN) if access.process.get("kind") == "kubernetes" else _process(seen)
     yield _build(seen)
     yield from (Need(GROUP, name, False, f"not seen: {MENDING[name]}") for name in _unseen(seen))
 

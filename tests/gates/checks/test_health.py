@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -44,6 +45,15 @@ def test_an_ill_or_another_target_is_a_critical_finding(answer, rule, words):
     assert seen.verdict == Verdict.FAILED
     assert (seen.findings[0].rule, seen.findings[0].level) == (rule, "critical")
     assert words in seen.reason
+
+
+def test_a_pod_says_why_its_process_proves_nothing_and_what_to_do():
+    with answering(lambda path, query: as_json(WELL)) as target:
+        pod = replace(reach(target.url), process={"kind": "kubernetes", "deployment": "fx-desk"})
+        seen = health.judge(health.observe(pod), BASELINE)
+    assert seen.verdict == Verdict.INCONCLUSIVE
+    assert "does not show pid, started_ticks, cpu_s" in seen.reason
+    assert 'describe it as kind = "external"' in seen.reason
 
 
 NO_NUMBERS = (None, float("nan"), float("inf"), True, -1, "7")
