@@ -114,12 +114,15 @@ def _sign(source: Source, cells: Cells) -> None:
     if not sign and source.relation.name == "executions":
         sign, told, uses = _by_position(source)
     if not sign:
-        cells["units"] = replace(units, remark="no side was found: must be negative for a sale, look whether it is")
+        words = "no side was found: must be negative for a sale, look whether it is"
+        cells["units"] = replace(units, remark=f"{words}; {units.remark}" if units.remark else words)
         return
-    cells["units"] = units.derived(f"abs({units.sql}) * {sign}", f"{units.source} and {told}", uses)
+    signed = units.derived(f"abs({units.sql}) * {sign}", f"{units.source} and {told}", uses, remark=units.remark)
+    cells["units"] = signed
     if "units_open" in cells and cells["units_open"].sql is not None:
         still = cells["units_open"]
-        cells["units_open"] = still.derived(f"abs({still.sql}) * {sign}", f"{still.source} and its side")
+        told = f"{still.source} and its side"
+        cells["units_open"] = still.derived(f"abs({still.sql}) * {sign}", told, remark=still.remark)
 
 
 def _own_sign(table: Table, alias: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from audits.contract import BY_NAME, Column, Kind
 from audits.mapping.deriving import Cell, Source
-from audits.mapping.found import Field, Table
-from audits.mapping.synonyms import BORROWED, synonyms
+from audits.mapping.found import Field, Table, plain
+from audits.mapping.synonyms import BORROWED, lot_of, synonyms
 from audits.mapping.vocabulary import translated
 from audits.mapping.wording import ident, literal
 
@@ -75,6 +75,9 @@ def read_as(source: Source, column: Column, sql: str, found: Field) -> tuple[str
     """The expression that reads a column as the contract wants it, and what must be known of it."""
     if column.kind is Kind.MOMENT and found.type == "timestamp without time zone":
         return f"{sql} AT TIME ZONE 'UTC'", "has no zone: taken for UTC, look whether it is"
+    lot = lot_of(plain(found.name)) if column.name in ("units", "units_open") else 1
+    if lot > 1:
+        return f"{sql} * {lot}", f"taken for lots of {lot:,} units: write how many one of yours has, if it is another"
     if found.type == "money":
         return f"{sql}::numeric", ""
     return _text_as(source, column, sql, found) if column.kind is Kind.TEXT else (sql, "")

@@ -27,6 +27,9 @@ WORDS = {
     "position_events.event_type": POSITION_EVENTS,
     "balance_events.event_type": BALANCE_EVENTS,
 }
+_CURRENCY = "(AUD|CAD|CHF|CNH|EUR|GBP|JPY|NZD|SGD|USD)"
+OF_CURRENCIES = f"instrument ~ '^{_CURRENCY}_?{_CURRENCY}$'"  # whose unit no broker deals in parts
+BROKEN_UNITS = "count(*) FILTER (WHERE units <> trunc(units))"
 REFERENCES = (
     ("orders", "account_id", "accounts"),
     ("executions", "order_id", "orders"),
@@ -71,6 +74,10 @@ def questions() -> Iterator[Question]:
     for relation in ("orders", "executions", "positions"):
         sql = f"SELECT count(*), count(*) FILTER (WHERE units IS NULL OR units = 0) FROM {relation}"
         yield Question(f"units of {relation}", (relation,), (f"{relation}.units",), sql, "rows without a side or units")
+        sql = f"SELECT count(*), CASE WHEN max(abs(units)) < 1000 THEN {BROKEN_UNITS} ELSE 0 END FROM {relation}"
+        wrong = "rows of currencies with parts of a unit, and none of 1,000: where these are lots, write units * 100000"
+        columns = (f"{relation}.units", f"{relation}.instrument")
+        yield Question(f"lots in {relation}", (relation,), columns, f"{sql} WHERE {OF_CURRENCIES}", wrong)
     yield Question(
         "both signs of units",
         ("executions",),

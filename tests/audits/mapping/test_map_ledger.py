@@ -150,6 +150,16 @@ def test_a_large_table_is_sampled_and_the_sample_is_named(ledger: Callable[[str]
     assert "◇ balances follow each other: not seen; too large to be tried whole: the audit looks at every row" in said
 
 
+def test_what_looks_like_lots_is_asked_for(ledger: Callable[[str], str], tmp_path: Path) -> None:
+    url = ledger("lifecycle")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE trade_executions SET size = size / 100000")
+    _, said, _ = mapped(url, tmp_path / "views.sql", "--account=acct-1")
+    assert "■ lots in executions: differs; 3 rows of currencies with parts of a unit" in said
+    assert "where these are lots, write units * 100000" in said
+    assert "● lots in positions: agrees" in said
+
+
 def test_names_that_look_like_sql_stay_names(ledger: Callable[[str], str], tmp_path: Path) -> None:
     url, out = ledger("bot"), tmp_path / "views.sql"
     with psycopg.connect(url, autocommit=True) as connection:

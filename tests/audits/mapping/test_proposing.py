@@ -112,6 +112,14 @@ def test_where_nobody_looked_every_word_is_turned_in_any_writing() -> None:
     assert "WHEN 'closed' THEN 'closed'" in sql
 
 
+def test_lots_are_turned_into_units_and_said() -> None:
+    columns = "id:text side:text status:text price:numeric order_id:text {}:numeric"
+    for name, units in (("lots", 100_000), ("volumeLots", 100_000), ("mini_lots", 10_000), ("quantity", 1)):
+        cell = propose([table("executions", columns.format(name))]).view("executions").cell("units")
+        assert (f"* {units}" in (cell.sql or "")) == (units > 1)
+        assert (f"lots of {units:,} units" in cell.remark) == (units > 1)
+
+
 def test_one_of_many() -> None:
     assert [singular_of(name) for name in ("entries", "positions", "status", "glass")] == [
         "entry",
