@@ -15,6 +15,7 @@ from gates.chaos.messages import Channel, Direction, Message, Point
 Kind = tuple[Channel, Direction, str]
 SHOWN = 80  # characters of a fingerprint in a sentence
 ASKED = "the operation was asked for"
+OPENINGS: frozenset[Kind] = frozenset((Channel.LEDGER, way, "CONNECT") for way in Direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +145,13 @@ def wrongly_struck(script: Script, passed: Sequence[Kind], since: str = ASKED) -
 
     Until then exactly what comes first in the clean run must have passed: then the moment is the same on both
     boundaries. Anything more is the background's, which may have shifted the count, even where its kind is unknown.
+    Only connections that are opened on the way, unless one was struck, are left out: a pool does that by its own clock,
+    and nothing else is counted with them.
     """
-    came = [kind for kind in passed if kind not in script.aside]
+    aside = script.aside if OPENINGS.intersection(passed[-1:]) else script.aside | OPENINGS
+    came, order = ([kind for kind in kinds if kind not in aside] for kinds in (passed, script.order))
     for number, kind in enumerate(came, start=1):
-        expected = script.order[number - 1] if number <= len(script.order) else None
+        expected = order[number - 1] if number <= len(order) else None
         if kind != expected:
             sends = f"{expected[1]} {expected[2][:SHOWN]}" if expected else "nothing more"
             return (

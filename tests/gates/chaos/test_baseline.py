@@ -99,6 +99,15 @@ def test_what_came_alone_in_a_clean_run_shifts_nothing_and_what_never_came_there
     assert "was request SELECT doubts" in struck_at(("BEGIN", 1), "SELECT doubts", "BEGIN")
 
 
+def test_a_connection_that_a_pool_opens_or_not_shifts_nothing_unless_it_is_struck_itself():
+    opened = ("CONNECT", *OPEN)
+    assert struck_at(("COMMIT", 2), *OPEN, clean=opened) == ""
+    assert struck_at(("COMMIT", 2), *OPEN[:4], "CONNECT", *OPEN[4:]) == ""
+    assert struck_at(("CONNECT", 1), *opened, clean=opened) == ""
+    assert "where it sends request CONNECT" in struck_at(("CONNECT", 1), *OPEN[:4], "CONNECT", clean=opened)
+    assert "was request SELECT doubts" in struck_at(("BEGIN", 1), "CONNECT", "SELECT doubts", "BEGIN")
+
+
 def test_a_strike_that_was_not_recorded_or_has_no_clean_order_is_not_shown_to_be_exact():
     run = recorded(*OPEN)
     begin = run.messages[0]
