@@ -7,7 +7,7 @@ position: drivers prepare differently on a second run, and a target has a life o
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from gates.chaos.messages import Channel, Direction, Message, Point
@@ -47,6 +47,13 @@ class Recording:
                 return tuple(kind_of(each) for each in self.messages[:place])
         return ()
 
+    def behind(self, struck: Message) -> tuple[Message, ...]:
+        """What passed behind the message struck; nothing where it was not recorded."""
+        for place, message in enumerate(self.messages, start=1):
+            if message.point == struck.point:
+                return self.messages[place:]
+        return ()
+
     def holds_besides(self, struck: Message, order: Sequence[Kind]) -> bool:
         """Whether all of an operation's messages passed in their order even without the one struck."""
         rest = (kind_of(message) for message in self.messages if message.point != struck.point)
@@ -69,15 +76,18 @@ class Recording:
 class Script:
     """The kinds of an operation's messages as they follow each other in its clean runs.
 
-    `aside` are those of the background that came in between without any message of the operation's kinds.
+    `aside` are those of the background that came in between without any message of the operation's kinds; `pause_s` is
+    the longest time between two of its messages.
     """
 
     order: tuple[Kind, ...] = ()
     aside: frozenset[Kind] = frozenset()
+    pause_s: float = 0.0
 
-    def shape(self) -> dict[str, list[list[str]]]:
+    def shape(self) -> dict[str, Any]:
         """As JSON."""
-        return {"order": [list(kind) for kind in self.order], "aside": [list(kind) for kind in sorted(self.aside)]}
+        order, aside = ([list(kind) for kind in kinds] for kinds in (self.order, sorted(self.aside)))
+        return {"order": order, "aside": aside, "pause_s": self.pause_s}
 
     @classmethod
     def of(cls, shape: Mapping[str, Any]) -> "Script":
@@ -86,21 +96,25 @@ class Script:
             [(Channel(channel), Direction(way), name) for channel, way, name in shape.get(part, ())]
             for part in ("order", "aside")
         )
-        return cls(tuple(order), frozenset(aside))
+        return cls(tuple(order), frozenset(aside), float(shape.get("pause_s", 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The crash points of an operation, and the background: what only one of the recordings holds."""
+    """The crash points of an operation, and the background: what only one of the recordings holds.
+
+    `pause_s` is the longest time between two neighbouring crash points.
+    """
 
     points: tuple[CrashPoint, ...]
     background: tuple[CrashPoint, ...]
+    pause_s: float = 0.0
 
     @property
     def script(self) -> Script:
         """What a strike is compared with."""
         order = tuple(_kind(each.point) for each in self.points)
-        return Script(order, frozenset(_kind(each.point) for each in self.background) - set(order))
+        return Script(order, frozenset(_kind(each.point) for each in self.background) - set(order), self.pause_s)
 
 
 def baseline(recordings: Sequence[Recording]) -> Baseline:
@@ -111,7 +125,7 @@ def baseline(recordings: Sequence[Recording]) -> Baseline:
     common = set.intersection(*(set(each) for each in maps))
     first = _listed(maps[0].items(), common, kept=True)
     background = {row.point: row for each in maps for row in _listed(each.items(), common, kept=False)}
-    return Baseline(first, tuple(background.values()))
+    return Baseline(first, tuple(background.values()), max(_pause_s(each, common) for each in maps))
 
 
 Agree = Callable[[Sequence[Kind], Sequence[Kind]], bool]
@@ -178,6 +192,11 @@ def _kind(point: Point) -> Kind:
 
 def _only(own: set[Kind], kinds: Iterable[Kind]) -> list[Kind]:
     return [kind for kind in kinds if kind in own]
+
+
+def _pause_s(recorded: Mapping[Point, Message], common: set[Point]) -> float:
+    times = [message.at_s for point, message in recorded.items() if point in common]
+    return max((after - before for before, after in pairwise(times)), default=0.0)
 
 
 def _listed(rows: Iterable[tuple[Point, Message]], common: set[Point], *, kept: bool) -> tuple[CrashPoint, ...]:

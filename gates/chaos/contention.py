@@ -44,7 +44,7 @@ Table = tuple[str, str]
 async def lock_held(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """Another hand locks the ledger's tables for `lock_ms`, from the moment of the statement on."""
     async with _injector(cell) as injector:
-        await cell.wires[Channel.LEDGER].control.arm(point, KillBefore())
+        await cell.wires[Channel.LEDGER].control.arm(point, KillBefore(), hold_ms=trial.held_ms)
         yield lambda asked: _lock(cell, trial, asked, injector)
 
 
@@ -52,7 +52,7 @@ async def lock_held(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Fol
 async def deadlock(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """The held statement wants a table that another hand has locked, which waits for one that the target has."""
     async with _injector(cell) as injector:
-        await cell.wires[Channel.LEDGER].control.arm(point, KillBefore())
+        await cell.wires[Channel.LEDGER].control.arm(point, KillBefore(), hold_ms=trial.held_ms)
         yield lambda asked: _deadlock(cell, trial, asked, injector)
 
 
@@ -184,7 +184,8 @@ def _touched(statement: str) -> list[Table]:
 
 def _proven(trial: Trial, held: Held, proof: Proof) -> Seen:
     now = time.monotonic()
-    return Seen(Receipt(trial.strike, held.message, now, proof), now)
+    stood: Proof = {"held_ms": trial.held_ms} if trial.held_ms else {}
+    return Seen(Receipt(trial.strike, held.message, now, {**proof, **stood}), now)
 
 
 def _never_came() -> Seen:

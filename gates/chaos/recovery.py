@@ -18,6 +18,7 @@ from gates.chaos.second import strike_recovery
 from gates.chaos.settling import RECOVERY_LIMIT_S, settled, wall
 from gates.chaos.staleness import STALENESS
 from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
+from gates.chaos.telling import UNTOLD
 from gates.chaos.toolkit.experiments import EXPERIMENTS
 from gates.chaos.trials import Trial
 
@@ -75,18 +76,19 @@ async def try_until_struck(
 ) -> Result:
     """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all.
 
-    So is a pass that is unsure: right after the background has spoken, or while it keeps silent for long, a message
-    like the operation's is the operation's own. One that comes again then is not told from it, and counts.
+    So is a pass that is unsure. One that stays so to the end is inconclusive: nothing shows that the operation was hit.
     """
-    result = Result()
+    result, unsure = Result(), False
     try:
         for tries in range(1, TRIES + 1):
             result = await try_once(cell, trial, clean, journal, judged)
             _note_tries(result, tries)
-            unsure = result.unsure and result.verdict == Verdict.PASSED and not cell.patient
+            unsure = result.unsure and result.verdict == Verdict.PASSED
             if not unsure and (result.receipt is not None or not result.applies):
                 break
             cell.patient = True
+        if unsure:
+            result.concluded(Verdict.INCONCLUSIVE, UNTOLD)
     finally:
         cell.patient = False
     return result

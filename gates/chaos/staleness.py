@@ -21,7 +21,7 @@ async def stale_lookup(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[
     """For the length of the operation the broker's look-ups on this account miss what is younger than `age_ms`."""
     simulator = cell.premises.simulator
     if point.direction is Direction.ANSWER:
-        await cell.wires[point.channel].control.arm(point, LoseAnswer())
+        await cell.wires[point.channel].control.arm(point, LoseAnswer(), hold_ms=trial.held_ms)
     fault: int | None = await simulator.arm(cell.account, "stale_lookup", trial.parameters)
 
     async def follow(asked: Asked) -> Seen:

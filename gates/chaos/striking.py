@@ -2,19 +2,19 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from gates.chaos.baseline import ASKED, Kind, Recording, Script, absolute, wrongly_struck
+from gates.chaos.baseline import ASKED, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer
 from gates.chaos.faults import fault_of
 from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Channel, Point, Receipt, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
+from gates.chaos.telling import hold_ms, is_waited_for
 from gates.chaos.trials import Trial
 
 STRIKE_LIMIT_S = 45.0
@@ -35,8 +35,8 @@ class Seen:
 class Hit:
     """A strike and the answer that the target gave to whoever had asked for the operation.
 
-    `unsure` says that the operation sent all of its messages besides the one struck: either it sent that one again, or
-    the one struck was the background's and only like it.
+    `unsure` says that the operation sent all of its messages besides the one struck, and was not seen to wait for that
+    one: either it sent it again, or the one struck was the background's and only like it.
     """
 
     seen: Seen
@@ -94,37 +94,51 @@ async def make_strike(
     1. The heal is committed. 2. The fault is armed at the point. 3. The operation is asked for.
     4. What is held is decided: a kill is confirmed first. 5. Nothing is armed any more. 6. The receipt is kept if what
     had passed until then is how the operation begins in its clean `script`: else it is another message's.
+
+    A patient cell lets the message stand for a while before it is struck, to see whether the operation waits for it.
     """
+    if cell.patient:
+        trial = replace(trial, held_ms=hold_ms(trial.strike, script))
     await journal.before(trial, cell)
     await journal.reached("armed")
     known = await (cell.quiet_after_background() if cell.patient else cell.quiet())
     striker = strikers.get(trial.strike, on_the_wire)
     async with striker(cell, trial, absolute(trial.point, known)) as follow:
+        asked_s = time.monotonic()
         asked = asyncio.create_task(cell.ask(trial.operation))
         try:
             seen = await follow(asked)
             answer = await asked
+            answered_s = time.monotonic()
         finally:
             asked.cancel()
             await cell.wires[trial.point.channel].control.disarm()
-    seen = await at_its_message(cell, seen, script, known)
-    return Hit(seen, answer, await _is_unsure(cell, trial, seen, script, known))
+    recording = Recording.since(known, await cell.messages())
+    seen = at_its_message(seen, recording, script, began_s=asked_s)
+    return Hit(seen, answer, _is_unsure(trial, seen, recording, script, answered_s))
 
 
-async def _is_unsure(cell: Cell, trial: Trial, seen: Seen, script: Script, known: Counter[Kind]) -> bool:
+def _is_unsure(trial: Trial, seen: Seen, recording: Recording, script: Script, answered_s: float) -> bool:
     """A target that was killed has sent nothing more: whose its last message was makes no difference."""
-    struck = seen.receipt.message if seen.receipt else None
-    if struck is None or trial.kills:
+    receipt = seen.receipt
+    if receipt is None or receipt.message is None or trial.kills:
         return False
-    return Recording.since(known, await cell.messages()).holds_besides(struck, script.order)
+    if not recording.holds_besides(receipt.message, script.order):
+        return False
+    return not is_waited_for(recording, receipt.message, receipt.proof, script, answered_s=answered_s)
 
 
-async def at_its_message(cell: Cell, seen: Seen, script: Script, known: Counter[Kind], *, since: str = ASKED) -> Seen:
+def at_its_message(
+    seen: Seen, recording: Recording, script: Script, *, began_s: float = 0.0, since: str = ASKED
+) -> Seen:
     """Without its receipt where the message struck is not shown to be the script's. Stale look-ups strike none."""
     struck = seen.receipt.message if seen.receipt else None
     if struck is None:
         return seen
-    wrong = wrongly_struck(script, Recording.since(known, await cell.messages()).until(struck), since)
+    if struck.at_s < began_s:
+        wrong = f"The wrong message was struck: it passed before {since}."
+    else:
+        wrong = wrongly_struck(script, recording.until(struck), since)
     return replace(seen, receipt=None, missed=wrong) if wrong else seen
 
 
@@ -140,7 +154,8 @@ async def heal(cell: Cell, trial: Trial) -> None:
 @asynccontextmanager
 async def on_the_wire(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """A strike that a proxy makes by itself, or holds for us to kill or to terminate."""
-    await cell.wires[point.channel].control.arm(point, fault_of(trial.strike, dict(trial.parameters)))
+    fault = fault_of(trial.strike, dict(trial.parameters))
+    await cell.wires[point.channel].control.arm(point, fault, hold_ms=trial.held_ms)
     yield lambda asked: _followed(cell, trial, asked)
 
 

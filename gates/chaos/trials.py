@@ -24,7 +24,10 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is to be struck where. `half_open` leaves a killed target's server connections open until the end."""
+    """What is to be struck where. `half_open` leaves a killed target's server connections open until the end.
+
+    `held_ms` is how long the message stands before it is struck, see `telling`.
+    """
 
     operation: str
     point: Point
@@ -32,6 +35,7 @@ class Trial:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     half_open: bool = False
     then: Then | None = None
+    held_ms: int = 0
 
     @property
     def kills(self) -> bool:
@@ -41,7 +45,7 @@ class Trial:
     @property
     def lasting_s(self) -> float:
         """How long the strike itself may last, by its parameters."""
-        return sum(value for name, value in self.parameters.items() if name.endswith("_ms")) / 1000
+        return (self.held_ms + sum(value for name, value in self.parameters.items() if name.endswith("_ms"))) / 1000
 
     @property
     def first_fault(self) -> str:

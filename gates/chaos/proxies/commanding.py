@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from gates.chaos.faults import fault_of
+from gates.chaos.faults.fault import whole
 from gates.chaos.messages import Direction, Point
 from gates.chaos.proxies.events import Decision, Event, Status, shape_of
 from gates.chaos.proxies.switchboard import MAXIMUM_ARMED, Armed, Switchboard
@@ -22,6 +23,7 @@ log = logging.getLogger("proxy")
 LINE_LIMIT_BYTES = 1024 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
 MAXIMUM_TIMES = 1_000_000
+MAXIMUM_HOLD_MS = 60_000
 
 
 class Commanding:
@@ -95,8 +97,18 @@ class Commanding:
                 raise ValueError(f"There is no command {command!r}")
         return None
 
-    def _arm(self, board: Switchboard, where: str, strike: str, parameters: dict[str, Any], times: int | None) -> None:
+    def _arm(
+        self,
+        board: Switchboard,
+        where: str,
+        strike: str,
+        parameters: dict[str, Any],
+        *,
+        times: int | None,
+        hold_ms: int = 0,
+    ) -> None:
         """Raises ValueError."""
+        whole(hold_ms, "hold_ms", 0, MAXIMUM_HOLD_MS)
         if len(board.armed) >= MAXIMUM_ARMED:
             raise ValueError(f"{MAXIMUM_ARMED} faults are armed already; disarm first")
         if times is not None and not 1 <= times <= MAXIMUM_TIMES:
@@ -104,7 +116,7 @@ class Commanding:
         place = Direction(where) if where in set(Direction) else Point.parse(where)
         if isinstance(place, Point) and place.channel is not board.channel:
             raise ValueError(f"This proxy stands before the {board.channel}, not the {place.channel}")
-        board.armed.append(Armed(place, fault_of(strike, parameters), times))
+        board.armed.append(Armed(place, fault_of(strike, parameters), times, hold_ms))
 
     def _status(self, board: Switchboard) -> Status:
         process = psutil.Process()

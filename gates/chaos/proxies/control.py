@@ -66,9 +66,13 @@ class Control:
         """The messages since the last reset, in the order in which they came."""
         return tuple(Message.of(shape) for shape in await self._ask("recording"))
 
-    async def arm(self, where: Point | Direction, fault: Fault, *, times: int | None = 1) -> None:
-        """Let `fault` strike at a point, or at every message that goes one way, `times` times (None: always)."""
-        await self._ask("arm", where=str(where), strike=fault.strike, parameters=parameters(fault), times=times)
+    async def arm(self, where: Point | Direction, fault: Fault, *, times: int | None = 1, hold_ms: int = 0) -> None:
+        """Let `fault` strike at a point, or at every message that goes one way, `times` times (None: always).
+
+        The message stands for `hold_ms` before it is struck, which its proof says as `held_ms`.
+        """
+        given = parameters(fault)
+        await self._ask("arm", where=str(where), strike=fault.strike, parameters=given, times=times, hold_ms=hold_ms)
 
     async def disarm(self) -> None:
         """Nothing strikes any more; what is held stays held."""

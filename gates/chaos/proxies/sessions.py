@@ -131,7 +131,7 @@ class Session(abc.ABC):
         armed = self.board.match(exchange, direction) if self.board.armed else None
         if armed is None:
             return False
-        Standing(self, exchange, direction, armed.fault)
+        Standing(self, exchange, direction, armed)
         return True
 
     def client_ended(self, reason: str) -> None:

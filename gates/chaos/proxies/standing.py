@@ -5,7 +5,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from gates.chaos.faults import Fault
 from gates.chaos.faults.fault import whole_time
 from gates.chaos.messages import KILLS, Direction, Proof, Side, Strike
 from gates.chaos.moments import ANSWER_LIMIT_S, MissedError, NotApplicableError
@@ -14,6 +13,7 @@ from gates.chaos.proxies.exchanges import Exchange
 
 if TYPE_CHECKING:
     from gates.chaos.proxies.sessions import Session
+    from gates.chaos.proxies.switchboard import Armed
 
 log = logging.getLogger("proxy")
 
@@ -23,13 +23,14 @@ HUNG_UP_PAUSE_S = 0.02  # nobody is told of an end while nothing is read: it is 
 class Standing:
     """Implements `gates.chaos.moments.Moment`. Its way of the connection stands still from the first moment on."""
 
-    def __init__(self, session: "Session", exchange: Exchange, direction: Direction, fault: Fault) -> None:
+    def __init__(self, session: "Session", exchange: Exchange, direction: Direction, armed: "Armed") -> None:
         self.message = session.board.message(exchange, direction, session.number)
         self._session = session
         self._board = session.board
         self._exchange = exchange
         self._direction = direction
-        self._fault = fault
+        self._fault = armed.fault
+        self._hold_ms = armed.hold_ms
         self._stands = True
         self._frozen = False
         self._stopped = False
@@ -37,8 +38,8 @@ class Standing:
         session.standings += 1
         session.stop_way(direction)
         self._ways = [direction]
-        if fault.freezes is Side.BEFORE or (fault.freezes is Side.AFTER and direction is Direction.ANSWER):
-            self._freeze()
+        if not self._hold_ms:
+            self._freeze_first()
         self._board.spawn(self._run())
 
     @property
@@ -145,7 +146,8 @@ class Standing:
 
     async def _run(self) -> None:
         try:
-            proof = await self._fault.hit(self)
+            held = await self._held()
+            proof = {**await self._fault.hit(self), **held}
         except MissedError as why:
             self._board.missed(self._fault, self.message, why)
             self._release()
@@ -185,6 +187,20 @@ class Standing:
         ways, self._ways = self._ways, []
         for way in ways:
             self._session.go_on_way(way)
+
+    async def _held(self) -> Proof:
+        """Let the message stand for its time, while all others pass."""
+        if not self._hold_ms:
+            return {}
+        held_ms = await whole_time(self._hold_ms)
+        self._freeze_first()
+        return {"held_ms": held_ms}
+
+    def _freeze_first(self) -> None:
+        """Before a kill nothing more passes, from the moment on that its message arrives or its answer is complete."""
+        freezes = self._fault.freezes
+        if freezes is Side.BEFORE or (freezes is Side.AFTER and self._direction is Direction.ANSWER):
+            self._freeze()
 
     def _freeze(self) -> None:
         if not self._frozen:

@@ -30,11 +30,12 @@ HOLD_LIMIT_S = 120.0
 
 @dataclass(eq=False)
 class Armed:
-    """A fault and where it strikes; `times` strikes are left, None means always."""
+    """A fault and where it strikes; `times` strikes are left, None means always. A message stands `hold_ms` before."""
 
     where: Point | Direction
     fault: Fault
     times: int | None
+    hold_ms: int = 0
 
 
 class Switchboard:

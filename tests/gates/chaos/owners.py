@@ -38,8 +38,8 @@ class Owner:
         with self._came:
             self._events.clear()
 
-    def arm(self, where: Point | Direction, fault: Fault, *, times: int | None = 1) -> None:
-        self.do(self.proxy.control.arm(where, fault, times=times))
+    def arm(self, where: Point | Direction, fault: Fault, *, times: int | None = 1, hold_ms: int = 0) -> None:
+        self.do(self.proxy.control.arm(where, fault, times=times, hold_ms=hold_ms))
 
     def decide(self, held: Held, decision: Decision, **proof: Any) -> None:
         self.do(self.proxy.control.decide(held.held_id, decision, **proof))

@@ -18,6 +18,7 @@ from gates.chaos.faults import (
     BrokerRefusal,
     CleanClose,
     Delay,
+    Fault,
     HalfOpen,
     KillAfter,
     KillBefore,
@@ -214,6 +215,19 @@ def test_a_lost_request_never_reaches_the_server(ledger: Ledger):
         insert(ledger.url)
     assert ledger.owner.receipt().proof["server_closed"] is True
     assert ledger.executions() == []
+
+
+@pytest.mark.parametrize(("point", "fault"), [(COMMIT, LoseRequest()), (COMMITTED, LoseAnswer())], ids=str)
+def test_a_message_that_is_to_be_held_before_it_is_struck_stands_for_all_of_that_time(
+    ledger: Ledger, point: Point, fault: Fault
+):
+    ledger.owner.arm(point, fault, hold_ms=300)
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url)
+    receipt = ledger.owner.receipt()
+    assert receipt.proof["held_ms"] >= 300
+    assert receipt.message is not None
+    assert receipt.at_s - receipt.message.at_s >= 0.3
 
 
 @pytest.mark.parametrize("point", [COMMIT, COMMITTED], ids=str)

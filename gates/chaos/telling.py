@@ -1,0 +1,48 @@
+"""Whose message was struck, where the operation sent all of its own besides that one: pure.
+
+Either the target sent it again, or the one struck was the background's and only like it. A message is held before such
+a strike, and told to be one that the operation waited for by two things that are seen:
+
+1. While it was held, the operation stood still, for longer than it ever pauses. A background's would not stop it.
+2. Behind it the operation went back to one of its messages up to that one and from there on to its end, and nothing
+   else of its kinds passed: no other part of a turn of the background.
+"""
+
+from typing import Any
+
+from gates.chaos.baseline import Recording, Script, kind_of
+from gates.chaos.messages import KILLS, Message, Proof, Strike
+
+HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500  # below what a client waits for an answer
+HELD_BY_THEMSELVES = frozenset({*KILLS, Strike.DELAY, Strike.STALL})
+HELD = ("held_ms", "delay_ms", "stall_ms")
+UNTOLD = "The message struck is not told from one of the background's: the operation sent all of its own besides it."
+
+
+def hold_ms(strike: Strike, script: Script) -> int:
+    """How long a message stands before it is struck, so that the operation is seen to wait for it."""
+    if strike in HELD_BY_THEMSELVES:
+        return 0
+    return min(LONGEST_HOLD_MS, max(HOLD_MS, round(2_000 * script.pause_s)))
+
+
+def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: Script, *, answered_s: float) -> bool:
+    """Whether the operation is seen to have waited for the message struck, until it answered at `answered_s`."""
+    held_s = _held_s(proof)
+    if held_s * 1000 < HOLD_MS or held_s <= script.pause_s:
+        return False
+    came = [kind for kind in recording.until(struck) if kind not in script.aside]
+    behind = [each for each in recording.behind(struck) if kind_of(each) in script.order]
+    if any(each.at_s < struck.at_s + held_s for each in behind):
+        return False
+    for back in range(len(came)):
+        rest = script.order[back:]
+        again, later = behind[: len(rest)], behind[len(rest) :]
+        if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
+            return True
+    return False
+
+
+def _held_s(proof: Proof) -> float:
+    found: list[Any] = [proof[name] for name in HELD if name in proof]
+    return max(map(float, found), default=0.0) / 1000

@@ -1,0 +1,98 @@
+"""Whose message was struck: what is seen while it is held, and what passes behind it."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gates.chaos.baseline import Recording, Script, baseline, kind_of
+from gates.chaos.messages import Channel, Direction, Message, Strike
+from gates.chaos.telling import HOLD_MS, LONGEST_HOLD_MS, hold_ms, is_waited_for
+
+ANSWERED_S = 100.0
+HELD = {"held_ms": 1_000.0}
+
+
+def recorded(*timed):
+    """A recording of statements at their seconds, `(0.0, "BEGIN"), …`."""
+    seen, messages = Counter(), []
+    for at_s, name in timed:
+        seen[name] += 1
+        messages.append(Message(Channel.LEDGER, Direction.REQUEST, name, seen[name], f"ledger: {name}", at_s, 1))
+    return Recording(tuple(messages), Counter())
+
+
+def kinds(*names):
+    return tuple((Channel.LEDGER, Direction.REQUEST, name) for name in names)
+
+
+SCRIPT = Script(kinds("READ", "BEGIN", "INSERT", "COMMIT"), frozenset(kinds("PULSE")), pause_s=0.2)
+FROM_THE_START = ((0.0, "READ"), (1.1, "READ"), (1.2, "BEGIN"), (1.3, "INSERT"), (1.4, "COMMIT"))
+
+
+@pytest.mark.parametrize(
+    ("passed", "struck"),
+    [
+        (FROM_THE_START, 0),  # sent again
+        (((0.0, "READ"), (0.1, "BEGIN"), (0.2, "INSERT"), *((at_s + 2, name) for at_s, name in FROM_THE_START[1:])), 2),
+        ((*FROM_THE_START, (ANSWERED_S + 1, "READ")), 0),  # what passes once it has answered is another's
+        ((*FROM_THE_START[:1], (0.5, "PULSE"), *FROM_THE_START[1:], (1.5, "LOOK")), 0),  # kinds that are not its own
+    ],
+)
+def test_an_operation_that_stood_still_and_went_on_from_one_of_its_messages_waited_for_the_one_struck(passed, struck):
+    recording = recorded(*passed)
+    assert is_waited_for(recording, recording.messages[struck], HELD, SCRIPT, answered_s=ANSWERED_S)
+
+
+@pytest.mark.parametrize(
+    "passed",
+    [
+        ((0.0, "READ"), (0.9, "READ"), *FROM_THE_START[2:]),  # it went on while the message was held
+        (*FROM_THE_START, (1.5, "READ")),  # one more of its kinds than it sends
+        (*FROM_THE_START[:2], (1.15, "READ"), *FROM_THE_START[2:]),  # sent again twice: by whom?
+        FROM_THE_START[:-1],  # it never came to its end
+        FROM_THE_START[:1],
+    ],
+)
+def test_whatever_else_passes_tells_nothing(passed):
+    recording = recorded(*passed)
+    assert not is_waited_for(recording, recording.messages[0], HELD, SCRIPT, answered_s=ANSWERED_S)
+
+
+@pytest.mark.parametrize("proof", [{}, {"held_ms": HOLD_MS - 1}, {"delay_ms": 500.0}, {"reset_port": 40_000}])
+def test_a_message_that_was_not_held_long_enough_tells_nothing(proof):
+    recording = recorded(*FROM_THE_START)
+    assert not is_waited_for(recording, recording.messages[0], proof, SCRIPT, answered_s=ANSWERED_S)
+
+
+def test_an_operation_that_pauses_for_longer_by_itself_may_only_have_paused():
+    recording = recorded(*FROM_THE_START)
+    slow = Script(SCRIPT.order, SCRIPT.aside, pause_s=1.0)
+    assert not is_waited_for(recording, recording.messages[0], HELD, slow, answered_s=ANSWERED_S)
+
+
+def test_a_message_that_was_not_recorded_tells_nothing():
+    recording = recorded(*FROM_THE_START)
+    assert not is_waited_for(recorded(), recording.messages[0], HELD, SCRIPT, answered_s=ANSWERED_S)
+
+
+@given(pause_s=st.floats(0, 60))
+def test_a_message_is_held_for_longer_than_the_operation_pauses_and_never_longer_than_a_client_waits(pause_s):
+    held_ms = hold_ms(Strike.LOSE_REQUEST, Script(pause_s=pause_s))
+    assert HOLD_MS <= held_ms <= LONGEST_HOLD_MS
+    assert held_ms > pause_s * 1000 or held_ms == LONGEST_HOLD_MS
+
+
+@pytest.mark.parametrize("strike", [Strike.KILL_BEFORE, Strike.KILL_AFTER, Strike.DELAY, Strike.STALL])
+def test_what_is_killed_or_held_by_its_strike_is_not_held_before(strike):
+    assert hold_ms(strike, Script()) == 0
+
+
+def test_a_script_keeps_the_longest_pause_between_its_own_messages():
+    one = recorded((0.0, "READ"), (0.3, "PULSE"), (0.5, "BEGIN"), (9.0, "PULSE"))
+    other = recorded((5.0, "READ"), (5.2, "BEGIN"))
+    script = baseline([one, other]).script
+    assert script.pause_s == pytest.approx(0.5)
+    assert Script.of(script.shape()) == script
+    assert [kind_of(message) for message in other.messages] == list(script.order)
