@@ -1,6 +1,8 @@
 """Scenario 1: the target is killed at every message of a trade open, also with its database connection left half open.
 
-A dead client's session can hold its locks for hours where nobody looks after it (TCP keepalive: 2 h by default).
+A dead client's session can hold its locks for hours where nobody looks after it (TCP keepalive: 2 h by default). The
+longest recoveries are of such kills, inside a transaction: they last until the server itself ends the dead session, by
+the target's `idle_in_transaction_session_timeout` (10 s of the bundled desk), and not by anything it polls.
 """
 
 from gates.chaos.messages import Channel, Strike

@@ -3,23 +3,26 @@
 import asyncio
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
 import psycopg
 import pytest
+from celery import Celery
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gates import commands, reports
-from gates.chaos import starting, work
+from gates.chaos import recovery, starting, work
 from gates.chaos.baseline import kind_of
-from gates.chaos.cells.cell import running_cell
+from gates.chaos.cells.cell import QUIET_S, running_cell
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises, worker_name
@@ -27,8 +30,9 @@ from gates.chaos.messages import Point, Strike
 from gates.chaos.recording import record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
 from gates.chaos.reporting import repeat_command
-from gates.chaos.second import record_recovery
+from gates.chaos.second import REST_S, record_recovery
 from gates.chaos.striking import Unwritten
+from gates.chaos.telling import HOLD_MS, UNTOLD
 from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
 from gates.targets.rehearsal import cell_program
@@ -168,16 +172,17 @@ def looking_often(spec):
     return spec | {"process": spec["process"] | {"command": command}}
 
 
-async def struck_instead_of_the_operation(spec, folder):
-    """A request lost where a look of the desk's own sends the same one, before the operation is asked for; the result,
-    and with how much patience it was tried."""
+async def struck_instead_of_the_operation(spec, folder, *, always):
+    """A request lost where a look of the desk's own sends the same one, before the operation is asked for, once or each
+    time; the result, and with how much patience it was tried."""
     async with running_premises(looking_often(spec), folder) as premises, running_cell(premises, 1) as cell:
         clean_run = await record_clean(cell, "reconcile")
         trial = Trial("reconcile", clean_run.baseline.points[0].point, Strike.LOSE_REQUEST)
         ask, reset, patience = cell.ask, cell.reset, []
 
         async def asked_after_a_look(operation):
-            cell.ask = ask
+            if not always:
+                cell.ask = ask
             passed = await cell.messages()
             while len(await cell.messages()) == len(passed):
                 await asyncio.sleep(0.01)
@@ -191,9 +196,20 @@ async def struck_instead_of_the_operation(spec, folder):
         return await try_until_struck(cell, trial, clean_run.clean, Unwritten()), patience
 
 
-def test_a_message_like_the_operations_own_is_no_pass_until_it_was_struck_with_patience(desk_target, tmp_path):
-    result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path))
+def test_a_message_like_the_operations_own_is_no_pass_until_the_operation_was_seen_to_wait_for_it(
+    desk_target, tmp_path
+):
+    result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path, always=False))
     assert (result.verdict, result.receipt["strike"]) == ("passed", "lose the request")
+    assert result.receipt["proof"]["held_ms"] >= HOLD_MS
+    assert patience[:2] == [False, True]
+    assert result.receipt["tries"] == len(patience)
+
+
+def test_a_message_of_the_background_that_is_struck_each_time_is_never_a_pass(desk_target, tmp_path, monkeypatch):
+    monkeypatch.setattr(recovery, "TRIES", 2)
+    result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path, always=True))
+    assert (result.verdict, result.reason) == ("inconclusive", UNTOLD)
     assert patience == [False, True]
 
 
@@ -216,6 +232,31 @@ def test_a_second_kill_keeps_its_receipt_only_in_the_order_of_the_recovery_that_
     assert f"→ {place.label}" in result.messages[result.messages.index(RESTARTED) :]
     assert (shifted.verdict, shifted.receipt) == ("inconclusive", None)
     assert shifted.reason.startswith("In the recovery: The wrong message was struck: message 1 since the target was")
+
+
+async def recorded_while_it_only_paused(spec, folder):
+    """How many recoveries are recorded where the target says after the first that it was not over."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        clean_run = await record_clean(cell, "replay")
+        quiet, unwell, rests, words = cell.quiet, cell.target.unwell, [], ["it has only paused"]
+
+        async def resting(for_s=QUIET_S):
+            rests.extend([for_s] if for_s == REST_S else [])
+            return await quiet(for_s)
+
+        async def unwell_once():
+            return words.pop() if rests and words else await unwell()
+
+        cell.quiet, cell.target.unwell = resting, unwell_once
+        first = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_AFTER)
+        found = await record_recovery(cell, first, clean_run.clean)
+        return len(rests), len(found.points)
+
+
+def test_a_recovery_that_only_paused_is_recorded_again(desk_target, tmp_path):
+    recorded, points = asyncio.run(recorded_while_it_only_paused(desk_target.spec, tmp_path))
+    assert recorded == 3
+    assert points
 
 
 def test_the_database_refuses_a_pass_without_a_receipt(desk_target):
@@ -248,6 +289,63 @@ def test_a_killed_engine_is_healed_at_once_and_its_work_is_done_by_the_next(desk
     assert set(CrashPoint.objects.values_list("verdict", flat=True)) == {"passed"}
     until(lambda: not engines_of(run))
     assert cell_databases(postgres_server) == []
+
+
+@contextmanager
+def celery_worker(name, broker_url):
+    """A worker of ticks as `up` starts it, with all that it starts in one group of processes, which ends with it."""
+    env = os.environ | {"DATABASE_URL": database_url(), "REDIS_URL": broker_url}
+    words = ("-m", "celery", "-A", "wartest_site", "worker", "-n", f"{name}@%h", "-Q", "tick", "-c", "1")
+    worker = subprocess.Popen((sys.executable, *words, "--loglevel=WARNING"), env=env, start_new_session=True)
+    try:
+        yield psutil.Process(worker.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait(30)
+
+
+def in_mid_strike(worker, run):
+    """The heal of a strike that the worker's engine is making, with that engine stopped, so that it stays there."""
+    for engine in children_of(worker.pid):
+        if engine.cmdline()[-2:] == ["gates.chaos", str(run.pk)]:
+            engine.suspend()
+            if heal := Heal.objects.filter(healed_at=None).first():
+                return heal
+            engine.resume()
+    return None
+
+
+def test_a_strike_of_a_killed_celery_worker_is_healed_by_the_next_worker_and_made_again(
+    desk_target, postgres_server, valkey_server
+):
+    """SIGKILL takes the worker, its pool and its engine at once, as the end of a container does."""
+    broker_url = f"{valkey_server.url().rpartition('/')[0]}/7"
+    run = start_chaos(asked(desk_target, "kill_during_event_replay", cells=1), started_by=None, now=timezone.now())
+
+    with Celery(broker=broker_url) as sender:
+
+        def ticked(condition):
+            sender.send_task("gates.tasks.tick", queue="tick", expires=5)
+            time.sleep(0.5)
+            return condition()
+
+        with celery_worker("first", broker_url) as first:
+            heal = until(lambda: ticked(lambda: in_mid_strike(first, run)))
+            family = [first, *children_of(first.pid)]
+            os.killpg(first.pid, signal.SIGKILL)
+            psutil.wait_procs(family, timeout=30)
+            assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
+        with celery_worker("second", broker_url) as second:
+            until(lambda: ticked(lambda: Heal.objects.filter(pk=heal.pk, healed_at__isnull=False).exists()))
+            heal.refresh_from_db()
+            assert int(heal.healed_by.rpartition(":")[2]) in {child.pid for child in children_of(second.pid)}
+            assert heal.what["database"] not in cell_databases(postgres_server)
+            until(lambda: ticked(lambda: finished(run)))
+            until(lambda: not cell_databases(postgres_server))
+    assert set(CrashPoint.objects.values_list("verdict", flat=True)) == {"passed"}
+    assert CrashPoint.objects.get(pk=heal.crash_point_id).attempt == heal.attempt + 1
+    assert not Heal.objects.filter(healed_at=None).exists()
 
 
 def test_a_killed_proxy_costs_an_attempt_and_the_point_is_struck_again(desk_target):
