@@ -1,4 +1,7 @@
-"""The project's own certificate authority: good for loopback names only, and never installed anywhere."""
+"""The project's own certificate authority: good for loopback and the hosts that a cell answers for, and no other name.
+
+It is never installed anywhere: a program in a cell is given its file.
+"""
 
 import ipaddress
 import os
@@ -26,15 +29,16 @@ NOT_A_CA = x509.BasicConstraints(ca=False, path_length=None)
 
 @dataclass(frozen=True)
 class Authority:
-    """`certificate` is what a target trusts (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, sslrootcert)."""
+    """`certificate` is what a target trusts (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, sslrootcert), also for `hosts`."""
 
     certificate: Path
     key: Path
+    hosts: tuple[str, ...] = ()
 
     @classmethod
-    def in_folder(cls, folder: Path, now: datetime | None = None) -> "Authority":
+    def in_folder(cls, folder: Path, now: datetime | None = None, *, hosts: tuple[str, ...] = ()) -> "Authority":
         """The authority kept in `folder`, made on first use or when it has run out. Raises OSError."""
-        made = cls(folder / "ca.pem", folder / "ca.key")
+        made = cls(folder / "ca.pem", folder / "ca.key", hosts)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not made.is_valid(now or datetime.now(UTC)):
             made._make(now or datetime.now(UTC))
@@ -47,7 +51,8 @@ class Authority:
             key = load_pem_private_key(self.key.read_bytes(), None)
         except (OSError, ValueError):
             return False
-        return kept.not_valid_after_utc > now + timedelta(days=7) and key.public_key() == kept.public_key()
+        is_whole = kept.not_valid_after_utc > now + timedelta(days=7) and key.public_key() == kept.public_key()
+        return is_whole and _permits(kept, self.hosts)
 
     def context(self, protocols: list[str]) -> ssl.SSLContext:
         """A server's TLS context with a new certificate for loopback, offering `protocols` by ALPN."""
@@ -67,7 +72,8 @@ class Authority:
         if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
             raise ssl.SSLError("The authority's key is not one of ours; remove its folder")
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(HOST), *(x509.IPAddress(ipaddress.ip_address(one)) for one in ADDRESSES)]
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in (HOST, *self.hosts)]
+        names += [x509.IPAddress(ipaddress.ip_address(one)) for one in ADDRESSES]
         leaf = (
             _begun(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]), key, now)
             .add_extension(NOT_A_CA, critical=True)
@@ -80,7 +86,8 @@ class Authority:
 
     def _make(self, now: datetime) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        permitted = [x509.DNSName(HOST), *(x509.IPAddress(ipaddress.ip_network(one)) for one in NETWORKS)]
+        permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in (HOST, *self.hosts)]
+        permitted += [x509.IPAddress(ipaddress.ip_network(one)) for one in NETWORKS]
         usage = dict.fromkeys(
             ("content_commitment", "data_encipherment", "decipher_only", "digital_signature", "encipher_only"), False
         )
@@ -97,6 +104,15 @@ class Authority:
         )
         _write(self.key, _pem(key))
         _write(self.certificate, certificate.public_bytes(Encoding.PEM))
+
+
+def _permits(kept: x509.Certificate, hosts: tuple[str, ...]) -> bool:
+    """Whether it may vouch for these names, and for none beside them and loopback."""
+    try:
+        found = kept.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or ()
+    except x509.ExtensionNotFound:
+        return False
+    return {HOST, *hosts} == {each.value for each in found if isinstance(each, x509.DNSName)}
 
 
 def _begun(subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.CertificateBuilder:

@@ -165,7 +165,8 @@ def _request_head(raw: bytes) -> Head:
     if found is None:
         raise BadBytesError("an HTTP request does not begin with a method, a target and HTTP/1.1")
     headers = _headers(lines[1:])
-    if is_live(headers.get(b"host", b"").decode("latin-1")):
+    is_told = found[1] == b"CONNECT"  # it is refused in an answer
+    if not is_told and is_live(headers.get(b"host", b"").decode("latin-1")):
         raise BadBytesError("a request to a live broker: chaos never stands before one")
     return _told(Head(raw, found[1].decode(), found[2].decode("latin-1"), 0, int(found[3]), headers))
 

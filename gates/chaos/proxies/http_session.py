@@ -289,7 +289,7 @@ class WebSession(Session):
         self.close_when_over()
 
     async def server_gone(self, limit_s: float) -> NoReturn:
-        raise NotApplicableError("A broker has no backend to terminate")
+        raise NotApplicableError("Over HTTP there is no backend to terminate")
 
     async def drain_server(self) -> bool:
         exchange, drained = self._current, True
