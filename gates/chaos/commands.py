@@ -19,6 +19,7 @@ from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, S
 from gates.targets.access import access, cells_ledger
 from gates.targets.environment import environment_of
 from gates.targets.programs import OPERATIONS, program_of
+from gates.targets.ways import ways_of
 
 GATE = 2
 CELLS = 6
@@ -61,7 +62,8 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     plan, names = chaos_plan_for(asked.profile), _names(asked)
     spec = asked.target.spec
     reach, host = access(spec), urlsplit(cells_ledger(spec)).hostname
-    demand_safe(program_of(spec), host or "127.0.0.1", (spec.get("chaos") or {}).get("allowed_hosts") or ())
+    allowed = (spec.get("chaos") or {}).get("allowed_hosts") or ()
+    demand_safe(program_of(spec), host or "127.0.0.1", allowed, ways_of(spec))
     build = str(health.observe(reach).get("build") or "")
     baseline = {"environment": environment_of(spec, reach, now, cells=True)}
     with transaction.atomic():

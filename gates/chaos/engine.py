@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,8 +22,11 @@ from audits.verdicts import Verdict
 from gates.chaos import asking, sampling, work
 from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.cells.brokers import Simulator
-from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.cell import Cell, running_cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.cells.templates import cells_template
@@ -40,6 +42,7 @@ from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioR
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
 from gates.targets.programs import program_of
 from gates.targets.rehearsal import cell_broker
+from gates.targets.ways import ways_of
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,8 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     chaos = spec.get("chaos") or {}
     reach = access(spec)
     ledgers = LedgerServer(cells_ledger(spec))
-    demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or ())
+    ways = ways_of(spec)
+    demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or (), ways)
     token = secrets.token_urlsafe(16)
     with reserved_port(1) as port, reserved_port(2) as control:
         ports = (port, control)
@@ -74,7 +78,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
             await simulator.wait_ready()
             await ledgers.sweep()
             async with cells_template(chaos, ledgers) as template:
-                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template)
+                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways)
     finally:
         await process.kill()
         process.close()
@@ -84,8 +88,8 @@ async def run_engine(run_id: int) -> None:
     """Work on a run until nothing of it is left to do."""
     chaos = await sync_to_async(ChaosRun.objects.select_related("run__campaign__target").get)(run_id=run_id)
     worker = worker_name()
-    with tempfile.TemporaryDirectory(prefix="wartest-chaos-") as folder:
-        async with running_premises(chaos.run.campaign.target.spec, Path(folder)) as premises:
+    with private_folder() as folder:
+        async with running_premises(chaos.run.campaign.target.spec, folder) as premises:
             engine = Engine(chaos, worker, premises)
             await engine.work()
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import psycopg
 
 from gates.chaos.cells.brokers import Simulator, SimulatorError
-from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.proxies.control import ProxyGoneError

@@ -86,7 +86,8 @@ def cells_ledger(spec: Mapping[str, Any]) -> str:
     address = _resolved({"chaos": chaos}, "chaos", "ledger") if chaos.get("ledger") else _ledger(spec)[0]
     if urlsplit(address).scheme not in ("postgresql", "postgres"):
         raise TargetUnreachableError(
-            "Gate 2 copies the ledger's database and cannot do so over HTTP: name a PostgreSQL in [chaos] ledger."
+            "Gate 2 copies the ledger's database and cannot do so over HTTP: name a PostgreSQL in [chaos] ledger, "
+            "and in [chaos.postgrest] how to start the PostgREST by which the program reaches its books."
         )
     return address
 

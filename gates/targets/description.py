@@ -20,15 +20,21 @@ from gates.targets.senses import (
     prevention_sense,
 )
 from gates.targets.text_kinds import (
+    HostName,
     HttpAddress,
     LedgerAddress,
+    RestText,
     Secret,
     Section,
     Text,
     Words,
+    file_name,
     filled_by_cells,
+    filled_by_rest,
     http_address,
     is_named,
+    path_prefix,
+    rest_text,
 )
 
 NAME = "[a-z0-9](?:[a-z0-9_-]{0,48}[a-z0-9])?"
@@ -159,6 +165,30 @@ class Prevention(Section):
         return self
 
 
+class CellFile(Section):
+    """A file by which the program is set up, written for each cell from a template."""
+
+    template: Text = Field(description="its text with {ledger_url}, {broker_url}, … where a cell's own belongs")
+    name: Annotated[Text, AfterValidator(file_name)] = Field(description="of the file in {cell_folder}")
+
+
+class PostgRest(Section):
+    """The user's PostgREST, started for each cell before its books; the program is struck on its HTTP."""
+
+    command: Annotated[Words, AfterValidator(filled_by_rest)] = Field(description="the program, as words")
+    environment: dict[str, RestText] = Field(
+        default_factory=dict, description="as of [process]; {ledger_url} is the cell's database, {port} its own"
+    )
+    folder: Text | None = None
+    ready: Annotated[Text, AfterValidator(http_address), AfterValidator(rest_text)] | None = Field(
+        None, description="answers 2xx once it serves; http://127.0.0.1:{port}/ without it"
+    )
+    path: Annotated[Text, AfterValidator(path_prefix)] | None = Field(
+        None, description="what clients write before the names of tables, as /rest/v1; it is taken off"
+    )
+    start_limit_s: float = Field(30.0, ge=1, le=600)
+
+
 class Chaos(Section):
     """Where gate 2 may strike, and from what its copies are made."""
 
@@ -166,6 +196,16 @@ class Chaos(Section):
     template: Text | None = Field(None, description="the database on the ledger's server that cells are copies of")
     schema_file: Text | None = Field(None, description="or SQL that makes one: pg_dump --schema-only --no-owner")
     ledger: LedgerAddress | None = Field(None, description="another server for the cells, best one on this machine")
+    hosts: Annotated[list[HostName], Field(max_length=20)] = Field(
+        default_factory=list, description="the broker's names that are written into the program"
+    )
+    host_override: bool | None = Field(
+        None, description="true: the program finds the cell's broker under them; else by HTTPS_PROXY"
+    )
+    postgrest: PostgRest | None = Field(None, description="where the program reaches its books over HTTP")
+    files: Annotated[list[CellFile], Field(max_length=20)] = Field(
+        default_factory=list, description="files by which the program is set up, [[chaos.files]]"
+    )
 
     @model_validator(mode="after")
     def _sense(self) -> Self:

@@ -24,7 +24,9 @@ class Process(Section):
         description="PATH, HOME, LANG, TZ and these are all it sees: {ledger_url}, {broker_url}, {account}, {token} "
         "and {port} are filled with the cell's own",
     )
-    folder: Text | None = Field(None, description="the folder it is started in")
+    folder: CellText | None = Field(
+        None, description="the folder it is started in; {cell_folder} is that of [[chaos.files]]"
+    )
     ready: Annotated[Text, AfterValidator(http_address), AfterValidator(filled_by_cells)] | None = Field(
         None, description="answers 200 once it is ready, and again once it has recovered"
     )

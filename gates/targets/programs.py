@@ -1,7 +1,7 @@
 """A target's program as its description tells it: how to start it in a cell, when it is ready, how to ask it things.
 
 Shape (TOML or JSON): `[process] command, environment, ready` and `[operations]` (`asks.py`). Texts may hold
-`{ledger_url}`, `{broker_url}`, `{account}`, `{token}` and `{port}`, which a cell fills with its own. A variable may
+`{ledger_url}`, `{broker_url}`, `{account}`, … (`PLACES`), which a cell fills with its own. A variable may
 name a secret, `env:NAME` or `file:/path`.
 """
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from gates.targets.access import TargetUnreachableError, resolved
+from gates.targets.access import TargetUnreachableError
 from gates.targets.asks import OPERATIONS, Ask, read_ask
+from gates.targets.filling import filled, variable
 from gates.targets.rehearsal import cell_program
 from gates.targets.words import PLACES
 
@@ -36,10 +37,11 @@ class Program:
         """The same program with every place filled in. Raises TargetUnreachableError for an unknown place."""
         return replace(
             self,
-            command=tuple(_filled(part, places) for part in self.command),
-            environment={name: _filled(value, places) for name, value in self.environment.items()},
-            ready=_filled(self.ready, places),
-            operations={name: ask.filled(partial(_filled, places=places)) for name, ask in self.operations.items()},
+            command=tuple(filled(part, places) for part in self.command),
+            environment={name: filled(value, places) for name, value in self.environment.items()},
+            ready=filled(self.ready, places),
+            folder=filled(self.folder, places) if self.folder else None,
+            operations={name: ask.filled(partial(filled, places=places)) for name, ask in self.operations.items()},
         )
 
 
@@ -65,7 +67,10 @@ def read_program(spec: Mapping[str, Any]) -> Program:
         raise TargetUnreachableError("The target's description lacks [process] ready: give an http address.")
     program = Program(
         command=tuple(command),
-        environment={str(name): _variable(name, value) for name, value in (process.get("environment") or {}).items()},
+        environment={
+            str(name): variable(f"[process] environment.{name}", value)
+            for name, value in (process.get("environment") or {}).items()
+        },
         ready=ready,
         operations={name: read_ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
         folder=process.get("folder"),
@@ -74,18 +79,3 @@ def read_program(spec: Mapping[str, Any]) -> Program:
     )
     program.filled(dict.fromkeys(PLACES, "0"))
     return program
-
-
-def _variable(name: str, value: object) -> str:
-    """A value that names a secret is taken from there, its braces kept from being taken for places."""
-    text = resolved(str(value), f"[process] environment.{name}")
-    return text if text == value else text.replace("{", "{{").replace("}", "}}")
-
-
-def _filled(text: str, places: Mapping[str, str]) -> str:
-    try:
-        return text.format_map(places)
-    except (KeyError, ValueError, IndexError) as error:
-        raise TargetUnreachableError(
-            f"{text!r} holds a place that no cell can fill: use {', '.join(PLACES)}."
-        ) from error

@@ -84,9 +84,11 @@ def _holds(words: object, place: str) -> bool:
 
 
 def chaos_sense(said: Said) -> Mistakes:
-    """One source of the copies."""
+    """One source of the copies, and names for a program that has its own hosts."""
     if "template" in said and "schema_file" in said:
         yield ("schema_file",), "stands beside template: keep one of them"
+    if said.get("host_override") and not said.get("hosts"):
+        yield ("host_override",), 'needs hosts, as hosts = ["api-fxpractice.oanda.com"]'
 
 
 def description_sense(said: Said) -> Mistakes:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from gates.targets.words import command_words, demand_places
+from gates.targets.words import REST_PLACES, command_words, demand_places
 
 NAMED = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
 BY_NAME = "env:NAME (a variable where the portal runs) or file:/path (a file that only its owner can read)"
@@ -92,9 +92,45 @@ def filled_by_cells(text: str) -> str:
     return text
 
 
+def file_name(text: str) -> str:
+    """Return a plain name of a file. Raises ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) or text in (".", ".."):
+        raise ValueError('must be a plain name without a folder, as "config.json"')
+    return text
+
+
+def host_name(text: str) -> str:
+    """Return a host's name in lower case. Raises ValueError."""
+    name = text.lower()
+    if not re.fullmatch(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", name) or name.split(".")[-1].isdigit():
+        raise ValueError('must be a name alone, as "api-fxpractice.oanda.com": port 443 is meant')
+    return name
+
+
+def path_prefix(text: str) -> str:
+    """Return what stands before the names of tables. Raises ValueError."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]{1,40}){1,5}", text):
+        raise ValueError("must begin with / and not end with it, as /rest/v1")
+    return text
+
+
+def rest_text(text: str) -> str:
+    """Return a text that the start of a cell's PostgREST fills. Raises ValueError for a place that it does not know."""
+    if not is_named(text):
+        demand_places(text, REST_PLACES)
+    return text
+
+
+def filled_by_rest(words: list[str]) -> list[str]:
+    """Return its command."""
+    return [rest_text(word) for word in words]
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_plain)]
 HttpAddress = Annotated[Text, AfterValidator(http_address)]
 CellText = Annotated[Text, AfterValidator(filled_by_cells)]
 LedgerAddress = Annotated[Text, AfterValidator(_ledger_address)]
 Secret = Annotated[str, AfterValidator(_named)]
 Words = Annotated[list[str], BeforeValidator(command_words, json_schema_input_type=str | list[str])]
+HostName = Annotated[Text, AfterValidator(host_name)]
+RestText = Annotated[Text, AfterValidator(rest_text)]

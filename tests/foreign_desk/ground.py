@@ -13,12 +13,15 @@ from typing import Any
 import psycopg
 
 from gates.chaos.cells.brokers import Simulator
-from gates.chaos.cells.cell import Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.targets.programs import read_program
 from gates.targets.reading import read_file
 from gates.targets.rehearsal import cell_broker
+from gates.targets.ways import ways_of
 from tests.needs import lacks
 
 HERE = Path(__file__).parent
@@ -67,6 +70,8 @@ def spec_of(description: str, **variables: str) -> dict[str, Any]:
     spec = copy.deepcopy(read_file(HERE / description).spec())
     spec["process"]["command"] = [*node(), *spec["process"]["command"][1:]]
     spec["process"]["environment"] |= variables
+    if rest := spec["chaos"].get("postgrest"):
+        rest["command"] = [*node(), *rest["command"][1:]]
     return spec
 
 
@@ -82,7 +87,12 @@ async def foreign_cell(ledger_url: str, spec: dict[str, Any], folder: Path) -> A
         async with Simulator(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", token) as simulator:
             await simulator.wait_ready()
             premises = Premises(
-                read_program(spec), LedgerServer(ledger_url), simulator, folder, template=spec["chaos"]["template"]
+                read_program(spec),
+                LedgerServer(ledger_url),
+                simulator,
+                folder,
+                template=spec["chaos"]["template"],
+                ways=ways_of(spec),
             )
             async with running_cell(premises, 1) as cell:
                 yield cell

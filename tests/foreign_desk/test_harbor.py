@@ -4,34 +4,58 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from audits.verdicts import Verdict
+from gates.chaos.messages import Strike
 from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.striking import Unwritten
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_schema
 
+BETWEEN = "ledger: POST trade_executions"
 
-def test_its_books_are_right_until_it_dies_between_two_requests(postgres_server: Any, tmp_path: Path) -> None:
+
+@pytest.fixture(scope="module")
+def ledger_url(postgres_server: Any) -> str:
     with_packages(HERE / "harbor")
-    ledger_url = with_schema(
-        postgres_server.create_database("harbor_template"), "harbor/schema.sql", "harbor.views.sql"
-    )
+    return with_schema(postgres_server.create_database("harbor_template"), "harbor/schema.sql", "harbor.views.sql")
 
-    async def killed() -> Result:
-        async with foreign_cell(ledger_url, spec_of("harbor.toml"), tmp_path) as cell:
+
+def struck(ledger_url: str, folder: Path, name: str, strike: Strike) -> tuple[Result, list[str]]:
+    """One strike of a scenario while a position is opened, and what crossed the boundaries without it."""
+
+    async def doing() -> tuple[Result, list[str]]:
+        async with foreign_cell(ledger_url, spec_of("harbor.toml"), folder) as cell:
             run = await record_clean(cell, "open")  # with its books right before and after
-            scenario = next(each for each in SCENARIOS if each.name == "kill_during_trade_open")
+            scenario = next(each for each in SCENARIOS if each.name == name)
             cell.operation = "open"
             trial = next(
                 trial
                 for point, trial in scenario.trials("open", run.baseline.points)
-                if point.label == "ledger: INSERT INTO harbor.trade_executions"
+                if BETWEEN in point.label and trial.strike is strike
             )
             await prepare(cell, "open")
-            return await try_until_struck(cell, trial, run.clean, Unwritten())
+            labels = [point.label for point in run.baseline.points]
+            return await try_until_struck(cell, trial, run.clean, Unwritten()), labels
 
-    result = asyncio.run(killed())
+    return asyncio.run(doing())
+
+
+def test_its_books_are_right_until_it_dies_between_two_requests(ledger_url: str, tmp_path: Path) -> None:
+    result, labels = struck(ledger_url, tmp_path, "kill_during_trade_open", Strike.KILL_BEFORE)
     assert result.verdict == Verdict.FAILED
     assert result.receipt is not None
+    assert result.receipt["message"] == BETWEEN
     assert {"filled order without execution", "neither done nor undone"} <= {each.rule for each in result.findings}
+    # The boundary is its HTTP: each table and method is a crash point of its own, and no statement is.
+    assert {"ledger: POST execution_orders", "ledger: PATCH execution_orders", "ledger: GET positions"} <= set(labels)
+    assert not [label for label in labels if "INSERT" in label or "COMMIT" in label]
+
+
+def test_a_lock_on_its_tables_is_seen_through_the_rest_server(ledger_url: str, tmp_path: Path) -> None:
+    result, _ = struck(ledger_url, tmp_path, "slow_database_queries", Strike.LOCK_HELD)
+    assert result.receipt is not None, result.reason
+    assert result.receipt["proof"]["waiting_backend_pid"]
+    assert result.verdict == Verdict.PASSED, (result.reason, result.findings)

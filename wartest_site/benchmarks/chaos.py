@@ -23,8 +23,10 @@ from statistics import median
 from typing import Any
 
 from audits.verdicts import Verdict
-from gates.chaos.cells.cell import FLAT, Cell, Premises, reserved_port, running_cell
+from gates.chaos.cells.cell import FLAT, Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.engine import running_premises
 from gates.chaos.recording import CleanRun, prepare, record_clean

@@ -10,49 +10,35 @@ import asyncio
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from gates.chaos.auditing import Audited, Books, audit
 from gates.chaos.baseline import Kind, kind_of
-from gates.chaos.cells.brokers import Simulator
-from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries
+from gates.chaos.cells.rest import CellRest
 from gates.chaos.cells.states import State, durable_digest, read_ledger
 from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
+from gates.chaos.cells.ways import OwnFolder, ledger_parts
 from gates.chaos.messages import Channel, Message
 from gates.chaos.proxies.events import Event
 from gates.chaos.proxies.launching import Proxy, running_proxy
 from gates.targets.kinds.bounded_logs import keep_small
 from gates.targets.pids import listener_of
-from gates.targets.programs import Program
 
 READY_LIMIT_S = 30.0
+MOST_CELLS = 64
 QUIET_S = 0.1
 QUIET_PAUSE_S = 0.03
 QUIET_LIMIT_S = 10.0
 BACKGROUND_LIMIT_S = 3.0
-FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ports that the kernel hands out for outgoing connections
 FLAT, HOLDING = "flat", "holding"
 # Flat is not empty: books in which nothing was ever traded prove nothing, and no audit passes them.
 BEGINNINGS = {FLAT: ("open", "close"), HOLDING: ("open",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Premises:
-    """What the cells of one engine share. `folder` takes logs and sockets; it must be private."""
-
-    program: Program
-    ledgers: LedgerServer
-    simulator: Simulator
-    folder: Path
-    schema: str = "wartest"
-    template: str = "template1"
 
 
 class Cell:
@@ -61,13 +47,17 @@ class Cell:
     A `patient` one is struck only right after its background has spoken.
     """
 
-    def __init__(self, premises: Premises, number: int, wires: dict[Channel, Proxy], port: int) -> None:
+    def __init__(
+        self, premises: Premises, number: int, wires: dict[Channel, Proxy], port: int, rest: CellRest | None = None
+    ) -> None:
         self.premises = premises
         self.number = number
         self.account = f"101-001-{number:07}-001"
         self.wires = wires
         self.events: asyncio.Queue[tuple[Channel, Event]] = asyncio.Queue()
         self.target = TargetProcess(premises.program, premises.folder / f"cell-{number}.log")
+        self.folder = OwnFolder(premises.folder / f"cell-{number}", premises.ways)
+        self.rest = rest
         self.database: str | None = None
         self.prepared: str | None = None
         self.operation = ""
@@ -109,9 +99,11 @@ class Cell:
         self.target.forget()
         await self.premises.simulator.go_back(self.account)
         self.database = await self.premises.ledgers.create("run", template=self._kept)
+        await self._serve()
 
     async def start(self) -> float:
         """Start the target and wait until it is ready; the milliseconds that took. Raises TargetNotReadyError."""
+        await self._serve()
         self.launch()
         return await self.target.wait_ready(self.premises.program.start_limit_s)
 
@@ -127,18 +119,31 @@ class Cell:
 
     def launch(self) -> None:
         """Start the target's process on the cell's database and account."""
-        ledger = self.wires[Channel.LEDGER].port
-        self.target.program = self.premises.program.filled(
-            {
-                "ledger_url": self.premises.ledgers.url_of(self._database, port=ledger),
-                "broker_url": f"http://127.0.0.1:{self.wires[Channel.BROKER].port}",
-                "account": self.account,
-                "token": self.premises.simulator.token,
-                "port": str(self._port),
-            }
-        )
+        places = self._places()
+        self.folder.lay(places, self.wires[Channel.BROKER].host)
+        self.target.program = self.folder.led(self.premises.program.filled(places), places)
         self.target.ledger_url = self.ledger_url
         self.target.start()
+
+    def _places(self) -> dict[str, str]:
+        """What the program's texts and files are filled with."""
+        broker, ledger = self.wires[Channel.BROKER], self.wires[Channel.LEDGER]
+        ledger_url = self.premises.ledgers.url_of(self._database, port=ledger.port)
+        if self.rest is not None:
+            ledger_url = f"http://{ledger.host}:{ledger.port}"
+        address = f"http://{broker.host}:{broker.port}"
+        return ledger_parts(ledger_url) | {
+            "ledger_url": ledger_url,
+            "broker_url": address,
+            "broker_host": broker.host,
+            "broker_port": str(broker.port),
+            "proxy_url": address,
+            "account": self.account,
+            "token": self.premises.simulator.token,
+            "port": str(self._port),
+            "cell_folder": str(self.folder.path),
+            "ca_file": str(self.premises.folder / AUTHORITY / "ca.pem"),
+        }
 
     async def ask(self, operation: str) -> Answer:
         """Ask the target for an operation."""
@@ -223,6 +228,7 @@ class Cell:
         await self._clear()
         await self._drop_kept()
         await self.target.close()
+        self.folder.remove()
 
     async def _clear(self) -> None:
         if self.target.process is not None:
@@ -237,10 +243,16 @@ class Cell:
             self.database = None
 
     async def _let_go(self) -> None:
-        """End our own session: a database that is copied or dropped must have none."""
+        """End our own session and the PostgREST: a database that is copied or dropped must have none."""
+        if self.rest is not None:
+            await self.rest.end()
         connection, self._direct = self._direct, None
         if connection is not None:
             await connection.close()
+
+    async def _serve(self) -> None:
+        if self.rest is not None:
+            await self.rest.serve(self.ledger_url)
 
     async def _drop_kept(self) -> None:
         self.prepared = None
@@ -251,16 +263,20 @@ class Cell:
 
 @asynccontextmanager
 async def running_cell(premises: Premises, number: int) -> AsyncIterator[Cell]:
-    """A cell with its two proxies for as long as the block runs; nothing is left of it afterwards."""
-    broker = urlsplit(premises.simulator.url).netloc
-    ledger = f"{premises.ledgers.host}:{premises.ledgers.port}"
+    """A cell with its two proxies for as long as the block runs; nothing is left of it afterwards.
+
+    Raises UnsafeError where the machine does not allow the program hosts of its own.
+    """
+    rest = premises.ways.postgrest
+    with reserved_port(number) as port, reserved_port(number + MOST_CELLS) as rest_port:
+        ports = (port, rest_port)
     async with AsyncExitStack() as stack:
         wires = {
-            Channel.LEDGER: await stack.enter_async_context(running_proxy("postgres", ledger, folder=premises.folder)),
-            Channel.BROKER: await stack.enter_async_context(running_proxy("http", broker, folder=premises.folder)),
+            channel: await stack.enter_async_context(running_proxy(wire, upstream, *options, folder=premises.folder))
+            for channel, (wire, upstream, *options) in boundaries(premises, ports[1]).items()
         }
-        with reserved_port(number) as port:
-            cell = Cell(premises, number, wires, port)
+        server = CellRest(rest, ports[1], premises.folder / f"cell-{number}-rest.log") if rest else None
+        cell = Cell(premises, number, wires, ports[0], server)
         listening = [asyncio.create_task(_listen(cell, channel)) for channel in wires]
         listening.append(asyncio.create_task(keep_small(cell.target.log)))
         try:
@@ -276,20 +292,3 @@ async def running_cell(premises: Premises, number: int) -> AsyncIterator[Cell]:
 async def _listen(cell: Cell, channel: Channel) -> None:
     async for event in cell.wires[channel].control.events():
         cell.events.put_nowait((channel, event))
-
-
-@contextmanager
-def reserved_port(number: int) -> Iterator[int]:
-    """A port on 127.0.0.1 that nobody listens on, held until the block ends. Raises OSError when there is none."""
-    span = LAST_PORT - FIRST_PORT
-    first = time.monotonic_ns() // 1000 + number * 97
-    for step in range(span):
-        port = FIRST_PORT + (first + step) % span
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            yield port
-            return
-    raise OSError("No port is free for the target's process.")

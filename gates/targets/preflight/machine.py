@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gates.chaos.cells.cell import FIRST_PORT, LAST_PORT
+from gates.chaos.cells.ports import FIRST_PORT, LAST_PORT
 from gates.targets.preflight.need import Need
 
 GROUP = "machine"

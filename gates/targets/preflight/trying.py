@@ -4,9 +4,7 @@ All of it against a broker simulator and a copy of the ledger's database, throug
 """
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +12,7 @@ import psycopg
 from audits.verdicts import Verdict
 from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.engine import running_premises
 from gates.chaos.messages import Channel
@@ -39,8 +38,8 @@ async def _tried(spec: Mapping[str, Any]) -> list[Need]:
     found: list[Need] = []
     try:
         async with asyncio.timeout(LIMIT_S):
-            with tempfile.TemporaryDirectory(prefix="wartest-preflight-") as folder:
-                async with running_premises(dict(spec), Path(folder)) as premises, running_cell(premises, 1) as cell:
+            with private_folder() as folder:
+                async with running_premises(dict(spec), folder) as premises, running_cell(premises, 1) as cell:
                     async for need in _looks(cell):
                         found.append(need)
     except TimeoutError:

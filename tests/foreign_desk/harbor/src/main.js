@@ -2,12 +2,10 @@
 // a hosted database over HTTP knows no transaction that spans requests.
 import http from 'node:http';
 import { randomUUID } from 'node:crypto';
-import { rest } from './rest.js';
 
-const { PORT, BROKER_URL, BROKER_ACCOUNT: account, BROKER_TOKEN } = process.env;
+const { PORT, SUPABASE_URL: books, SUPABASE_KEY: apikey, BROKER_URL, BROKER_ACCOUNT: account, BROKER_TOKEN } = process.env;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const log = (...words) => console.log(new Date().toISOString(), ...words);
-let books; // the address of the hosted database
 
 async function ask(url, method, body, headers = {}) {
   const response = await fetch(url, {
@@ -23,7 +21,7 @@ async function ask(url, method, body, headers = {}) {
 const table = async (method, path, body) => {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await ask(`${books}/rest/v1/${path}`, method, body);
+      return await ask(`${books}/rest/v1/${path}`, method, body, { apikey, Authorization: `Bearer ${apikey}` });
     } catch (error) {
       if (error.status === 409 && attempt > 1) return []; // it was there already: the answer to the first got lost
       if (error.status === 409 || attempt === 8) throw error;
@@ -206,16 +204,13 @@ const server = http.createServer((request, response) => {
   return undefined;
 });
 
-rest.listen(0, '127.0.0.1', async () => {
-  books = `http://127.0.0.1:${rest.address().port}`;
-  server.listen(Number(PORT), '127.0.0.1');
-  while (!ready) {
-    try {
-      await begin();
-      ready = true;
-    } catch (error) {
-      log('not ready:', error.message);
-      await sleep(300);
-    }
+server.listen(Number(PORT), '127.0.0.1');
+while (!ready) {
+  try {
+    await begin();
+    ready = true;
+  } catch (error) {
+    log('not ready:', error.message);
+    await sleep(300);
   }
-});
+}

@@ -1,9 +1,10 @@
 // Stands in for PostgREST, which is no package of any registry: tables by GET, POST and PATCH with `column=eq.value`,
-// each request a transaction of its own, as there. It runs beside the desk and dies with it.
+// each request a transaction of its own, as there; and its root answers once it serves.
 import http from 'node:http';
 import pg from 'pg';
 
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 1, query_timeout: 5000 });
+const { PGRST_DB_URI, PGRST_SERVER_PORT } = process.env;
+const pool = new pg.Pool({ connectionString: PGRST_DB_URI, max: 1, query_timeout: 5000 });
 pool.on('error', () => {});
 pool.on('connect', (client) => client.on('error', () => {}));
 const name = (word) => {
@@ -28,20 +29,22 @@ function statement(method, table, filters, body) {
   return { text, values };
 }
 
-export const rest = http.createServer(async (request, response) => {
+const rest = http.createServer(async (request, response) => {
   const answer = (status, body) => {
     response.writeHead(status, { 'Content-Type': 'application/json' });
     response.end(JSON.stringify(body));
   };
   try {
     const url = new URL(request.url, 'http://rest');
+    if (url.pathname === '/') return answer(200, { swagger: '2.0' });
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = chunks.length ? JSON.parse(Buffer.concat(chunks).toString('utf8')) : undefined;
-    const table = name(url.pathname.replace('/rest/v1/', ''));
+    const table = name(url.pathname.slice(1));
     const { rows } = await pool.query(statement(request.method, table, [...url.searchParams], body));
-    answer(request.method === 'POST' ? 201 : 200, rows);
+    return answer(request.method === 'POST' ? 201 : 200, rows);
   } catch (error) {
-    answer(error.code?.startsWith('23') ? 409 : 503, { code: error.code, message: error.message });
+    return answer(error.code?.startsWith('23') ? 409 : 503, { code: error.code, message: error.message });
   }
 });
+rest.listen(Number(PGRST_SERVER_PORT), '127.0.0.1');

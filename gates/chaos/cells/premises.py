@@ -1,0 +1,47 @@
+"""What the cells of one engine share, and what stands on the boundaries of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ways import listening_place
+from gates.chaos.messages import Channel
+from gates.chaos.proxies.authority import Authority
+from gates.chaos.proxies.launching import Wire
+from gates.targets.programs import Program
+from gates.targets.ways import PLAIN, Ways
+
+AUTHORITY = "authority"
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What the cells of one engine share. `folder` takes logs and sockets; it must be private."""
+
+    program: Program
+    ledgers: LedgerServer
+    simulator: Simulator
+    folder: Path
+    schema: str = "wartest"
+    template: str = "template1"
+    ways: Ways = PLAIN
+
+
+def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, str, *tuple[str, ...]]]:
+    """What stands between the target and its servers: of each boundary the wire, the server, and the proxy's options.
+
+    Raises UnsafeError.
+    """
+    ways, ledgers = premises.ways, premises.ledgers
+    ledger: tuple[Wire, str, *tuple[str, ...]] = ("postgres", f"{ledgers.host}:{ledgers.port}")
+    if ways.postgrest is not None:
+        ledger = ("http", f"127.0.0.1:{rest_port}", "--channel", Channel.LEDGER, "--prefix", ways.postgrest.path)
+    authority = Authority.in_folder(premises.folder / AUTHORITY, hosts=ways.hosts)
+    names = [word for host in ways.hosts for word in ("--answers-for", host)]
+    met = ("--listen", listening_place(ways), "--authority", str(authority.certificate.parent), *names)
+    return {
+        Channel.LEDGER: ledger,
+        Channel.BROKER: ("http", urlsplit(premises.simulator.url).netloc, *met),
+    }

@@ -1,0 +1,190 @@
+"""A program with its broker's address written into it is led to the cell's broker, struck there, and to nobody else."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.cell import Cell, running_cell
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.premises import Premises
+from gates.chaos.cells.processes import OwnedProcess
+from gates.chaos.cells.ways import demand_own_hosts
+from gates.chaos.faults import LoseAnswer
+from gates.chaos.messages import Channel, Direction, Receipt
+from gates.chaos.proxies.events import Struck
+from gates.chaos.proxies.safety import UnsafeError
+from gates.chaos.safety import demand_safe
+from gates.targets.programs import read_program
+from gates.targets.rehearsal import cell_broker
+from gates.targets.secrets import TargetUnreachableError
+from gates.targets.ways import CellFile, Ways, ways_of
+from gates.targets.words import PLACES
+from tests.gates.chaos.test_node import command
+from tests.needs import lacks
+
+HERE = Path(__file__).parent
+HOST = "api-fxpractice.oanda.com"
+SETTINGS = (
+    '{"account": "{account}", "token": "{token}", "port": {port}, "books": "{ledger_user}@{ledger_name}", "a": {}}'
+)
+ORDERS = "broker: POST orders answered 201"
+LIMIT_S = 120
+
+
+def spec(program: list[str], asks: tuple[str, ...], template: Path, **chaos: Any) -> dict[str, Any]:
+    template.write_text(SETTINGS)
+    files = [{"template": str(template), "name": "settings.json"}]
+    ways = zip(("open", "close"), asks, strict=True)
+    return {
+        "process": {"command": program, "ready": "http://127.0.0.1:{port}/", "folder": "{cell_folder}"},
+        "operations": {name: {"post": f"http://127.0.0.1:{{port}}/{ask}"} for name, ask in ways},
+        "chaos": {"hosts": [HOST], "files": files, **chaos},
+    }
+
+
+@asynccontextmanager
+async def started(told: dict[str, Any], ledger_url: str, folder: Path) -> AsyncIterator[Cell]:
+    """A cell with the program running in it."""
+    token = secrets.token_urlsafe(16)
+    with reserved_port(4) as api, reserved_port(5) as control:
+        ports = (api, control)
+    broker = cell_broker(ports, token)
+    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
+    try:
+        async with Simulator(*(f"http://127.0.0.1:{port}" for port in ports), token) as simulator:
+            await simulator.wait_ready()
+            ledgers = LedgerServer(ledger_url)
+            premises = Premises(read_program(told), ledgers, simulator, folder, ways=ways_of(told))
+            async with asyncio.timeout(LIMIT_S), running_cell(premises, 1) as cell:
+                await simulator.open_account(cell.account)
+                cell.database = await ledgers.create("kept")
+                await cell.start()
+                yield cell
+    finally:
+        await process.kill()
+        process.close()
+
+
+@pytest.fixture
+def in_cell(postgres_server: Any) -> Callable[..., Any]:
+    def run(told: dict[str, Any], work: Callable[[Cell], Awaitable[Any]]) -> Any:
+        async def doing() -> Any:
+            with tempfile.TemporaryDirectory(prefix="ways-") as folder:  # a socket's path must be short
+                async with started(told, postgres_server.url(), Path(folder)) as cell:
+                    done = await work(cell)
+                assert not cell.folder.path.exists()
+                return done
+
+        return asyncio.run(doing())
+
+    return run
+
+
+async def struck_at_the_answer(cell: Cell, operation: str) -> tuple[Receipt, str, int]:
+    """Ask once to see the message, then again with its answer lost; the receipt, the target's words, orders placed."""
+    assert (await cell.ask(operation)).success, cell.target.last_words()
+    point = next(each.point for each in await cell.messages() if each.label == ORDERS)
+    wire = cell.wires[Channel.BROKER].control
+    await wire.reset()
+    await wire.arm(point, LoseAnswer())
+    answer = await cell.ask(operation)
+    assert not answer.success
+    while not isinstance(event := (await cell.events.get())[1], Struck):
+        pass
+    orders = [
+        each for each in await cell.premises.simulator.transactions(cell.account) if each["type"] == "MARKET_ORDER"
+    ]
+    return event.receipt, str(answer.body["error"]), len(orders)
+
+
+@pytest.mark.parametrize("client", ["httpx", "requests"])
+def test_https_proxy_leads_python_to_the_cells_broker_and_to_no_other_host(
+    in_cell: Callable[..., Any], tmp_path: Path, client: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = [sys.executable, str(HERE / "hard_wired.py"), "settings.json", client]
+
+    async def work(cell: Cell) -> tuple[Any, ...]:
+        settings = cell.folder.path / "settings.json"
+        told, mode = json.loads(settings.read_text()), settings.stat().st_mode & 0o777
+        return (*await struck_at_the_answer(cell, "open"), await cell.ask("close"), told, mode)
+
+    receipt, words, orders, live, told, mode = in_cell(
+        spec(program, ("place", "live"), tmp_path / "settings.template"), work
+    )
+    assert receipt.message is not None
+    assert (receipt.message.label, receipt.message.direction) == (ORDERS, Direction.ANSWER)
+    assert receipt.proof["answer"] == "201"
+    assert "201" not in words
+    assert orders == 2, "the broker did what was asked, and the target was not told"
+    assert not live.success
+    assert "api-fxtrade.oanda.com is a live broker: a cell never reaches one" in capfd.readouterr().err
+    assert (told["a"], mode) == ({}, 0o600)
+    assert told["books"].split("@")[1].startswith("wartest_cell_")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{ledger_ur}", "{ledger_ur}, which no cell fills"), (b"\xff", "UTF-8"), (None, "cannot be read")],
+)
+def test_a_template_that_cannot_be_filled_is_told_by_its_name(tmp_path: Path, text: Any, says: str) -> None:
+    template = tmp_path / "settings.template"
+    if text is not None:
+        template.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(TargetUnreachableError, match=says) as refused:
+        ways_of({"chaos": {"files": [{"template": str(template), "name": "settings.json"}]}})
+    assert str(template) in str(refused.value)
+
+
+def test_braces_of_the_files_own_stay_and_places_are_filled(tmp_path: Path) -> None:
+    template = tmp_path / "settings.template"
+    template.write_text("{a} {} {{port}} ${token} {ledger_url}{ {x_url}")
+    (file,) = ways_of({"chaos": {"files": [{"template": str(template), "name": "x"}]}}).files
+    places = dict.fromkeys(PLACES, "P")
+    assert file.filled(places) == "{a} {} {P} $P P{ {x_url}"
+
+
+def test_a_live_brokers_name_is_refused_before_anything_starts() -> None:
+    told = {"process": {"command": ["desk"], "ready": "http://127.0.0.1:{port}/"}}
+    with pytest.raises(UnsafeError, match="live broker"):
+        demand_safe(read_program(told), "127.0.0.1", (), Ways(hosts=("api-fxtrade.oanda.com",)))
+    with pytest.raises(UnsafeError, match="live broker"):
+        demand_safe(read_program(told), "127.0.0.1", (), Ways(files=(CellFile("x", "https://api-fxtrade.oanda.com"),)))
+
+
+@pytest.fixture
+def own_hosts() -> None:
+    try:
+        demand_own_hosts()
+    except UnsafeError as error:
+        lacks(str(error))
+
+
+@pytest.mark.usefixtures("own_hosts")
+@pytest.mark.parametrize("ask", ["fetch", "https"])
+def test_hosts_of_its_own_lead_node_to_the_cells_broker_and_hide_every_other(
+    in_cell: Callable[..., Any], tmp_path: Path, ask: str
+) -> None:
+    program = [*command("node"), str(HERE / "hard_wired.mjs"), "settings.json"]
+    told = spec(program, (ask, "live"), tmp_path / "settings.template", host_override=True)
+
+    async def work(cell: Cell) -> tuple[Any, ...]:
+        return (*await struck_at_the_answer(cell, "open"), await cell.ask("close"), await cell.target.kill())
+
+    receipt, words, orders, live, death = in_cell(told, work)
+    assert receipt.message is not None
+    assert receipt.message.label == ORDERS
+    assert "201" not in words
+    assert orders == 2
+    assert "ENOTFOUND" in live.body["error"] or "EAI_AGAIN" in live.body["error"], live.body
+    assert death.signal == "SIGKILL"
