@@ -30,6 +30,7 @@ from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.cells.templates import cells_template
+from gates.chaos.cells.ways import listening_place
 from gates.chaos.invariants import Clean
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Judged, Result, demand_end, try_until_struck
@@ -67,6 +68,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     ledgers = LedgerServer(cells_ledger(spec))
     ways = ways_of(spec)
     demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or (), ways)
+    listening_place(ways)  # a machine that does not allow it is said here, once, and not by each cell
     token = secrets.token_urlsafe(16)
     with reserved_port(1) as port, reserved_port(2) as control:
         ports = (port, control)

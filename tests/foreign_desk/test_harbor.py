@@ -12,6 +12,7 @@ from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.striking import Unwritten
+from gates.targets.preflight.trying import tried
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_schema
 
 BETWEEN = "ledger: POST trade_executions"
@@ -52,6 +53,22 @@ def test_its_books_are_right_until_it_dies_between_two_requests(ledger_url: str,
     # The boundary is its HTTP: each table and method is a crash point of its own, and no statement is.
     assert {"ledger: POST execution_orders", "ledger: PATCH execution_orders", "ledger: GET positions"} <= set(labels)
     assert not [label for label in labels if "INSERT" in label or "COMMIT" in label]
+
+
+def test_preflight_tries_it_through_its_rest_server(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE.parents[1])
+    named = {
+        "DATABASE_URL": ledger_url,
+        "BROKER_URL": "http://127.0.0.1:1",
+        "ACCOUNT": "a",
+        "TOKEN": "t",
+        "ALIVE_URL": "http://127.0.0.1:1",
+    }
+    for name, value in named.items():
+        monkeypatch.setenv(f"HARBOR_{name}", value)
+    needs = {need.name: need for need in tried(spec_of("harbor.toml"))}
+    assert [(need.name, need.words) for need in needs.values() if not need.met] == []
+    assert "messages went through it" in needs["proxy to the books"].words
 
 
 def test_a_lock_on_its_tables_is_seen_through_the_rest_server(ledger_url: str, tmp_path: Path) -> None:

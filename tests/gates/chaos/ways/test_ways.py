@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from gates.chaos.cells import ways
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
-from gates.chaos.cells.ways import demand_own_hosts
+from gates.chaos.cells.ways import listening_place
 from gates.chaos.faults import LoseAnswer
 from gates.chaos.messages import Channel, Direction, Receipt
 from gates.chaos.proxies.events import Struck
@@ -162,10 +163,26 @@ def test_a_live_brokers_name_is_refused_before_anything_starts() -> None:
         demand_safe(read_program(told), "127.0.0.1", (), Ways(files=(CellFile("x", "https://api-fxtrade.oanda.com"),)))
 
 
+def test_a_machine_that_allows_no_hosts_of_ones_own_says_so_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = (
+        f"import sys; sys.argv[1:] = ['/etc', '--', 'true']; sys.path.insert(0, {str(Path(ways.__file__).parent)!r})\n"
+        "import own_hosts\n"
+        "def refused(*_): raise PermissionError(1, 'Operation not permitted')\n"
+        "own_hosts._leave = refused\n"
+        "own_hosts.main()"
+    )
+    monkeypatch.setattr(ways, "_run_by", lambda folder: (sys.executable, "-c", refusing))
+    with pytest.raises(
+        UnsafeError, match=r"no program have hosts of its own \(Operation not permitted\): leave .* HTTPS"
+    ):
+        listening_place(Ways((HOST,), host_override=True))
+    assert listening_place(Ways((HOST,))) == "127.0.0.1:0"
+
+
 @pytest.fixture
 def own_hosts() -> None:
     try:
-        demand_own_hosts()
+        listening_place(Ways((HOST,), host_override=True))
     except UnsafeError as error:
         lacks(str(error))
 
