@@ -97,7 +97,7 @@ class _Stack:
         self._wait_for_desk(desk)
         self._seed()
         address = f"127.0.0.1:{self.launch.port}"
-        self._ready("web", lambda: _wait_for_web(address, self._wanted(web.alive)))
+        self._ready("web", lambda: wait_for_web(address, self._wanted(web.alive)))
         me = psutil.Process()
         return Services(pid=me.pid, created=me.create_time(), url=f"http://{address}/", env=self.env)
 
@@ -235,9 +235,9 @@ def web_process(port: int, env: dict[str, str]) -> ProcessSpec:
     return ProcessSpec("web", argv, env)
 
 
-def _wait_for_web(address: str, alive: Callable[[], bool]) -> None:
-    """Any answer will do: what it says of its health is for its pages."""
-    deadline = time.monotonic() + WEB_READY_LIMIT_S
+def wait_for_web(address: str, alive: Callable[[], bool], *, limit_s: float = WEB_READY_LIMIT_S) -> None:
+    """Any answer will do: what it says of its health is for its pages. Raises CannotStartError."""
+    deadline = time.monotonic() + limit_s
     while alive() and time.monotonic() < deadline:
         if _status(f"http://{address}/healthz") is not None:
             return

@@ -112,11 +112,12 @@ def own_places(server: PostgresServer, count: int, *, grounds: bool) -> Iterator
         for number in range(1, count + 1):
             folder = Path(home) / f"ground-{number}"
             folder.mkdir()
-            ground = Ground(folder, _start, server.create_database, free_port) if grounds else None
+            ground = Ground(folder, start, server.create_database, free_port) if grounds else None
             places.append(Place(number, stack.enter_context(ground.running()) if ground else None))
         yield places
 
 
-def _start(spec: ProcessSpec, log_file: Path) -> "Popen[bytes]":
+def start(spec: ProcessSpec, log_file: Path) -> "Popen[bytes]":
+    """Start a process that dies with us, its output added to a file."""
     with log_file.open("ab") as log:
         return start_child(spec, log=log, cwd=BASE_DIR)

@@ -18,8 +18,8 @@ from gates.targets.access import Access
 from gates.targets.processes import ProcessSpec
 from gates.targets.rehearsal import RehearsalPorts, rehearsal_processes
 
-TOKEN = "rehearsal"  # noqa: S105  of a broker on loopback that lives as long as this process
-READY_LIMIT_S = 20.0
+TOKEN = "rehearsal-token"  # noqa: S105  of a broker on loopback that lives as long as this process
+READY_LIMIT_S = 60.0
 ANSWER_LIMIT_S = 5.0
 PAUSE_S = 0.05
 BROKER = ("--no-feed", "--tick-ms", "50", "--volatility-pips", "1.0", "--seed", "7", "--commission-per-million", "50")
@@ -73,7 +73,7 @@ class Ground:
         return None
 
     @contextmanager
-    def desk(self, defects: tuple[str, ...], *, trading: bool) -> Iterator["Desk"]:
+    def desk(self, defects: tuple[str, ...], *, trading: bool, arguments: tuple[str, ...] = ()) -> Iterator["Desk"]:
         """A desk with these defects on new books and a new account; market and faults as at the beginning."""
         self._accounts += 1
         account = f"101-001-{os.getpid():07d}-{self._accounts:03d}"
@@ -86,7 +86,7 @@ class Ground:
         self.control("POST", "/accounts", {"account_id": account, "balance": "100000", "currency": "USD"})
         url = self.database(f"desk_{uuid.uuid4().hex[:12]}")
         planted = tuple(part for name in defects for part in ("--defect", name))
-        desk = Desk(self, account, url, (*(LIVELY if trading else QUIET), *planted), self.free_port())
+        desk = Desk(self, account, url, (*(LIVELY if trading else QUIET), *planted, *arguments), self.free_port())
         try:
             desk.begin()
             yield desk
@@ -118,13 +118,18 @@ class Desk:
             health_url=f"http://127.0.0.1:{self.port}/health",
         )
 
+    @property
+    def log(self) -> Path:
+        """What it writes, over all its lives."""
+        return self.ground.home / f"desk-{self.account}.log"
+
     def begin(self, *, well: bool = True) -> None:
         """Start it and wait until it answers, or until it is `well`. Raises GroundError."""
         ports = dataclasses.replace(self.ground.ports, desk=self.port)
         _, spec = rehearsal_processes(self.ground.home, ports, self.database_url, TOKEN)
         env = spec.env | {"OANDA_ACCOUNT_ID": self.account}
         spec = dataclasses.replace(spec, argv=(*spec.argv, *self.arguments), env=env)
-        self.process = self.ground.start(spec, self.ground.home / f"desk-{self.account}.log")
+        self.process = self.ground.start(spec, self.log)
         wait_until(self.is_well if well else self.health, self.process, what=f"the desk {' '.join(self.arguments)}")
 
     def health(self) -> httpx.Response | None:

@@ -63,12 +63,12 @@ def own_portal() -> Iterator[Portal]:
         }
         portal = Portal(home, server, env)
         portal.manage("migrate", "--noinput", "--verbosity=0")
-        with _pointed_at(env["DATABASE_URL"]):
+        with pointed_at(env["DATABASE_URL"]):
             yield portal
 
 
 @contextmanager
-def _pointed_at(url: str) -> Iterator[None]:
+def pointed_at(url: str) -> Iterator[None]:
     """Let the Django of this process read and write there, and nowhere else, while the block runs."""
     connection = connections["default"]
     before = dict(connection.settings_dict)

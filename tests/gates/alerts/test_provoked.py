@@ -3,7 +3,6 @@
 One desk, one broker, one ledger and one stream process for all, in the order of the file; the crash comes last.
 """
 
-import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +12,18 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
+from gates.alerts.provoking import books, machine, market
+from gates.alerts.provoking.provocations import PROVOCATIONS
 from gates.alerts.rules import BY_NAME, RULES
 from gates.alerts.rules.observed import Observed
 from gates.alerts.thresholds import DEFAULTS
 from gates.alerts.watching.process import ProcessWatch
 from gates.checks.processes import started_ticks
 from gates.models import Alert
-from tests.gates.alerts.provoking import provoking, while_busy
+from tests.gates.alerts.provoking import provoking
 from tests.gates.rehearsal.desk.processes import wait_until
 
 pytestmark = pytest.mark.django_db
-
-OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="module")
@@ -37,110 +36,100 @@ def provoked(django_db_setup, django_db_blocker, postgres_server, tmp_path_facto
             call_command("flush", verbosity=0, interactive=False)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left_armed(provoked):
-    yield
-    provoked.broker.control("DELETE", "/faults")
+@pytest.fixture
+def place(provoked):
+    yield provoked.place
+    provoked.place.no_fault()  # nothing is left armed
 
 
-def another_is_executed(provoked, late):
+def another_is_executed(place, late):
     """Open, let the price go through the stop, and say whether that resolved the alert."""
-    provoked.open()
-    provoked.price("1.0985", "1.0986")
+    market.stop_in_time(place)
     time.sleep(0.5)  # a look takes this long at the most when nothing else runs
     late.refresh_from_db()
     return late.state == "resolved"
 
 
-def test_a_withheld_stop_is_missed_and_once_it_is_executed_late(provoked):
-    provoked.open()
-    provoked.open()
-    provoked.broker.control("POST", "/faults", {"kind": "withhold_stops"})
-    provoked.price("1.0985", "1.0986")
-    missed = provoked.raised("missed SL/TP trigger", count=2)
-    assert missed.level == "critical"
-    assert "was touched by 1.0985" in missed.sentence
-    pending = provoked.broker.get("/pendingOrders")["orders"]
-    assert missed.cause["order_id"] in {order["id"] for order in pending if order["type"] == "STOP_LOSS"}
-    assert missed.threshold == "executed within 2 s"
+def test_a_withheld_stop_is_missed_and_once_it_is_executed_late(provoked, place):
+    place.open()
+    with market.stop_withheld(place):
+        missed = provoked.raised("missed SL/TP trigger", count=2)
+        assert missed.level == "critical"
+        assert "was touched by 1.0985" in missed.sentence
+        pending = place.broker("GET", "/pendingOrders")["orders"]
+        assert missed.cause["order_id"] in {order["id"] for order in pending if order["type"] == "STOP_LOSS"}
+        assert missed.threshold == "executed within 2 s"
 
-    provoked.broker.control("DELETE", "/faults")
-    provoked.price("1.0985", "1.0987")
-    late = provoked.raised("SL/TP latency > 100 ms", count=2)
+    with market.stop_let_go_late(place):
+        late = provoked.raised("SL/TP latency > 100 ms", count=2)
     assert late.level == "high"
     assert late.cause["transaction_id"]
     assert provoked.alerts("missed SL/TP trigger")[0].state == "open", "that it was executed at last is no clean look"
 
     # The clean look must be later than the last that was late: on a busy machine that takes more than one stop.
-    wait_until(
-        lambda: another_is_executed(provoked, late), what="another stop is executed in time, later than the last"
-    )
+    wait_until(lambda: another_is_executed(place, late), what="another stop is executed in time, later than the last")
     assert provoked.alerts("SL/TP latency > 100 ms")[0].state == "resolved"
     assert "and executed in" in provoked.resolved(missed).recheck
     assert "and executed in" in provoked.resolved(late).recheck
 
 
-def test_a_balance_that_its_events_do_not_add_up_to_is_a_violation_and_reconciled_as_a_mismatch(provoked):
-    provoked.sql("UPDATE wartest.accounts SET balance = balance + 0.01")
-    broken = provoked.raised("balance equation violation")
-    assert "but its last balance event ends with" in broken.sentence
-    assert broken.cause["account_id"]
-    mismatch = provoked.raised("reconciliation mismatch", count=2)
-    assert mismatch.cause["reconciliation_id"]
-    provoked.sql("UPDATE wartest.accounts SET balance = balance - 0.01")
+def test_a_balance_that_its_events_do_not_add_up_to_is_a_violation_and_reconciled_as_a_mismatch(provoked, place):
+    with books.cent_too_much(place) as did:
+        broken = provoked.raised("balance equation violation")
+        assert "but its last balance event ends with" in broken.sentence
+        assert broken.cause["account_id"] == did["account"]
+        mismatch = provoked.raised("reconciliation mismatch", count=2)
+        assert mismatch.cause["reconciliation_id"]
     assert "add up exactly" in provoked.resolved(broken).recheck
     assert "found nothing" in provoked.resolved(mismatch).recheck
 
 
-def test_a_balance_event_that_was_changed_at_rest_is_a_violation(provoked):
+def test_a_balance_event_that_was_changed_at_rest_is_a_violation(provoked, place):
     alert = provoked.alerts("balance equation violation")[0]
     event = "(SELECT event_id FROM wartest.balance_events ORDER BY sequence DESC LIMIT 1)"
-    provoked.sql("ALTER TABLE wartest.balance_events DROP CONSTRAINT balance_events_check")
-    provoked.sql(f"UPDATE wartest.balance_events SET amount = amount + 1 WHERE event_id = {event}")
+    place.sql("ALTER TABLE wartest.balance_events DROP CONSTRAINT balance_events_check")
+    place.sql(f"UPDATE wartest.balance_events SET amount = amount + 1 WHERE event_id = {event}")
     again = provoked.raised("balance equation violation", count=alert.count + 1)
     assert (again.pk, again.openings) == (alert.pk, 2), "the same soon after is the same alert, open again"
     assert "is not" in again.sentence
-    provoked.sql(f"UPDATE wartest.balance_events SET amount = amount - 1 WHERE event_id = {event}")
+    place.sql(f"UPDATE wartest.balance_events SET amount = amount - 1 WHERE event_id = {event}")
     wait_until(lambda: "clean" in provoked.says(alert.rule), what="the books add up again")
     assert Alert.objects.get(pk=alert.pk).state == "open", "what came back must be quiet for a while"
 
 
-def test_a_trade_that_the_desk_does_not_know_is_an_orphan_until_it_is_booked(provoked):
-    provoked.desk.process.send_signal(signal.SIGSTOP)
-    try:
-        provoked.broker.send("POST", "/orders", {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": "7"}})
+def test_a_trade_that_the_desk_does_not_know_is_an_orphan_until_it_is_booked(provoked, place):
+    with market.trade_of_another_hand(place) as did:
         orphan = provoked.raised("orphaned position")
-        provoked.broker.send("POST", "/orders", {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": "8"}})
-        assert provoked.raised("orphaned position", count=2).pk == orphan.pk
-    finally:
-        provoked.desk.process.send_signal(signal.SIGCONT)
-    assert orphan.cause["key"].startswith("trade ")
+        with market.trade_of_another_hand(place):
+            assert provoked.raised("orphaned position", count=2).pk == orphan.pk
+    assert orphan.cause["key"] == f"trade {did['trade']}"
     assert "each open position its trade" in provoked.resolved(orphan).recheck
 
 
-def test_reconciliations_that_take_too_long_are_told(provoked):
-    provoked.broker.control("POST", "/faults", {"kind": "late", "delay_ms": 1300, "method": "GET"})
-    slow = provoked.raised("reconciliation latency > 1 s", count=2)
-    assert slow.cause["duration_ms"] > "1"
-    provoked.broker.control("DELETE", "/faults")
+def test_reconciliations_that_take_too_long_are_told(provoked, place):
+    with market.slow_reconciliations(place):
+        slow = provoked.raised("reconciliation latency > 1 s", count=2)
+        assert slow.cause["duration_ms"] > "1"
     assert " took " in provoked.resolved(slow).recheck
 
 
-def test_a_position_that_is_not_what_its_events_amount_to_fails_its_replay(provoked):
-    provoked.sql("UPDATE wartest.positions SET realized_pnl = realized_pnl + 5 WHERE status = 'open'")
-    failed = provoked.raised("event replay failure", count=2)
+def test_a_position_that_is_not_what_its_events_amount_to_fails_its_replay(provoked, place):
+    place.open()
+    with books.profit_without_event(place) as one:
+        place.open()
+        with books.profit_without_event(place):
+            failed = provoked.raised("event replay failure", count=2)
     assert "its profit is" in failed.sentence
-    assert failed.cause["position_id"]
-    provoked.sql("UPDATE wartest.positions SET realized_pnl = realized_pnl - 5 WHERE status = 'open'")
+    assert failed.cause["position_id"] == one["position"]
     assert "what their events amount to" in provoked.resolved(failed).recheck
 
 
-def test_sessions_ended_by_force_and_a_server_that_lets_nobody_in_are_connection_issues(provoked):
-    provoked.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OTHERS}")
-    cut = provoked.raised("database connection issues")
+def test_sessions_ended_by_force_and_a_server_that_lets_nobody_in_are_connection_issues(provoked, place):
+    with books.sessions_cut(place):
+        cut = provoked.raised("database connection issues")
     assert cut.cause["killed"] >= 1
-    name = provoked.ledger_url.rpartition("/")[2]
-    elsewhere = provoked.ledger_url.rpartition("/")[0] + "/postgres"
+    name = place.desk.database_url.rpartition("/")[2]
+    elsewhere = place.desk.database_url.rpartition("/")[0] + "/postgres"
     with psycopg.connect(elsewhere, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
@@ -151,27 +140,22 @@ def test_sessions_ended_by_force_and_a_server_that_lets_nobody_in_are_connection
     assert "answers" in provoked.resolved(cut).recheck
 
 
-def test_a_query_that_sleeps_and_one_that_waits_for_a_lock_are_slow(provoked):
-    with (
-        psycopg.connect(provoked.ledger_url, autocommit=True) as sleeper,
-        psycopg.connect(provoked.ledger_url) as holder,
-    ):
-        holds = holder.info.backend_pid
-        holder.execute("LOCK TABLE wartest.accounts IN ACCESS EXCLUSIVE MODE")
+def test_a_query_that_sleeps_and_one_that_waits_for_a_lock_are_slow(provoked, place):
+    with psycopg.connect(place.desk.database_url, autocommit=True) as sleeper, books.lock_held(place) as did:
         slow = provoked.raised("slow queries")
         sleeper.execute("SET statement_timeout = 1500")
         with pytest.raises(psycopg.errors.QueryCanceled):
             sleeper.execute("SELECT pg_sleep(60)")
         assert provoked.raised("slow queries", count=2).pk == slow.pk
-    assert slow.cause["blocked_by"] == [holds]
+    assert slow.cause["blocked_by"] == [did["holder"]]
     assert "The longest query now" in provoked.resolved(slow).recheck
 
 
-def test_more_warnings_in_its_log_than_before_are_a_rise(provoked):
+def test_more_warnings_in_its_log_than_before_are_a_rise(provoked, place):
     wait_until(lambda: "no rise" in provoked.says("warning count rising"), what="its log was quiet for long enough")
 
     def cut_off():
-        provoked.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OTHERS}")
+        books.cut_again(place)
         return provoked.alerts("warning count rising")
 
     wait_until(cut_off, what="the desk warns of its ledger more often")
@@ -180,20 +164,24 @@ def test_more_warnings_in_its_log_than_before_are_a_rise(provoked):
     assert "no rise" in provoked.resolved(rise).recheck
 
 
-def test_a_desk_that_becomes_slower_than_itself_is_degraded(provoked):
+def test_a_desk_that_becomes_slower_than_itself_is_degraded(provoked, place):
     rule = "performance degradation"
     wait_until(lambda: "as before" in provoked.says(rule), what="its usual pace is known")
-    provoked.broker.control("POST", "/faults", {"kind": "late", "delay_ms": 700, "path": "/summary"})
-    slower = provoked.raised(rule)
+    with market.slower_broker(place):
+        slower = provoked.raised(rule)
     assert slower.cause["usual_ms"] < slower.cause["lately_ms"][-1]
-    provoked.broker.control("DELETE", "/faults")
     assert "as before" in provoked.resolved(slower).recheck
 
 
-def test_a_busy_desk_uses_too_much_of_the_processor(provoked):
+def test_a_busy_desk_uses_too_much_of_the_processor(provoked, place):
     rule = "resource use > 80 %"
     wait_until(lambda: "clean" in provoked.says(rule), what="it rests")
-    while_busy(provoked.desk, lambda: provoked.alerts(rule))
+
+    def kept_busy():
+        machine.asked_for_nothing(place)
+        return provoked.alerts(rule)
+
+    wait_until(kept_busy, what="the desk is seen to be busy")
     busy = provoked.raised(rule)
     assert busy.cause["resource"] == "processor"
     assert "processor" in provoked.resolved(busy).recheck
@@ -211,15 +199,19 @@ def test_a_disk_that_fills_is_seen_by_its_path(tmp_path: Path):
     assert breach.cause["resource"] == f"disk of {tmp_path}"
 
 
-def test_a_killed_desk_is_a_crash_until_another_one_answers(provoked):
-    provoked.desk.process.kill()
-    provoked.desk.process.wait(10)
-    crash = provoked.raised("system crash")
-    assert crash.cause["pid"] == provoked.desk.process.pid
+def test_a_killed_desk_is_a_crash_until_another_one_answers(provoked, place):
+    with machine.killed(place) as did:
+        crash = provoked.raised("system crash")
+    assert crash.cause["pid"] == did["pid"]
     assert crash.level == "critical"
-    again = provoked.start_desk()
-    assert f"as process {again.process.pid}" in provoked.resolved(crash).recheck
+    assert f"as process {place.pid}" in provoked.resolved(crash).recheck
 
 
 def test_all_thirteen_were_provoked(provoked):
-    assert set(Alert.objects.filter(run=provoked.run).values_list("rule", flat=True)) == {rule.name for rule in RULES}
+    assert set(Alert.objects.filter(run=provoked.place.run).values_list("rule", flat=True)) == {
+        rule.name for rule in RULES
+    }
+
+
+def test_each_rule_has_one_provocation():
+    assert sorted(rule for each in PROVOCATIONS for rule in each.raises) == sorted(BY_NAME)
