@@ -1,13 +1,14 @@
-"""From an event to whoever must hear of it: by the broker's own clock, to a web hook and a mailbox.
+"""From an event to whoever must hear of it: all thirteen rules, to a web hook and a mailbox.
 
-With 1, 10 and `--scale` (100) targets running, each stop is touched by the market, and executed too late or not at all;
-the streams see it, an alert is raised, and each alert goes to a web receiver and a mail receiver on loopback. Then a
-storm: 10,000 events of a hundred targets are raised in batches, as fast as they can be, and the market goes on.
+With `--scale` (1, 10, 100) targets running, each rule is provoked on each target (`alerts_provoking.py` says how, and
+what of it is real), the watch sees it, an alert is raised, and each alert goes to a web receiver and a mail receiver on
+loopback. Then a storm: 10,000 events of a hundred targets are raised in batches, as fast as they can be, and the market
+goes on on ten targets.
 
-Measured: `event_at` (the broker's clock; for a stop that is never executed, the end of its limit) to `raised_at`, and
-to the moment at which each receiver had the whole message. `lost`: events that no alert counts, and messages that a
-receiver never got. The simulator, both receivers and this program share the processors with what is measured. Not
-measured: a real broker's network, a real mail server.
+Measured: from the event (the broker's clock where the rule is about the market, else the moment of the row, the signal
+or the line) to `raised_at`, and to the moment at which each receiver had the whole message. `lost`: events that no
+alert counts, and messages that a receiver never got. The simulator, the targets' servers and processes, both receivers
+and this program share the processors with what is measured. Not measured: a real broker's network, a real mail server.
 """
 
 import os
@@ -28,6 +29,8 @@ from gates.alerts.delivery.routes import Wanted, add_route
 from gates.models import Alert, Beat, Delivery, Run
 from wartest_site.benchmarks import Figures, Say
 from wartest_site.benchmarks.alerts_market import Market, follow, leave, market
+from wartest_site.benchmarks.alerts_provoking import MARKET, Moments, await_warm, provoke
+from wartest_site.benchmarks.alerts_targets import ground
 from wartest_site.benchmarks.premises import Portal, own_portal
 from wartest_site.benchmarks.receivers import Receiver, mail_receiver, web_receiver
 from wartest_site.embedded.children import CannotStartError
@@ -36,7 +39,7 @@ from wartest_site.launch import delivery_process, streams_process
 from wartest_site.supervisor import Child, Supervisor
 
 SCALE = 100
-ROUNDS = ((1, 8), (10, 2))  # targets, how often; then once all of them
+ROUNDS = 3  # with one target; fewer where there are many
 LEVELS = ("critical", "high", "medium")
 STORM_EVENTS, STORM_RULES = 10_000, 5
 STORM_TARGETS = 10  # on which the market goes on meanwhile
@@ -50,39 +53,44 @@ class Seen:
 
     raised: list[float] = field(default_factory=list)
     delivered: list[float] = field(default_factory=list)
+    by_rule: dict[str, list[float]] = field(default_factory=dict)
     lost: int = 0
 
     def add(self, other: "Seen") -> None:
         self.raised += other.raised
         self.delivered += other.delivered
+        for rule, values in other.by_rule.items():
+            self.by_rule.setdefault(rule, []).extend(values)
         self.lost += other.lost
 
 
 def measure(scale: int, say: Say) -> Figures:
     """Return `event_to_raised_…`, `event_to_delivered_…`, `lost`, the same in the storm, and the idle load."""
+    rounds = max(1, ROUNDS // scale)
+    stormed = min(scale, STORM_TARGETS)
     with (
         own_portal() as portal,
+        ground(portal.home, rounds * scale + stormed) as settled,
         web_receiver() as web,
         mail_receiver() as mail,
         _running(portal, web, mail, say) as parts,
     ):
         children, place = parts
         everything, figures = Seen(), Figures()
-        for targets, times in (*(each for each in ROUNDS if each[0] < scale), (scale, 1)):
-            seen = Seen()
-            for number in range(times):
-                runs = follow(place, targets)
-                if number == 0 and targets == scale:
-                    figures |= _idle(children, say)
-                place.fall(targets)
-                seen.add(_arrived(runs, (web, mail), of_each=2))
-                leave(runs)
-            say(
-                f"{targets} targets: raised {_words(seen.raised)}, delivered {_words(seen.delivered)}, lost {seen.lost}"
-            )
-            everything.add(seen)
-        storm = _storm(portal, place, scale, (web, mail), say)
+        for number in range(rounds):
+            runs = follow(place, settled, scale)
+            await_warm(runs)
+            if number == 0:
+                figures |= _idle(children, say)
+            moments = provoke(place, runs, settled.targets[-scale:])
+            everything.add(_arrived(moments, (web, mail)))
+            leave(runs)
+        for rule in sorted(everything.by_rule, key=lambda rule: -max(everything.by_rule[rule])):
+            say(f"{rule}: delivered {_words(everything.by_rule[rule])}")
+        say(f"raised {_words(everything.raised)}; delivered {_words(everything.delivered)}; lost {everything.lost}")
+        storm = _storm(portal, place, follow(place, settled, stormed), (web, mail), say)
         return {
+            "targets": scale,
             **_figures("event_to_raised", everything.raised),
             **_figures("event_to_delivered", everything.delivered),
             **_figures("storm_event_to_delivered", storm.delivered),
@@ -131,25 +139,28 @@ def _idle(children: dict[str, Child], say: Say) -> Figures:
     return figures
 
 
-def _arrived(runs: list[Run], receivers: tuple[Receiver, ...], *, of_each: int) -> Seen:
-    """Wait until each run has `of_each` alerts of the market and all of their messages came; say how long it took."""
-    alerts = Alert.objects.filter(run__in=[run.pk for run in runs], level__in=("critical", "high"))
-    wanted = of_each * len(runs)
+def _arrived(moments: Moments, receivers: tuple[Receiver, ...]) -> Seen:
+    """Wait until each event has its alert and all of their messages came; say how long it took."""
+    alerts = Alert.objects.filter(run__in={run_id for run_id, _ in moments}, rule__in={rule for _, rule in moments})
     ends = time.monotonic() + DELIVERED_LIMIT_S
-    while alerts.count() < wanted or Delivery.objects.filter(alert__in=alerts, state="waiting").exists():
+    while alerts.count() < len(moments) or Delivery.objects.filter(alert__in=alerts, state="waiting").exists():
         if time.monotonic() > ends:
             break
         time.sleep(0.2)
-    seen = Seen(lost=max(0, wanted - alerts.count()) * len(receivers))
-    came = _came(receivers)
-    for alert in alerts.prefetch_related("deliveries"):
-        seen.raised.append(_ms(alert.event_at, alert.raised_at))
-        for row in alert.deliveries.all():
-            at = came.get(row.key)
-            if at is None:
-                seen.lost += 1
-            else:
-                seen.delivered.append(_ms(alert.event_at, at))
+    seen, came = Seen(), _came(receivers)
+    found = {(alert.run_id, alert.rule): alert for alert in alerts.prefetch_related("deliveries")}
+    for key, moment in moments.items():
+        if key not in found:
+            seen.lost += len(receivers)
+            continue
+        alert, at = found[key], moment or found[key].event_at
+        seen.raised.append(_ms(at, alert.raised_at))
+        first = f"alert-{alert.pk}-1-raised"  # one that was resolved and came back was told once more
+        arrivals = [came.get(row.key) for row in alert.deliveries.all() if row.key.startswith(first)]
+        told = [_ms(at, arrived) for arrived in arrivals if arrived is not None]
+        seen.lost += len(receivers) - len(told)
+        seen.delivered += told
+        seen.by_rule.setdefault(alert.rule, []).extend(told)
     return seen
 
 
@@ -162,15 +173,15 @@ def _came(receivers: tuple[Receiver, ...]) -> dict[str, datetime]:
     return came
 
 
-def _storm(portal: Portal, place: Market, scale: int, receivers: tuple[Receiver, ...], say: Say) -> Seen:
+def _storm(portal: Portal, place: Market, runs: list[Run], receivers: tuple[Receiver, ...], say: Say) -> Seen:
     """Have 10,000 events of many targets raised by another process while the market provokes critical alerts."""
-    runs, began = follow(place, min(scale, STORM_TARGETS)), time.monotonic()
+    began = time.monotonic()
     argv = [sys.executable, "-m", "wartest_site.benchmarks.alerts_storm", str(STORM_EVENTS), str(STORM_RULES)]
     storm = subprocess.Popen(argv, cwd=BASE_DIR, env=os.environ | portal.env)  # noqa: S603 - argv is ours
     place.fall(len(runs))
     storm.wait(DELIVERED_LIMIT_S)
     say(f"storm: {STORM_EVENTS} events raised within {time.monotonic() - began:.1f} s, the start of a process included")
-    seen = _arrived(runs, receivers, of_each=2)
+    seen = _arrived({(run.pk, rule): None for run in runs for rule in MARKET}, receivers)
     ends = time.monotonic() + DELIVERED_LIMIT_S
     while Delivery.objects.filter(state="waiting").exists() and time.monotonic() < ends:
         time.sleep(0.2)

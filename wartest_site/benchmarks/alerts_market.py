@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import httpx
@@ -19,6 +19,7 @@ from django.utils import timezone
 from gates.models import Campaign, Run, Stream, Target
 from gates.plans import plan_for
 from gates.targets.processes import ProcessSpec
+from wartest_site.benchmarks.alerts_targets import Ground
 from wartest_site.embedded.children import CannotStartError, free_port
 from wartest_site.supervisor import Supervisor
 
@@ -51,29 +52,40 @@ class Market:
         answer = self.control.post("/faults", json={"kind": "withhold_stops"}) if on else self.control.delete("/faults")
         answer.raise_for_status()
 
-    def open_account(self, place: int) -> str:
-        """Open an account with its two positions; `place` sets the prices of its stops apart from all others'."""
+    def open_account(self, place: int) -> tuple[str, list[str]]:
+        """Open an account; return its name and the trades of its two positions.
+
+        `place` sets the prices of their stops apart from all others'.
+        """
+        trades = []
         self.accounts += 1
         account = f"101-001-0000001-{self.accounts:03d}"
         self.control.post("/accounts", json={"account_id": account, "balance": "100000"}).raise_for_status()
         for stop in (LATE, NEVER):
             limits = {"stopLossOnFill": {"price": str(stop - place * STEP)}}
             order = {"type": "MARKET", "instrument": INSTRUMENT, "units": "100", **limits}
-            self.v3.post(f"/accounts/{account}/orders", json={"order": order}).raise_for_status()
-        return account
+            filled = self.v3.post(f"/accounts/{account}/orders", json={"order": order}).raise_for_status().json()
+            trades.append(filled["orderFillTransaction"]["tradeOpened"]["tradeID"])
+        return account, trades
 
-    def fall(self, targets: int) -> None:
-        """Let the price touch every first stop, each executed too late, then every second one, never executed."""
+    def fall(self, targets: int) -> list[datetime]:
+        """Let the price touch every first stop, each executed too late, then every second one, never executed.
+
+        Returns when each first one was executed.
+        """
+        executed = []
         for place in range(targets):
             self.withhold(True)
             self.price(LATE - place * STEP)
             time.sleep(LATE_S)
             self.withhold(False)
             self.price(LATE - place * STEP)
+            executed.append(timezone.now())
         self.withhold(True)
         for place in range(targets):
             self.price(NEVER - place * STEP)
             time.sleep(LATE_S / 3)
+        return executed
 
 
 @contextmanager
@@ -104,33 +116,26 @@ def _await_health(control: httpx.Client) -> None:
     raise CannotStartError("the broker simulator did not answer in time")
 
 
-def follow(place: Market, targets: int) -> list[Run]:
-    """Open an account and a running gate 1 for each target, and wait until the streams of all are held."""
+def follow(place: Market, settled: Ground, targets: int) -> list[Run]:
+    """Settle so many targets, each with an account and a running gate 1; wait until the streams of all are held."""
     place.withhold(False)
     place.price(BEFORE)
     now, made = timezone.now(), Target.objects.count()
-    accounts = [place.open_account(number) for number in range(targets)]
+    light = [settled.settle(*place.open_account(number)) for number in range(targets)]
+    broker = f"http://127.0.0.1:{place.port}"
     rows = Target.objects.bulk_create(
-        Target(name=f"desk-{made + number}", spec=_spec(place, account), created_at=now)
-        for number, account in enumerate(accounts)
+        Target(name=f"desk-{made + number}", spec=each.spec(broker, place.token), created_at=now)
+        for number, each in enumerate(light)
     )
     campaigns = Campaign.objects.bulk_create(
         Campaign(target=row, profile="production", build="bench", started_at=now) for row in rows
     )
-    ends = now + timedelta(days=3)
+    shape = {"gate": 1, "plan": asdict(PLAN), "planned_start": now, "planned_end": now + timedelta(days=3)}
     runs = Run.objects.bulk_create(
-        Run(campaign=campaign, gate=1, plan=asdict(PLAN), planned_start=now, planned_end=ends) for campaign in campaigns
+        Run(campaign=campaign, baseline=each.baseline, **shape) for campaign, each in zip(campaigns, light, strict=True)
     )
     _await_streams(runs)
     return runs
-
-
-def _spec(place: Market, account: str) -> dict[str, dict[str, str]]:
-    return {
-        "ledger": {"url": "postgresql://nobody@127.0.0.1:1/none", "schema": "wartest"},
-        "broker": {"url": f"http://127.0.0.1:{place.port}", "account": account, "token": place.token},
-        "process": {"health": "http://127.0.0.1:1/health"},
-    }
 
 
 def _await_streams(runs: list[Run]) -> None:
