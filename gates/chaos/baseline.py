@@ -84,6 +84,11 @@ class Script:
     aside: frozenset[Kind] = frozenset()
     pause_s: float = 0.0
 
+    @property
+    def without_openings(self) -> tuple[Kind, ...]:
+        """The order of what the operation says, however many connections are opened for it."""
+        return tuple(kind for kind in self.order if kind not in OPENINGS)
+
     def shape(self) -> dict[str, Any]:
         """As JSON."""
         order, aside = ([list(kind) for kind in kinds] for kinds in (self.order, sorted(self.aside)))

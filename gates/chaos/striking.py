@@ -123,7 +123,7 @@ def _is_unsure(trial: Trial, seen: Seen, recording: Recording, script: Script, a
     receipt = seen.receipt
     if receipt is None or receipt.message is None or trial.kills:
         return False
-    if not recording.holds_besides(receipt.message, script.order):
+    if not recording.holds_besides(receipt.message, script.without_openings):
         return False
     return not is_waited_for(recording, receipt.message, receipt.proof, script, answered_s=answered_s)
 

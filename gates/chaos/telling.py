@@ -10,7 +10,7 @@ a strike, and told to be one that the operation waited for by two things that ar
 
 from typing import Any
 
-from gates.chaos.baseline import Recording, Script, kind_of
+from gates.chaos.baseline import OPENINGS, Recording, Script, kind_of
 from gates.chaos.messages import KILLS, Message, Proof, Strike
 
 HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500  # below what a client waits for an answer
@@ -31,12 +31,13 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
     held_s = _held_s(proof)
     if held_s * 1000 < HOLD_MS or held_s <= script.pause_s:
         return False
-    came = [kind for kind in recording.until(struck) if kind not in script.aside]
-    behind = [each for each in recording.behind(struck) if kind_of(each) in script.order]
+    order = script.without_openings
+    came = [kind for kind in recording.until(struck) if kind not in script.aside | OPENINGS]
+    behind = [each for each in recording.behind(struck) if kind_of(each) in order]
     if any(each.at_s < struck.at_s + held_s for each in behind):
         return False
-    for back in range(len(came)):
-        rest = script.order[back:]
+    for back in range(len(came) + (kind_of(struck) in OPENINGS)):
+        rest = order[back:]
         again, later = behind[: len(rest)], behind[len(rest) :]
         if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
             return True

@@ -60,6 +60,17 @@ def test_whatever_else_passes_tells_nothing(passed):
     assert not is_waited_for(recording, recording.messages[0], HELD, SCRIPT, answered_s=ANSWERED_S)
 
 
+def test_connections_that_are_opened_on_the_way_are_no_messages_of_the_operation():
+    pooled = Script((*SCRIPT.order[:1], *kinds("CONNECT"), *SCRIPT.order[1:]), SCRIPT.aside, SCRIPT.pause_s)
+    recording = recorded(*FROM_THE_START[:1], (0.5, "CONNECT"), *FROM_THE_START[1:])
+    for script in (SCRIPT, pooled):
+        assert is_waited_for(recording, recording.messages[0], HELD, script, answered_s=ANSWERED_S)
+    recording = recorded((0.0, "READ"), (0.1, "CONNECT"), (1.2, "CONNECT"), *FROM_THE_START[2:])
+    assert is_waited_for(recording, recording.messages[1], HELD, pooled, answered_s=ANSWERED_S)
+    assert recording.holds_besides(recording.messages[1], pooled.without_openings)
+    assert kinds("CONNECT")[0] not in pooled.without_openings
+
+
 @pytest.mark.parametrize("proof", [{}, {"held_ms": HOLD_MS - 1}, {"delay_ms": 500.0}, {"reset_port": 40_000}])
 def test_a_message_that_was_not_held_long_enough_tells_nothing(proof):
     recording = recorded(*FROM_THE_START)
