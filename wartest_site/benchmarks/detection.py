@@ -8,10 +8,13 @@ what is found for its own reason.
 
 `false_alarms` counts what all three find on the clean desk: at the strikes that caught a defect, and at `--scale`
 random kills of each kind. Not measured: defects planted by others; catalogue and judge have the same author.
+
+It says how long it still takes as it goes, and at its end which defect was found by which way.
 """
 
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -37,6 +40,7 @@ OPERATION = "open"  # on the clean desk
 class Hunted:
     """One defect: whether each way found it, and the tries that each made."""
 
+    name: str
     swept: bool
     in_operation: bool
     in_life: bool
@@ -54,13 +58,38 @@ def measure(scale: int, say: Say) -> Figures:
     ):
         url, places = server.url(), range(1, AT_ONCE + 1)
         try:
-            hunted = list(sweep(places, defects, lambda place, defect: _hunt(url, place, defect, (scale, say))))
+            each = sweep(places, defects, lambda place, defect: _hunt(url, place, defect, (scale, say)))
+            hunted = _counted(each, len(defects), say)
             ways = [*Within]
             clean = sweep(places, ways, lambda place, way: _clean_kills(url, place, way, scale))
             false_alarms = sum(clean) + sum(each.false_alarms for each in hunted)
         except UNCARRIED as error:
             raise CannotStartError(f"A cell did not work: {type(error).__name__}: {error}") from error
+    for line in table(hunted):
+        say(line)
     return _figures(hunted) | {"false_alarms": false_alarms}
+
+
+def _counted(hunted: Iterable[Hunted], count: int, say: Say) -> list[Hunted]:
+    """All of them; after each, how many there are and how long the rest takes at that pace."""
+    began, seen = time.monotonic(), list[Hunted]()
+    for each in hunted:
+        seen.append(each)
+        left_min = (time.monotonic() - began) / len(seen) * (count - len(seen)) / 60
+        say(f"{len(seen)} of {count} defects hunted; the rest takes about {left_min:.0f} min")
+    return seen
+
+
+def table(hunted: Sequence[Hunted]) -> list[str]:
+    """Which way found which defect, a line each."""
+    width = max(len("defect"), *(len(each.name) for each in hunted))
+    ways = ("every message", "one kill in the operation", "one kill in the process's life")
+    lines = ["  ".join(("defect".ljust(width), *ways))]
+    for each in sorted(hunted, key=lambda one: one.name):
+        words = map(_word, (each.swept, each.in_operation, each.in_life))
+        cells = (word.ljust(len(way)) for word, way in zip(words, ways, strict=True))
+        lines.append("  ".join((each.name.ljust(width), *cells)).rstrip())
+    return lines
 
 
 def _hunt(url: str, place: int, defect: Planted, how: tuple[int, Say]) -> Hunted:
@@ -76,6 +105,7 @@ def _hunt(url: str, place: int, defect: Planted, how: tuple[int, Say]) -> Hunted
     words = ", ".join(f"{way}: {_word(each.found)} ({each.kills})" for way, each in zip(Within, tried, strict=True))
     say(f"{defect.name}: every message: {_word(found)} ({swept.strikes} of {swept.planned}), {words}")
     return Hunted(
+        name=defect.name,
         swept=found,
         in_operation=tried[0].found,
         in_life=tried[1].found,
