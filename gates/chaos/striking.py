@@ -115,13 +115,14 @@ async def make_strike(
             await cell.wires[trial.point.channel].control.disarm()
     recording = Recording.since(known, await cell.messages())
     seen = at_its_message(seen, recording, script, began_s=asked_s)
-    return Hit(seen, answer, _is_unsure(trial, seen, recording, script, answered_s))
+    hurt = trial.kills or not answer.success
+    return Hit(seen, answer, not hurt and _is_unsure(seen, recording, script, answered_s))
 
 
-def _is_unsure(trial: Trial, seen: Seen, recording: Recording, script: Script, answered_s: float) -> bool:
-    """A target that was killed has sent nothing more: whose its last message was makes no difference."""
+def _is_unsure(seen: Seen, recording: Recording, script: Script, answered_s: float) -> bool:
+    """Of an operation that was done in spite of the strike; one that was not done was hit, or waited for what was."""
     receipt = seen.receipt
-    if receipt is None or receipt.message is None or trial.kills:
+    if receipt is None or receipt.message is None:
         return False
     if not recording.holds_besides(receipt.message, script.without_openings):
         return False

@@ -21,20 +21,18 @@ UNTOLD = "The message struck is not told from one of the background's: the opera
 
 def hold_ms(strike: Strike, script: Script) -> int:
     """How long a message stands before it is struck, so that the operation is seen to wait for it."""
-    if strike in HELD_BY_THEMSELVES:
-        return 0
-    return min(LONGEST_HOLD_MS, max(HOLD_MS, round(2_000 * script.pause_s)))
+    return 0 if strike in HELD_BY_THEMSELVES else _still_ms(script)
 
 
 def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: Script, *, answered_s: float) -> bool:
     """Whether the operation is seen to have waited for the message struck, until it answered at `answered_s`."""
-    held_s = _held_s(proof)
-    if held_s * 1000 < HOLD_MS or held_s <= script.pause_s:
+    still_s = _still_ms(script) / 1000
+    if _held_s(proof) < still_s or still_s <= script.pause_s:
         return False
     order = script.without_openings
     came = [kind for kind in recording.until(struck) if kind not in script.aside | OPENINGS]
     behind = [each for each in recording.behind(struck) if kind_of(each) in order]
-    if any(each.at_s < struck.at_s + held_s for each in behind):
+    if any(each.at_s < struck.at_s + still_s for each in behind):
         return False
     for back in range(len(came) + (kind_of(struck) in OPENINGS)):
         rest = order[back:]
@@ -42,6 +40,11 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
         if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
             return True
     return False
+
+
+def _still_ms(script: Script) -> int:
+    """How long an operation that waits stands still at least; one that waits no longer may ask again."""
+    return min(LONGEST_HOLD_MS, max(HOLD_MS, round(2_000 * script.pause_s)))
 
 
 def _held_s(proof: Proof) -> float:

@@ -45,6 +45,11 @@ def test_an_operation_that_stood_still_and_went_on_from_one_of_its_messages_wait
     assert is_waited_for(recording, recording.messages[struck], HELD, SCRIPT, answered_s=ANSWERED_S)
 
 
+def test_an_operation_may_ask_again_before_a_long_delay_is_over():
+    recording = recorded(*FROM_THE_START)
+    assert is_waited_for(recording, recording.messages[0], {"delay_ms": 4_000.0}, SCRIPT, answered_s=ANSWERED_S)
+
+
 @pytest.mark.parametrize(
     "passed",
     [
