@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from gates.models import LedgerAudit, Run
 
 LEASE = timedelta(seconds=20)
+STARTING = timedelta(seconds=60)  # until its first word: on a machine that is busy an interpreter alone takes 20 s
 RENEW_S = 2.0
 ATTEMPTS = 5
 AT_ONCE = 4  # audits started by one tick
@@ -19,9 +20,9 @@ def unattended(now: datetime) -> list[int]:
 
 
 def claim(audit_id: int, *, worker: str, now: datetime) -> int | None:
-    """Take the audit for one lease; return the attempt's number, or None when somebody else holds it."""
+    """Take it for as long as a process needs to start; return the attempt, or None when somebody else holds it."""
     won = LedgerAudit.objects.filter(_free(now), pk=audit_id).update(
-        lease_until=now + LEASE, attempt=F("attempt") + 1, worker=worker
+        lease_until=now + STARTING, attempt=F("attempt") + 1, worker=worker
     )
     return LedgerAudit.objects.values_list("attempt", flat=True).get(pk=audit_id) if won else None
 

@@ -47,7 +47,7 @@ def _start(audit_id: int, attempt: int) -> None:
 
 def _give_up(audit_id: int, now: datetime) -> None:
     audit = LedgerAudit.objects.select_related("run").get(pk=audit_id)
-    reason = f"The audit's process died {lease.ATTEMPTS} times: see the worker's log."
+    reason = f"The audit's process died {lease.ATTEMPTS} times, or did not begin in time: see the worker's log."
     close_rest(audit.run, reason, now)
     LedgerAudit.objects.filter(pk=audit_id).update(phase=LedgerAudit.Phase.DONE, doing=reason)
 
