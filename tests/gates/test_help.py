@@ -2,8 +2,10 @@
 
 import importlib.util
 import re
+from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.management import get_commands
 from django.urls import reverse
 
@@ -35,3 +37,11 @@ def test_what_the_help_tells_to_type_is_there(admin_client):
     assert commands <= set(get_commands())
     assert "gates.streams" in modules
     assert all(importlib.util.find_spec(f"{module}.__main__") for module in modules)
+
+
+def test_pictures_are_there_small_and_told_in_words(admin_client):
+    page = admin_client.get("/help/first-afternoon/").text
+    pictures = re.findall(r'<img src="/static/([^"]+)"[^>]*?alt="([^"]+)"', page, re.DOTALL)
+    assert len(pictures) == page.count("<img") >= 4
+    assert all(len(words) > 40 for _, words in pictures)
+    assert all(Path(finders.find(name)).stat().st_size <= 120_000 for name, _ in pictures)
