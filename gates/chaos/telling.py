@@ -11,7 +11,7 @@ a strike, and told to be one that the operation waited for by two things that ar
 from typing import Any
 
 from gates.chaos.baseline import OPENINGS, Recording, Script, kind_of
-from gates.chaos.messages import KILLS, Message, Proof, Strike
+from gates.chaos.messages import KILLS, Direction, Message, Proof, Strike
 
 HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500  # below what a client waits for an answer
 HELD_BY_THEMSELVES = frozenset({*KILLS, Strike.DELAY, Strike.STALL})
@@ -31,7 +31,7 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
         return False
     order = script.without_openings
     came = [kind for kind in recording.until(struck) if kind not in script.aside | OPENINGS]
-    behind = [each for each in recording.behind(struck) if kind_of(each) in order]
+    behind = [each for each in recording.behind(struck) if kind_of(each) in order and not _answers(each, struck)]
     if any(each.at_s < struck.at_s + still_s for each in behind):
         return False
     for back in range(len(came) + (kind_of(struck) in OPENINGS)):
@@ -40,6 +40,12 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
         if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
             return True
     return False
+
+
+def _answers(message: Message, struck: Message) -> bool:
+    """Whether it is the answer to the request struck, as a refusal is: with that it is what came too much."""
+    exchange = (message.channel, message.fingerprint, message.occurrence)
+    return message.direction is Direction.ANSWER and exchange == (struck.channel, struck.fingerprint, struck.occurrence)
 
 
 def _still_ms(script: Script) -> int:

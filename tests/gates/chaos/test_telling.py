@@ -76,6 +76,24 @@ def test_connections_that_are_opened_on_the_way_are_no_messages_of_the_operation
     assert kinds("CONNECT")[0] not in pooled.without_openings
 
 
+def test_the_refusal_of_the_request_struck_belongs_to_it_and_any_other_answer_does_not():
+    sent = recorded(*FROM_THE_START).messages
+    answered = (*SCRIPT.order[:1], (Channel.LEDGER, Direction.ANSWER, "READ"), *SCRIPT.order[1:])
+    script = Script(answered, SCRIPT.aside, SCRIPT.pause_s)
+
+    def told(*occurrences):
+        answers = [
+            Message(Channel.LEDGER, Direction.ANSWER, "READ", number, "ledger: READ refused", at_s, 1)
+            for number, at_s in occurrences
+        ]
+        passed = sorted((*sent, *answers), key=lambda message: message.at_s)
+        recording = Recording(tuple(passed), Counter())
+        return is_waited_for(recording, sent[0], HELD, script, answered_s=ANSWERED_S)
+
+    assert told((1, 1.05), (2, 1.15))
+    assert not told((3, 1.05), (2, 1.15))
+
+
 @pytest.mark.parametrize("proof", [{}, {"held_ms": HOLD_MS - 1}, {"delay_ms": 500.0}, {"reset_port": 40_000}])
 def test_a_message_that_was_not_held_long_enough_tells_nothing(proof):
     recording = recorded(*FROM_THE_START)
