@@ -24,7 +24,7 @@ def ledger_url(postgres_server: Any) -> str:
     return with_schema(postgres_server.create_database("harbor_template"), "harbor/schema.sql", "harbor.views.sql")
 
 
-def struck(ledger_url: str, folder: Path, name: str, strike: Strike) -> tuple[Result, list[str]]:
+def struck(ledger_url: str, folder: Path, name: str, strike: Strike, at: str = BETWEEN) -> tuple[Result, list[str]]:
     """One strike of a scenario while a position is opened, and what crossed the boundaries without it."""
 
     async def doing() -> tuple[Result, list[str]]:
@@ -35,7 +35,7 @@ def struck(ledger_url: str, folder: Path, name: str, strike: Strike) -> tuple[Re
             trial = next(
                 trial
                 for point, trial in scenario.trials("open", run.baseline.points)
-                if BETWEEN in point.label and trial.strike is strike
+                if at in point.label and trial.strike is strike
             )
             await prepare(cell, "open")
             labels = [point.label for point in run.baseline.points]
@@ -76,3 +76,21 @@ def test_a_lock_on_its_tables_is_seen_through_the_rest_server(ledger_url: str, t
     assert result.receipt is not None, result.reason
     assert result.receipt["proof"]["waiting_backend_pid"]
     assert result.verdict == Verdict.PASSED, (result.reason, result.findings)
+
+
+def test_a_deadlock_within_one_request_is_real_and_seen_in_its_answer(ledger_url: str, tmp_path: Path) -> None:
+    result, _ = struck(ledger_url, tmp_path, "database_deadlock", Strike.DEADLOCK)
+    assert result.receipt is not None, result.reason
+    proof = result.receipt["proof"]
+    assert (proof["sqlstate"], proof["target_had"], proof["target_wanted"]) == (
+        "40P01",
+        "harbor.trade_executions",
+        "harbor.positions",
+    )
+    assert result.verdict == Verdict.PASSED, (result.reason, result.findings)
+
+
+def test_a_request_that_touches_one_table_can_meet_no_deadlock(ledger_url: str, tmp_path: Path) -> None:
+    result, _ = struck(ledger_url, tmp_path, "database_deadlock", Strike.DEADLOCK, "ledger: PATCH execution_orders")
+    assert (result.applies, result.receipt) == (False, None)
+    assert "touches no second table" in result.reason

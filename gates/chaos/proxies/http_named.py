@@ -5,12 +5,16 @@ and for any other name than those it was started with (`--answers-for`) there is
 """
 
 import logging
+import re
 import ssl
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from gates.chaos.proxies.http_exchanges import plain_answer
+from gates.chaos.messages import Channel
+from gates.chaos.proxies.events import Refused
+from gates.chaos.proxies.http_exchanges import WebExchange, plain_answer
 from gates.chaos.proxies.http_frames import Head
 from gates.chaos.proxies.http_pool import Pool
 from gates.chaos.proxies.http_requests import Request
@@ -23,6 +27,7 @@ log = logging.getLogger("proxy")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 REFUSED = 403
 CONNECT = "CONNECT"
+_SQLSTATE = re.compile(rb'"code"\s*:\s*"([0-9A-Z]{5})"')
 
 
 class NamedSession(WebSession):
@@ -58,6 +63,12 @@ class NamedSession(WebSession):
                 self.from_client(request.rest)
         else:
             super()._request_complete(in_origin_form(request))
+
+    def _pass_piece(self, exchange: WebExchange, piece: bytes | bytearray) -> None:
+        """A ledger over HTTP tells the SQLSTATE of a refusal in its JSON, as PostgREST does."""
+        if self.board.channel is Channel.LEDGER and exchange.outcome >= "4" and (found := _SQLSTATE.search(piece)):
+            self.board.tell(Refused(found[1].decode(), self.number, time.monotonic()))
+        super()._pass_piece(exchange, piece)
 
     def _refuse(self, why_not: str) -> None:
         answer = plain_answer(REFUSED, why_not.encode(), {"Content-Type": "text/plain", "Connection": "close"})

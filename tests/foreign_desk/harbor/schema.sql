@@ -12,7 +12,8 @@ CREATE TABLE harbor.positions (
   realized_pnl numeric NOT NULL DEFAULT 0, status text NOT NULL, close_reason text, broker_trade_id text UNIQUE,
   opened_at timestamptz NOT NULL, closed_at timestamptz);
 CREATE TABLE harbor.trade_executions (
-  id uuid PRIMARY KEY, account_id text NOT NULL, position_id uuid NOT NULL, order_id uuid NOT NULL, broker_tx_id text,
+  id uuid PRIMARY KEY, account_id text NOT NULL, position_id uuid NOT NULL REFERENCES harbor.positions,
+  order_id uuid NOT NULL, broker_tx_id text,
   pair text NOT NULL, side text NOT NULL, size numeric NOT NULL, price numeric NOT NULL, conversion_rate numeric NOT NULL,
   realized_pnl numeric NOT NULL, commission numeric NOT NULL, executed_at timestamptz NOT NULL);
 CREATE TABLE harbor.position_events (

@@ -1,0 +1,101 @@
+"""A real deadlock in a request over HTTP, which is a transaction of its own and holds nothing when it begins.
+
+Each table is locked by a session of ours. The request is let go and wants its first table: that one is freed. Once it
+waits for its second, the session that holds the second wants the first: neither can go on, and whose deadlock_timeout
+fires first is the victim, which is never ours. A request that touches one table only can meet no deadlock.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from gates.chaos.cells.cell import Cell
+from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
+from gates.chaos.messages import Channel, Direction, Message, Point, Proof
+
+DEADLOCK = "40P01"
+MOST_TABLES = 60
+STEP_LIMIT_S = 10.0
+_WANTED = """
+    SELECT l.pid, n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.locktype = 'relation' AND NOT l.granted AND l.pid <> ALL(%s) ORDER BY l.pid LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The two tables of a deadlock, and the target's server's backend in it."""
+
+    had: Table
+    wanted: Table
+    backend_pid: int
+
+    def proof(self, began: float) -> Proof:
+        """What the receipt says; `began` is when the deadlock stood."""
+        return {
+            "sqlstate": DEADLOCK,
+            "backend_pid": self.backend_pid,
+            "target_had": ".".join(self.had),
+            "target_wanted": ".".join(self.wanted),
+            "after_ms": round((time.monotonic() - began) * 1000, 1),
+        }
+
+
+class Within:
+    """Holds every table until `close`, each by a session of its own."""
+
+    def __init__(self, cell: Cell, request: Message) -> None:
+        self._cell = cell
+        self._answer = Point(Channel.LEDGER, Direction.ANSWER, request.fingerprint, request.occurrence)
+        self._stack = AsyncExitStack()
+        self._holding: dict[Table, Injector] = {}
+        self._asking: list[asyncio.Task[None]] = []
+
+    async def hold(self) -> None:
+        """Lock each table that nobody holds."""
+        first = await self._stack.enter_async_context(injector(self._cell))
+        for table in (await listed(first, TABLES))[:MOST_TABLES]:
+            session = await self._stack.enter_async_context(injector(self._cell))
+            await session.execute("SELECT 1")  # begins the transaction in which the lock is kept
+            if await lock_free(session, [table]):
+                self._holding[table] = session
+
+    async def deadlock(self, let_go: Callable[[], Awaitable[None]]) -> Locked | None:
+        """Let the request go into it; None where it was answered without wanting a second table.
+
+        Raises TimeoutError where it neither waits nor is answered.
+        """
+        await let_go()
+        first = await self._wanted()
+        if first is None:
+            return None
+        pid, had = first
+        await self._holding.pop(had).rollback()
+        second = await self._wanted()
+        if second is None or second[0] != pid:
+            return None
+        self._asking.append(asyncio.create_task(lock_one(self._holding[second[1]], had)))
+        return Locked(had, second[1], pid)
+
+    async def _wanted(self) -> tuple[int, Table] | None:
+        """The backend that waits for one of the tables, and which; None once the request is answered."""
+        connection = await self._cell.direct()
+        ours = [session.info.backend_pid for session in self._holding.values()]
+        async with asyncio.timeout(STEP_LIMIT_S):
+            while True:
+                row = await (await connection.execute(_WANTED, (ours,))).fetchone()
+                if row and (str(row[1]), str(row[2])) in self._holding:
+                    return int(row[0]), (str(row[1]), str(row[2]))
+                if any(message.point == self._answer for message in await self._cell.messages()):
+                    return None
+                await asyncio.sleep(WAIT_PAUSE_S)
+
+    async def close(self) -> None:
+        """Let every table go."""
+        for asking in self._asking:
+            asking.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        await self._stack.aclose()

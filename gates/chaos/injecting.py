@@ -1,0 +1,53 @@
+"""Sessions of ours on a cell's ledger that lock its tables, past every proxy."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import AsyncConnection, errors, sql
+from psycopg.rows import TupleRow
+
+from gates.chaos.cells.cell import Cell
+
+Injector = AsyncConnection[TupleRow]
+Table = tuple[str, str]
+WAIT_PAUSE_S = 0.02
+TABLES = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
+"""
+
+
+@asynccontextmanager
+async def injector(cell: Cell) -> AsyncIterator[Injector]:
+    """A session that never becomes a deadlock's victim first. What it has locked is free when it ends."""
+    connection = await psycopg.AsyncConnection.connect(cell.ledger_url, connect_timeout=5)
+    try:
+        await connection.execute("SET deadlock_timeout = '60s'")
+        await connection.commit()
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def listed(injector: Injector, query: str, *values: object) -> list[Table]:
+    found = await (await injector.execute(query.encode(), values or None)).fetchall()
+    return [(str(schema), str(name)) for schema, name in found]
+
+
+async def lock_free(injector: Injector, tables: Sequence[Table]) -> list[Table]:
+    """Lock those of the tables that nobody holds; which."""
+    locked = []
+    for table in tables:
+        try:
+            async with injector.transaction():
+                await lock_one(injector, table, nowait=True)
+        except (errors.LockNotAvailable, errors.UndefinedTable, errors.WrongObjectType):
+            continue
+        locked.append(table)
+    return locked
+
+
+async def lock_one(injector: Injector, table: Table, *, nowait: bool = False) -> None:
+    statement = sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(*table))
+    await injector.execute(statement + sql.SQL(" NOWAIT") if nowait else statement)
