@@ -26,6 +26,7 @@ GROUP = "program in a cell"
 LIMIT_S = 240.0
 ORDER = ("open", "partial_fill", "margin_update", "reconcile", "replay", "close")
 BROKEN = (TargetUnreachableError, UnsafeError, SimulatorError, ProxyGoneError, psycopg.Error, OSError, ValueError)
+MORE = ", or lead it there by [chaos] hosts or [[chaos.files]]"
 PLACES = {Channel.LEDGER: ("{ledger_url}", "books"), Channel.BROKER: ("{broker_url}", "broker")}
 
 
@@ -106,7 +107,7 @@ async def _passed(cell: Cell, channel: Channel) -> Need:
     name = f"proxy to the {word}"
     if count:
         return Need(GROUP, name, True, f"{count} messages went through it")
-    return Need(GROUP, name, False, f"nothing went through it: give the program {place} in [process] environment")
+    return Need(GROUP, name, False, f"nothing went through it: give the program {place} in [process] environment{MORE}")
 
 
 async def _stopped(cell: Cell) -> Need:
