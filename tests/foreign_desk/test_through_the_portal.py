@@ -20,7 +20,7 @@ from tests.gates.test_gate_1 import portal as stack  # noqa: F401 - a fixture
 from wartest_site.environment import ADOPTED
 
 LIMIT_S = 1500
-LOST_ANSWER = ("--point", "broker:answer:1:POST /v3/accounts/*/orders", "--strike", "lose the answer")
+KILLED = ("--point", "broker:answer:1:POST /v3/accounts/*/orders", "--strike", "kill before")
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,9 @@ def test_what_the_messages_say_leads_from_nothing_to_books_that_are_right(portal
 def test_a_mistake_is_found_by_the_command_and_named_with_the_strike_that_repeats_it(
     portal: Portal, tmp_path: Path
 ) -> None:
-    said(portal, "add_target", described(tmp_path, "resend"))
-    asked = ("--target", "meridian-resend", "--profile", "smoke", "--scenario", "network_drop_during_order")
+    said(portal, "add_target", described(tmp_path, "naked"))
+    asked = ("--target", "meridian-naked", "--profile", "smoke", "--scenario", "kill_during_trade_open")
     reports = ("--reports-dir", str(tmp_path / "reports"))
-    found = said(portal, "run_chaos_scenarios", *asked, "--operation", "open", *LOST_ANSWER, *reports, code=1)
-    assert "failed: lose the answer at broker: POST orders answered 201: " in found
-    assert "execution without intent" in found
-    assert "again: uv run manage.py run_chaos_scenarios --target meridian-resend" in found
+    found = said(portal, "run_chaos_scenarios", *asked, "--operation", "open", *KILLED, *reports, code=1)
+    assert "failed: kill before at broker: POST orders answered 201: position without stop" in found
+    assert "again: uv run manage.py run_chaos_scenarios --target meridian-naked" in found
