@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from gates import engine
 from gates.alerts.rules.rule import Breach, Rule
 from gates.alerts.watching.keeping import Written, keep
 from gates.alerts.watching.run_watch import RunWatch
+from gates.hanging_up import hang_up
 from gates.models import Stream
 from gates.streams import lease, writing
 from gates.streams.following import Follower
@@ -75,7 +76,7 @@ class Holder:
             return await sync_to_async(lease.take)(self.name, now=timezone.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
-            await sync_to_async(connection.close)()
+            await hang_up()
             return False
 
     async def _attend(self) -> None:
@@ -91,7 +92,7 @@ class Holder:
             await sync_to_async(self._note)()
         except (OperationalError, InterfaceError) as error:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
-            await sync_to_async(connection.close)()
+            await hang_up()
 
     def _note(self) -> None:
         running = [held.follower for held in self.held.values() if not held.followed.ended]

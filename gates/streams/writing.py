@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import WATCH
 from gates.alerts.thresholds import LEVEL_RANK
+from gates.hanging_up import hang_up
 from gates.models import Run, Stream, StreamGap
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ async def persistently(write: Callable[..., object], *arguments: Any) -> None:
             return
         except (OperationalError, InterfaceError) as error:
             log.warning("not written yet: %s", str(error).splitlines()[0])
-            await sync_to_async(connection.close)()
+            await hang_up()
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
         except Exception:  # a row that can never be written must not hold up those behind it

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from gates import engine
@@ -23,6 +23,7 @@ from gates.alerts.delivery import failing, outbox, switched_off
 from gates.alerts.delivery.listening import Ear
 from gates.alerts.delivery.outbox import Room
 from gates.alerts.delivery.sending import Letter, send
+from gates.hanging_up import hang_up
 from gates.models import Delivery
 
 log = logging.getLogger(__name__)
@@ -92,9 +93,9 @@ class Post:
         try:
             for row in await sync_to_async(step)() or ():  # type: ignore[attr-defined]
                 self._begin(row)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
-            await sync_to_async(connection.close)()
+            await hang_up()
 
     def _claim(self) -> list[Delivery]:
         taken = {route_id: places.room() for route_id, places in list(self.places.items()) if places.begun}
@@ -178,8 +179,8 @@ async def _persistently(write: Callable[..., object], *arguments: object, **fiel
     while True:
         try:
             return await sync_to_async(write)(*arguments, **fields)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("not noted yet: %s", str(error).splitlines()[0])
-            await sync_to_async(connection.close)()
+            await hang_up()
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
