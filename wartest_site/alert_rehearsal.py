@@ -7,10 +7,11 @@ web receiver and a mail receiver: in ms since the event, by the clock of whoever
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -135,28 +136,33 @@ def rehearse(on: Scene, provocations: Iterable[Provocation], say: Say) -> Iterat
 
     Whether each was resolved by a clean look, and raised once, is added at the end of all, to the same rows.
     """
-    done: list[tuple[Provocation, list[Followed]]] = []
+    done: list[tuple[Provocation, Followed]] = []
     for provocation in provocations:
+        if provocation.at_last:
+            _settle(on, done, say)
         say(provocation.what)
         rows = _provoked(on, provocation)
-        done.append((provocation, rows))
+        done += [(provocation, row) for row in rows]
         yield rows
-    say("waiting for clean looks")
-    for provocation, rows in done:
-        for row in rows:
-            _resolved(on, provocation, row)
+    _settle(on, done, say)
+    for _, row in done:
+        _judge(on, row)
 
 
 def _provoked(on: Scene, provocation: Provocation) -> list[Followed]:
     """Provoke one thing, and follow each alert that it must raise for as long as the provocation lasts."""
     rows = [Followed(rule, BY_NAME[rule].level, provocation.what) for rule in provocation.raises]
     for row in rows:
-        if provocation.after and not _is_usual(on, row.rule, provocation.after):
+        usual = provocation.after.get(row.rule, "")
+        if usual and not _is_usual(on, row.rule, usual):
             row.not_provoked = True
-            row.troubles.append(f"the watch did not say {provocation.after!r} of it: {_says(on, row.rule)}")
-            return rows
+            row.troubles.append(f"the watch did not say {usual!r} of it: {_says(on, row.rule)}")
         if _alerts(on, row.rule):
             row.troubles.append("it was raised before it was provoked")
+    if any(row.not_provoked for row in rows):
+        for row in rows:
+            row.not_provoked = True
+        return rows
     try:
         with provocation.begin(on.place) as did:
             for row in rows:
@@ -207,23 +213,31 @@ def _heard_ms(receiver: Receiver, alert: Alert) -> float | None:
     return None if at is None else _ms(alert.event_at, at)
 
 
-def _resolved(on: Scene, provocation: Provocation, row: Followed) -> None:
-    """Await a clean look, doing what it needs to see; then say how often the rule was raised in all."""
-    number = row.alert
-    if number is None:
+def _settle(on: Scene, done: list[tuple[Provocation, Followed]], say: Say) -> None:
+    """Await that a clean look has resolved each of them, doing what a look needs to see."""
+    say("waiting for clean looks")
+    ends = time.monotonic() + RESOLVED_LIMIT_S
+    for provocation, row in done:
+        look = partial(_is_resolved, on, provocation, row.alert)
+        _await(look, max(0.0, ends - time.monotonic()), poll_s=0.5)
+
+
+def _is_resolved(on: Scene, provocation: Provocation, alert: int | None) -> bool:
+    if alert is None or Alert.objects.filter(pk=alert, state=Alert.State.RESOLVED).exists():
+        return True
+    with suppress(GroundError, httpx.HTTPError):  # it is done again at the next look
+        provocation.clean(on.place)
+    return False
+
+
+def _judge(on: Scene, row: Followed) -> None:
+    """Say by what look it was resolved, and how often the rule was raised in all."""
+    if row.alert is None:
         return
-
-    def look() -> bool:
-        resolved = Alert.objects.filter(pk=number, state=Alert.State.RESOLVED).exists()
-        if not resolved:
-            provocation.clean(on.place)
-        return resolved
-
-    _await(look, RESOLVED_LIMIT_S, poll_s=0.5)
-    alert, alerts = Alert.objects.get(pk=number), _alerts(on, row.rule)
+    alert, alerts = Alert.objects.get(pk=row.alert), _alerts(on, row.rule)
     row.alerts, row.openings, row.recheck = len(alerts), alert.openings, alert.recheck
     if alert.state != Alert.State.RESOLVED:
-        row.troubles.append(f"not resolved by a clean look within {RESOLVED_LIMIT_S:.0f} s: {_says(on, row.rule)}")
+        row.troubles.append(f"not resolved within {RESOLVED_LIMIT_S:.0f} s: {_says(on, row.rule)}")
     elif alert.rechecked_at is None or alert.rechecked_at <= alert.last_at:
         row.troubles.append("resolved by a look from before it happened last")
     if len(alerts) > 1:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from audits.stop_records import StopOrder
 from gates.alerts.rules import missed_trigger, stop_latency
+from gates.alerts.rules.rule import moment
 from gates.alerts.thresholds import DEFAULTS
 from gates.streams.stopwatch import Executed, Missed
 from gates.streams.writing import Happened
@@ -35,7 +36,7 @@ def missed_of(watched: Watched, missed: Missed) -> Happened:
     """A stop that was touched and whose time is over; it happened when the time was over."""
     over = missed.touched_at + timedelta(seconds=watched.limit_s)
     sentence = (
-        f"{touch_of(missed.order)} by {missed.price} at {missed.touched_at.isoformat()} and not executed within "
+        f"{touch_of(missed.order)} by {missed.price} at {moment(missed.touched_at)} and not executed within "
         f"{watched.limit_s:g} s."
     )
     cause = {"order_id": missed.order.order_id, "trade_id": missed.order.trade_id}

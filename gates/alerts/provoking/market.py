@@ -14,7 +14,6 @@ Did = dict[str, Any]  # what was done, by which its alert is told from any other
 BELOW = ("1.0985", "1.0986")  # far below the stop
 STILL_BELOW = ("1.0985", "1.0987")
 SLOW_MS = 1300
-SLOWER_MS = 700
 
 
 @contextmanager
@@ -60,20 +59,10 @@ def trade_of_another_hand(place: Place) -> Iterator[Did]:
 
 
 @contextmanager
-def slow_reconciliations(place: Place) -> Iterator[Did]:
-    """Every read of the broker takes longer than a reconciliation may."""
+def slow_reads(place: Place) -> Iterator[Did]:
+    """Every read of the broker takes longer than a reconciliation may, and than the desk's answers ever took."""
     place.fault({"kind": "late", "delay_ms": SLOW_MS, "method": "GET"})
     try:
-        yield {}
-    finally:
-        place.no_fault()
-
-
-@contextmanager
-def slower_broker(place: Place) -> Iterator[Did]:
-    """The broker answers the desk's look at its account much later than it did before."""
-    place.fault({"kind": "late", "delay_ms": SLOWER_MS, "path": "/summary"})
-    try:
-        yield {"later_ms": SLOWER_MS}
+        yield {"ms": SLOW_MS}
     finally:
         place.no_fault()

@@ -32,6 +32,7 @@ LIMITS: dict[str, float] = {
     "trend_window_s": 1.5,
     "warnings_chance": 0.05,
     "warnings_least": 2,
+    "slower_least_ms": 250,
 }
 
 

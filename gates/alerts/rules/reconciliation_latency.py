@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gates.alerts.rules.observed import Observed
-from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, nothing_new, unseen
+from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, moment, nothing_new, unseen
 
 
 def judge(seen: Observed, limits: Thresholds) -> Judgement:
@@ -17,7 +17,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
     slow = tuple(
         Breach(
             key=row.reconciliation_id,
-            sentence=f"The target's reconciliation at {row.started_at.isoformat()} took {row.duration_ms:f} ms.",
+            sentence=f"The target's reconciliation at {moment(row.started_at)} took {row.duration_ms:f} ms.",
             event_at=row.started_at + timedelta(milliseconds=float(row.duration_ms)),
             threshold=f"at most {limit_ms:g} ms",
             cause={"reconciliation_id": row.reconciliation_id, "duration_ms": str(row.duration_ms)},
@@ -26,7 +26,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         if row.duration_ms > limit_ms
     )
     last = fresh[-1]
-    return judged(slow, f"The reconciliation at {last.started_at.isoformat()} took {last.duration_ms:f} ms.")
+    return judged(slow, f"The reconciliation at {moment(last.started_at)} took {last.duration_ms:f} ms.")
 
 
 RULE = Rule(

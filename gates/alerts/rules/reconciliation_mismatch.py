@@ -1,7 +1,7 @@
 """The target's own comparison with the broker found something."""
 
 from gates.alerts.rules.observed import Observed
-from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, nothing_new, unseen
+from gates.alerts.rules.rule import Breach, Judgement, Rule, Runbook, Thresholds, judged, moment, nothing_new, unseen
 
 
 def judge(seen: Observed, limits: Thresholds) -> Judgement:
@@ -14,7 +14,7 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
     found = tuple(
         Breach(
             key=row.reconciliation_id,
-            sentence=f"The target's reconciliation at {row.started_at.isoformat()} found {row.mismatches} mismatches.",
+            sentence=f"The target's reconciliation at {moment(row.started_at)} found {_count(row.mismatches)}.",
             event_at=row.started_at,
             threshold="0 mismatches",
             cause={"reconciliation_id": row.reconciliation_id, "started_at": row.started_at.isoformat()},
@@ -23,7 +23,11 @@ def judge(seen: Observed, limits: Thresholds) -> Judgement:
         if row.mismatches
     )
     last = fresh[-1]
-    return judged(found, f"The reconciliation at {last.started_at.isoformat()} found nothing.")
+    return judged(found, f"The reconciliation at {moment(last.started_at)} found nothing.")
+
+
+def _count(mismatches: int) -> str:
+    return "1 mismatch" if mismatches == 1 else f"{mismatches} mismatches"
 
 
 RULE = Rule(

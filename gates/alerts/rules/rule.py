@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gates.alerts.rules.observed import Observed
 
 Thresholds = Mapping[str, float]
+
+
+def moment(at: datetime) -> str:
+    """A time as sentences say it: to the millisecond, UTC."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03d} UTC"
 
 
 @dataclass(frozen=True, slots=True)
