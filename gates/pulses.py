@@ -39,6 +39,7 @@ class Part:
 UNJUDGED = "nothing is judged, and slots become holes"
 POSTGRES = Part("postgres", "PostgreSQL", "portal-postgres.log", "nothing is kept")
 VALKEY = Part("valkey", "Valkey", "valkey.log", UNJUDGED)
+WEB = Part("web", "the web server", "web.log", "nobody sees these pages", ("postgres", "valkey"))
 TABLE = (
     POSTGRES,
     VALKEY,
@@ -66,8 +67,10 @@ TABLE = (
         "alerts wait in the outbox and reach nobody who does not look at these pages",
         ("postgres",),
     ),
+    WEB,
 )
-BEATING = tuple(part.kind for part in TABLE if part not in (POSTGRES, VALKEY))
+ANSWERING = (POSTGRES, VALKEY, WEB)
+BEATING = tuple(part.kind for part in TABLE if part not in ANSWERING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +82,16 @@ class Stopped:
 
     @property
     def sentence(self) -> str:
-        if self.part in (POSTGRES, VALKEY):
-            return f"{self.part.name} does not answer: see {self.part.log}."
+        if self.part in ANSWERING:
+            words = f"{self.part.name} does not answer: see {self.part.log}."
+            return words[0].upper() + words[1:]
         since = "has shown no pulse yet" if self.age_s is None else f"has shown no pulse for {self.age_s:.0f} s"
         words = f"{self.part.name} {since}: is it stopped? See {self.part.log}."
         return words[0].upper() + words[1:]
 
     def strip(self, now: datetime) -> str:
         """What pages say: the same words while it stands still, so that a page that is open need not be told again."""
-        if self.part in (POSTGRES, VALKEY):
+        if self.part in ANSWERING:
             says = "does not answer"
         elif self.age_s is None:
             says = "has shown no pulse yet"
@@ -123,9 +127,11 @@ def judge(ages: Mapping[str, float | None], limit_s: float) -> tuple[Stopped, ..
 def look(now: datetime) -> dict[str, float | None]:
     """Return the age in seconds of every pulse; of a server it is the time that its answer took, or None.
 
-    PostgreSQL is asked on a connection of its own first: one that hangs hangs for a bounded time.
+    PostgreSQL is asked on a connection of its own first: one that hangs hangs for a bounded time. The web server is
+    asked by `manage.py watch` alone, which may know its address: 0 here.
     """
     ages: dict[str, float | None] = dict.fromkeys(part.kind for part in TABLE)
+    ages[WEB.kind] = 0.0
     ages["valkey"] = valkey_s()
     ages["postgres"] = postgres_s()
     if ages["postgres"] is not None:
@@ -138,7 +144,7 @@ def standing_still(now: datetime) -> tuple[Stopped, ...]:
     where a part that stands on it is late."""
     ages: dict[str, float | None] = dict.fromkeys((part.kind for part in TABLE), None)
     ages |= {kind: (now - at).total_seconds() for kind, at in last_pulses().items()}
-    ages |= {POSTGRES.kind: 0.0, VALKEY.kind: 0.0}
+    ages |= {part.kind: 0.0 for part in ANSWERING}
     stopped = judge(ages, limit_s())
     if any(VALKEY.kind in each.part.stands_on for each in stopped):
         stopped = judge(ages | {VALKEY.kind: valkey_s()}, limit_s())

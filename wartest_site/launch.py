@@ -175,7 +175,7 @@ class _Stack:
         self.supervisor.start(streams_process(self.env))
         self.supervisor.start(delivery_process(self.env))
         if load().watch_route or load().watch_ping:
-            self.supervisor.start(self._manage("watch"))
+            self.supervisor.start(self._manage("watch", "--web", f"http://127.0.0.1:{self.launch.port}"))
         return web
 
     def _manage(self, command: str, *arguments: str) -> ProcessSpec:

@@ -1,6 +1,8 @@
 """What `manage.py watch` does at each look: ask all parts within a bounded time, alarm, ping the outer switch."""
 
+import http.client
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from gates.pulses import Stopped
 
 LOOK_LIMIT_S = 8.0
 PING_LIMIT_S = 5.0
+WEB_LIMIT_S = 5.0  # it asks PostgreSQL and Valkey itself, and waits for either
 AGAIN_S = 900.0
 LOOKS = 2  # so many in a row must find a part stopped: one may have come just while it was started
 
@@ -28,15 +31,32 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def look(limit_s: float) -> tuple[Stopped, ...]:
-    """Return the parts that have stopped; a server that lets us hang is one that does not answer."""
+def look(limit_s: float, web: str = "") -> tuple[Stopped, ...]:
+    """Return the parts that have stopped; a server that lets us hang is one that does not answer.
+
+    `web` is where the portal's pages are; without it nobody asks for them.
+    """
     nothing: dict[str, float | None] = {"valkey": 0.0}
     try:
         with _at_most(LOOK_LIMIT_S):
             ages = pulses.look(timezone.now())
     except (TimeoutError, DatabaseError):
         ages = nothing
+    if web:
+        ages["web"] = web_s(web)
     return pulses.judge(ages, limit_s)
+
+
+def web_s(url: str) -> float | None:
+    """Return after how many seconds the web server answered, whatever it said, or None."""
+    began = time.monotonic()
+    try:
+        urllib.request.build_opener(_NoRedirect).open(f"{url.rstrip('/')}/healthz", timeout=WEB_LIMIT_S).close()
+    except urllib.error.HTTPError:
+        pass  # that a part has stopped is an answer too
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return time.monotonic() - began
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gates import engine, pulses
 from gates.models import Beat, Target
-from wartest_site import preflight
+from wartest_site import preflight, watching
 from wartest_site.benchmarks.receivers import web_receiver
 from wartest_site.preflight import needs
 from wartest_site.stack import Services
@@ -192,3 +192,14 @@ def test_the_outer_switch_is_asked_without_following_it_elsewhere_and_its_addres
 def test_watch_refuses_what_makes_no_sense(wrong):
     with pytest.raises(CommandError):
         call_command("watch", "--once", *wrong)
+
+
+def test_a_web_server_has_stopped_when_it_does_not_answer_whatever_it_would_say(monkeypatch):
+    monkeypatch.setattr(pulses, "look", lambda now: {part.kind: 0.0 for part in pulses.TABLE})
+    with web_receiver() as web:
+        url = f"http://127.0.0.1:{web.port}"
+        web.answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+        assert watching.look(60, url) == ()
+    (stopped,) = watching.look(60, url)
+    assert stopped.sentence == "The web server does not answer: see web.log."
+    assert watching.look(60) == (), "who was told no address asks for none"

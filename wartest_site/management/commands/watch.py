@@ -22,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit-s", type=float, help="oldest pulse that is well (10, or four ticks)")
         parser.add_argument("--every-s", type=float, default=2.0, help="seconds between two looks (2)")
         parser.add_argument("--once", action="store_true", help="look once: exit 0 when well, 1 when not")
+        parser.add_argument("--web", metavar="URL", default="", help="where the portal's pages are; asked at each look")
         parser.add_argument(
             "--ping", metavar="URL", help="outer dead-man's switch, asked at each good look (WATCH_PING)"
         )
@@ -33,19 +34,22 @@ class Command(BaseCommand):
         switch = options["ping"] or _secret(settings.ENVIRONMENT.watch_ping)
         if switch and not switch.startswith(("http://", "https://")):
             raise CommandError("--ping must be an http:// or https:// address.", returncode=2)
+        web: str = options["web"]
+        if web and not web.startswith(("http://", "https://")):
+            raise CommandError("--web must be an http:// or https:// address.", returncode=2)
         if options["once"]:
-            sys.exit(self._once(limit_s, switch))
+            sys.exit(self._once(limit_s, switch, web))
         alarms = Alarms(_secret(settings.ENVIRONMENT.watch_route), self.stderr.write)
         while True:
-            stopped = look(limit_s)
+            stopped = look(limit_s, web)
             alarms.hear(stopped, time.monotonic())
             if not stopped and switch:
                 self._say(ping(switch))
             connection.close()  # a watch of days holds none
             time.sleep(options["every_s"])
 
-    def _once(self, limit_s: float, switch: str) -> int:
-        stopped = look(limit_s)
+    def _once(self, limit_s: float, switch: str, web: str) -> int:
+        stopped = look(limit_s, web)
         for each in stopped:
             self.stderr.write(each.sentence)
         if not stopped and switch:
