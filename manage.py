@@ -29,7 +29,10 @@ def main() -> int:
 
             adopt_environment()
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
     except Exception as error:
+        if unexpected.reader_left(error):
+            return unexpected.READER_LEFT
         if "--traceback" in sys.argv:
             raise
         sys.stderr.write(unexpected.sentence_of(error) + "\n")

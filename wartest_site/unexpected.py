@@ -1,5 +1,8 @@
 """An error that nobody foresaw: one sentence for the person, the whole trace for who mends it, and no verdict."""
 
+import os
+import select
+import sys
 import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -7,6 +10,7 @@ from datetime import UTC, datetime
 from wartest_site.environment import load
 
 EXIT_CODE = 2  # Python's own would be 1, which says that a target failed
+READER_LEFT = 141  # as a shell says of SIGPIPE
 LOG = "unexpected.log"
 LONGEST = 300
 
@@ -22,3 +26,20 @@ def sentence_of(error: Exception) -> str:
             file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n{''.join(traceback.format_exception(error))}\n")
         return f"This should not have happened, and proves nothing: {said}. The whole trace is in {log}."
     return f"This should not have happened, and proves nothing: {said}."
+
+
+def reader_left(error: Exception) -> bool:
+    """Whether whoever read what a command prints has gone, as `head` does: what is left to say has nowhere to go.
+
+    A broken pipe to anything else is an error as any other.
+    """
+    if not isinstance(error, BrokenPipeError):
+        return False
+    with suppress(OSError, ValueError):
+        output = sys.stdout.fileno()
+        watched = select.poll()
+        watched.register(output, 0)
+        if any(event & select.POLLERR for _, event in watched.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # else the interpreter complains once more at its end
+            return True
+    return False

@@ -37,3 +37,15 @@ def test_what_nobody_foresaw_is_no_verdict_but_one_sentence_and_a_kept_trace(tmp
     (said,) = done.stderr.strip().splitlines()
     assert "proves nothing: KeyError: 'the sixth drawer'." in said
     assert "_audit" in (tmp_path / "log" / "unexpected.log").read_text()
+
+
+def test_a_reader_that_has_left_is_no_error_and_no_pass():
+    """As in `manage.py … | head`, whose `head` has seen enough."""
+    code = (
+        "import os, runpy, sys; reads, writes = os.pipe(); os.dup2(writes, 1); os.close(writes); os.close(reads);"
+        "sys.argv = ['manage.py', 'add_target', '--schema'];"
+        f"runpy.run_path({str(MANAGE)!r}, run_name='__main__')"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60, cwd=MANAGE.parent)
+    assert (done.returncode, done.stderr) == (141, "")
