@@ -92,7 +92,7 @@ class Market:
 def market(supervisor: Supervisor) -> Iterator[Market]:
     """A broker whose prices move by hand, for as long as the block runs. Raises CannotStartError."""
     port, control, token = free_port(), free_port(), secrets.token_urlsafe(16)
-    argv = (sys.executable, "-m", "gates.rehearsal.broker", "--no-feed")
+    argv = (sys.executable, "-m", "gates.rehearsal.broker", "--no-feed", "--streams", "1000")  # OANDA lets 20
     ports = ("--port", str(port), "--control-port", str(control))
     supervisor.start(ProcessSpec("broker", (*argv, *ports), {"BROKER_TOKEN": token}))
     headers = {"Authorization": f"Bearer {token}"}

@@ -5,6 +5,7 @@ judge takes what is there: what happened since its last look it takes once, the 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -97,6 +98,7 @@ class RunWatch:
     _seen: Observed = field(default_factory=lambda: Observed(timezone.now()))
     _reconciliations: list[ReconciliationSeen] = field(default_factory=list)
     _killed: int = 0
+    _fresh: asyncio.Event = field(default_factory=asyncio.Event)  # what was seen differs: judge at once
     _began: dict[str, datetime] = field(default_factory=dict)
     _apart: dict[str, Apart] = field(default_factory=dict)
     _answered_s: float = field(default_factory=time.monotonic)
@@ -118,18 +120,24 @@ class RunWatch:
                 if server is not None:
                     tasks.create_task(self._every(SERVER_S, lambda: self._look_at_server(server)))
                     tasks.create_task(self._every(BOOKS_S, lambda: self._look_at_books(server)))
-                tasks.create_task(self._every(JUDGE_S, self._judge_all(self._process())))
+                tasks.create_task(self._every(JUDGE_S, self._judge_all(self._process()), self._fresh))
         finally:
             if server is not None:
                 await server.close()
 
-    async def _every(self, pause_s: float, look: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self, pause_s: float, look: Callable[[], Awaitable[None]], woken: asyncio.Event | None = None
+    ) -> None:
+        """Look again after each pause, or sooner when woken."""
+        woken = woken or asyncio.Event()
         while True:
             try:
                 await look()
             except Exception:  # one look that fails must not end the others
                 log.exception("run %s: a look failed", self.watched.run_id)
-            await asyncio.sleep(pause_s * self.pace)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), pause_s * self.pace)
+            woken.clear()
 
     def _looking(self, part: str, began: datetime) -> None:
         """Keep when the look before this one began: what this one shows for the first time happened since."""
@@ -187,6 +195,8 @@ class RunWatch:
                 self._miss("warnings", f"the target's log cannot be read: {error.strerror or error}")
                 return
             self._warnings.add(count, line, time.monotonic())
+            if count:
+                self._fresh.set()
             self._seen = replace(self._seen, warnings=self._warnings.seen())
 
         return look
@@ -200,6 +210,8 @@ class RunWatch:
             return
         self._killed += seen.killed
         self._seen = replace(self._seen, server=seen)
+        if seen.killed or seen.sessions or seen.error:
+            self._fresh.set()
 
     async def _look_at_books(self, server: ServerWatch) -> None:
         began = timezone.now()
@@ -208,6 +220,8 @@ class RunWatch:
         if isinstance(books, str):
             self._miss("books", books)
             return
+        if books != self._seen.books:
+            self._fresh.set()
         self._reconciliations += books.reconciliations
         self._seen = replace(self._seen, books=books)
         self._compare(books)

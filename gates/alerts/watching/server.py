@@ -32,7 +32,7 @@ LOST = (psycopg.Error, OSError, ValueError)
 # Of one transaction only: behind a pooler the session is not ours alone.
 SETTINGS = (
     f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {STATEMENT_LIMIT_MS}; "
-    f"SET LOCAL lock_timeout = {LOCK_LIMIT_MS}; SET LOCAL TimeZone = 'UTC'"
+    f"SET LOCAL lock_timeout = {LOCK_LIMIT_MS}; SET LOCAL TimeZone = 'UTC'; "
 )
 
 # `to_jsonb` of the row, so that a server too old to count killed sessions says nothing instead of failing.
@@ -82,11 +82,15 @@ class _Line:
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
 
     async def ask(self, query: LiteralString | sql.Composed, values: dict[str, Any]) -> tuple[Any, ...] | None:
-        """Return the one row of the answer. Raises psycopg.Error, OSError."""
-        connection = await self._connected()
-        async with connection.transaction():
-            await connection.execute(SETTINGS)
-            return await (await connection.execute(query, values)).fetchone()
+        """Return the one row of the answer. Raises psycopg.Error, OSError.
+
+        Settings and query go as one message, which PostgreSQL takes for one transaction: a look is one round trip.
+        """
+        cursor = psycopg.AsyncClientCursor(await self._connected())
+        await cursor.execute(sql.SQL(SETTINGS) + (sql.SQL(query) if isinstance(query, str) else query), values)
+        while cursor.description is None and cursor.nextset():
+            pass
+        return await cursor.fetchone()
 
     async def _connected(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:

@@ -22,7 +22,7 @@ from .history import History
 from .journal import Journal
 from .pulse import Pulse
 from .reading import Readings
-from .streams import Streams
+from .streams import MAXIMUM_STREAMS, Streams
 from .venue import Venue
 from .writing import Writings
 
@@ -47,6 +47,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--commission-per-million", type=Decimal, default=Decimal(0))
     parser.add_argument("--financing-hour", type=int, choices=range(24), help="book financing daily at this hour, UTC")
     parser.add_argument("--journal", type=Path, help="a folder; a broker started on it again goes on where it ended")
+    parser.add_argument(
+        "--streams", type=int, default=MAXIMUM_STREAMS, help=f"so many may be open at once (OANDA: {MAXIMUM_STREAMS})"
+    )
     parser.add_argument("--no-feed", action="store_true", help="prices move by hand only")
     return parser.parse_args(argv)
 
@@ -102,13 +105,13 @@ def opened_pulse(options: argparse.Namespace) -> Pulse:
     return pulse
 
 
-async def run(pulse: Pulse, token: str, sockets: tuple[socket.socket, socket.socket]) -> int:
+async def run(pulse: Pulse, token: str, sockets: tuple[socket.socket, socket.socket], *, most_streams: int) -> int:
     """Serve v20 on the first socket and control on the second until SIGTERM or SIGINT.
 
     A market that breaks ends the broker too: prices that silently stand still would be a lie.
     """
     door = Door(pulse.venue, token, faulty=True)
-    readings, streams = Readings(door), Streams(door)
+    readings, streams = Readings(door), Streams(door, most=most_streams)
     routes = [*streams.routes(), *History(readings).routes(), *Writings(door).routes(), *readings.routes()]
     control = Control(Door(pulse.venue, token, faulty=False), pulse)
     servers = [server(routes), server(control.routes())]
@@ -143,7 +146,7 @@ def main() -> int:
         pulse = opened_pulse(options)
     except OSError as error:
         return refuse(f"The journal in {options.journal} cannot be written: {error}")
-    return asyncio.run(run(pulse, token, sockets))
+    return asyncio.run(run(pulse, token, sockets, most_streams=options.streams))
 
 
 def refuse(sentence: str) -> int:

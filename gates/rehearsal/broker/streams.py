@@ -22,10 +22,10 @@ MAXIMUM_STREAMS = 20
 class Streams:
     """GET endpoints whose answers do not end until the client or the broker goes."""
 
-    def __init__(self, door: Door, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, door: Door, *, heartbeat_s: float = HEARTBEAT_S, most: int = MAXIMUM_STREAMS) -> None:
         self.door = door
         self.venue = door.venue
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s, self._most = heartbeat_s, most
 
     def routes(self) -> list[Route]:
         base = "/v3/accounts/{account_id}"
@@ -72,8 +72,8 @@ class Streams:
     def _stream(
         self, request: Request, listener: Listener, lines: Callable[[Any], list[Any]], beat: Callable[[], Any]
     ) -> Response:
-        if len(self.venue.listeners) >= MAXIMUM_STREAMS:
-            raise Refusal(429, f"No more than {MAXIMUM_STREAMS} streams can be open")
+        if len(self.venue.listeners) >= self._most:
+            raise Refusal(429, f"No more than {self._most} streams can be open")
         unix = request.headers.get("Accept-Datetime-Format", "").upper() == "UNIX"
         self.venue.listeners.add(listener)
 
