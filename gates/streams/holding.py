@@ -25,7 +25,7 @@ from gates.streams.writing import Happened, Pen, Silent, Standing
 
 log = logging.getLogger(__name__)
 
-RUNS_AT_FULL_PACE = 50  # more are looked at less often: a hundred cost a fifth of a core and are told of in a second
+RUNS_AT_FULL_PACE = 50  # more are looked at less often: a hundred cost a third of a core, and are told of in a second
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from gates.models import Alert, Beat, Delivery, Run
 from wartest_site.benchmarks import Figures, Say
 from wartest_site.benchmarks.alerts_market import Market, follow, leave, market
 from wartest_site.benchmarks.alerts_provoking import MARKET, Moments, await_warm, provoke
+from wartest_site.benchmarks.alerts_scrape import scrape
 from wartest_site.benchmarks.alerts_targets import ground
 from wartest_site.benchmarks.premises import Portal, own_portal
 from wartest_site.benchmarks.receivers import Receiver, mail_receiver, web_receiver
@@ -81,7 +82,7 @@ def measure(scale: int, say: Say) -> Figures:
             runs = follow(place, settled, scale)
             await_warm(runs)
             if number == 0:
-                figures |= _idle(children, say)
+                figures |= _idle(children, say) | scrape(runs, say)
             moments = provoke(place, runs, settled.targets[-scale:])
             everything.add(_arrived(moments, (web, mail)))
             leave(runs)
