@@ -84,13 +84,13 @@ def _resolve(watches: list[RunWatch], now: datetime) -> None:
     for watch in watches:
         by_world.setdefault((watch.watched.target_id, watch.watched.live), []).append(watch)
     targets = {target_id for target_id, _ in by_world}
-    waiting = standing().filter(target__in=targets, rule__in=BY_NAME, cause__by=[WATCH]).select_related("run")
-    for alert in waiting.order_by("pk")[:MOST_ALERTS]:
-        live = alert.run is not None and alert.run.gate == 4
-        for watch in by_world.get((alert.target_id or 0, live), ()):
-            what = watch.standings.get(alert.rule)
-            if what is not None and what.clean_at is not None and _is_clean_since(what, alert.last_at):
-                resolve(alert.pk, rechecked_at=what.clean_at, words=what.clean_words, now=now)
+    waiting = standing().filter(target__in=targets, rule__in=BY_NAME, cause__by=[WATCH]).order_by("pk")
+    columns = waiting.values_list("pk", "rule", "target_id", "run__gate", "last_at")  # of thousands, every second
+    for pk, rule, target_id, gate, last_at in columns[:MOST_ALERTS]:
+        for watch in by_world.get((target_id or 0, gate == 4), ()):
+            what = watch.standings.get(rule)
+            if what is not None and what.clean_at is not None and _is_clean_since(what, last_at):
+                resolve(pk, rechecked_at=what.clean_at, words=what.clean_words, now=now)
 
 
 def _is_clean_since(what: RuleStanding, last_at: datetime) -> bool:
