@@ -29,6 +29,7 @@ from wartest_site.signed_in import inbox
 LIMIT_S = 200
 CHILDREN = {"postgres": "portal-postgres", "tick": "ticker"}  # where a part's process has another name
 KILLED_AT_ONCE = (("beat", "streams", "delivery", "web"), ("tick", "worker"), ("valkey",), ("postgres",))
+OUTLIVE = ("streams", "delivery", "web")
 STORM = [sys.executable, "-m", "tests.wartest_site.storming"]
 WATCH = [sys.executable, "manage.py", "watch", "--limit-s", "4", "--every-s", "0.3"]
 
@@ -112,9 +113,9 @@ def frozen(processes):
 
 
 def are_killed_and_come_back(on, kinds):
-    """They are started again, and whoever was not killed outlives it."""
-    killed = {CHILDREN.get(kind, kind) for kind in kinds}
-    others = {child.process.pid for child in on.portal.supervisor.children if child.spec.name not in killed}
+    """They are started again, and what stands outside Celery outlives it; a worker may end with its Valkey, and begins
+    anew."""
+    others = {on.portal.child(kind).process.pid for kind in OUTLIVE if kind not in kinds}
     killed_at = timezone.now()
     for kind in kinds:
         processes_of(on, kind)[0].kill()
