@@ -6,10 +6,13 @@ from django.db import connection
 
 async def hang_up() -> None:
     """Close the connection of the thread that does the database's work; its next query opens another."""
-    await sync_to_async(_close)()
+    await sync_to_async(let_go)()
 
 
-def _close() -> None:
-    """Look the connection up here: `connection.close` named in the loop would be that of the loop's own thread, and
-    closing it from another one ends the process."""
+def let_go() -> None:
+    """Close the connection of the thread in which this is called.
+
+    Looked up here: `connection.close` named in the loop would be that of the loop's own thread, and closing it from
+    another one ends the process.
+    """
     connection.close()

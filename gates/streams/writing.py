@@ -7,18 +7,18 @@ is back; an alert then carries the time at which it happened.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import WATCH
 from gates.alerts.thresholds import LEVEL_RANK
-from gates.hanging_up import hang_up
+from gates.hanging_up import let_go
 from gates.models import Run, Stream, StreamGap
 
 log = logging.getLogger(__name__)
@@ -73,9 +73,14 @@ class Cut:
 
 @dataclass(slots=True)
 class Pen:
-    """Writes what happened, in order, one after another."""
+    """Writes what happened, in order, one after another.
+
+    In a thread of its own, which has a connection of its own: what is kept of a hundred runs each second, and alerts
+    that resolve by the hundred, must not hold up a new one.
+    """
 
     waiting: asyncio.Queue[Happened | Cut] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "pen"))
 
     def write(self, event: Happened | Cut) -> None:
         """Have it written soon. Where too much waits already, the log keeps it."""
@@ -91,7 +96,7 @@ class Pen:
             while not self.waiting.empty() and len(taken) < AT_ONCE:
                 taken.append(self.waiting.get_nowait())
             for many in folded(taken):
-                await persistently(_write, many)
+                await persistently(self.thread, _write, many)
             for _ in taken:
                 self.waiting.task_done()
 
@@ -103,16 +108,16 @@ class Silent(Pen):
         """Leave it unsaid."""
 
 
-async def persistently(write: Callable[..., object], *arguments: Any) -> None:
-    """Do it in the thread of the database; when that is away, again with growing pauses until it is back."""
-    attempt = 0
+async def persistently(thread: Executor, write: Callable[..., object], *arguments: Any) -> None:
+    """Do it in that thread; when the database is away, again with growing pauses until it is back."""
+    loop, attempt = asyncio.get_running_loop(), 0
     while True:
         try:
-            await sync_to_async(write)(*arguments)
+            await loop.run_in_executor(thread, write, *arguments)
             return
         except (OperationalError, InterfaceError) as error:
             log.warning("not written yet: %s", str(error).splitlines()[0])
-            await hang_up()
+            await loop.run_in_executor(thread, let_go)
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
         except Exception:  # a row that can never be written must not hold up those behind it

@@ -14,6 +14,7 @@ from gates.models import RuleWatch
 WRITE_AGAIN = timedelta(seconds=5)  # where nothing changed
 MOST_WORDS = 500
 MOST_ALERTS = 2000
+MOST_RESOLVED = 100  # in one look; the next is a second away, and the lease must be renewed meanwhile
 COLUMNS = ("state", "words", "looked_at", "clean_at")
 
 Written = dict[tuple[int, str], tuple[str, datetime]]
@@ -86,11 +87,14 @@ def _resolve(watches: list[RunWatch], now: datetime) -> None:
     targets = {target_id for target_id, _ in by_world}
     waiting = standing().filter(target__in=targets, rule__in=BY_NAME, cause__by=[WATCH]).order_by("pk")
     columns = waiting.values_list("pk", "rule", "target_id", "run__gate", "last_at")  # of thousands, every second
+    resolved = 0
     for pk, rule, target_id, gate, last_at in columns[:MOST_ALERTS]:
         for watch in by_world.get((target_id or 0, gate == 4), ()):
             what = watch.standings.get(rule)
             if what is not None and what.clean_at is not None and _is_clean_since(what, last_at):
-                resolve(pk, rechecked_at=what.clean_at, words=what.clean_words, now=now)
+                resolved += resolve(pk, rechecked_at=what.clean_at, words=what.clean_words, now=now)
+        if resolved >= MOST_RESOLVED:
+            return
 
 
 def _is_clean_since(what: RuleStanding, last_at: datetime) -> bool:

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from gates.models import Alert, Stream, StreamGap, StreamLease
@@ -91,6 +91,27 @@ def test_one_process_holds_the_streams_and_the_other_takes_over_when_it_is_kille
         codes = [one.wait(15) for one in pair]
     assert sorted(codes) == [-signal.SIGKILL, 0]
     assert StreamLease.objects.get().holder == "", "who ends in peace gives the lease back"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_alert_is_raised_while_what_is_kept_of_the_runs_cannot_be_written(postgres_server, broker):
+    account = broker.fresh_account()
+    broker.tick("EUR_USD", "1.1000", "1.1002")
+    order = {"type": "MARKET", "instrument": "EUR_USD", "units": "10", "stopLossOnFill": {"price": "1.0990"}}
+    broker.v3.post(f"/accounts/{account}/orders", json={"order": order}).raise_for_status()
+    run = a_run(start=timezone.now(), spec=spec_of(broker, account))
+    holder = process(postgres_server)
+    try:
+        until(lambda: Stream.objects.filter(run=run, state="connected").count() == 2)
+        broker.control.post("/faults", json={"kind": "withhold_stops"}).raise_for_status()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE gates_stream IN EXCLUSIVE MODE")
+            broker.tick("EUR_USD", "1.0980", "1.0982")
+            until(lambda: Alert.objects.filter(run=run, rule="missed SL/TP trigger").exists())
+    finally:
+        broker.control.delete("/faults")
+        holder.send_signal(signal.SIGTERM)
+        assert holder.wait(15) == 0
 
 
 @pytest.mark.django_db
