@@ -166,9 +166,12 @@ def test_a_kill_at_a_message_that_the_background_shifted_is_no_evidence_and_is_m
 
 
 def looking_often(spec):
-    """The desk as a program that looks at the broker every second, as a target of somebody's own may."""
+    """The desk as a program that looks at the broker every three seconds, as a target of somebody's own may.
+
+    That is longer than a message is held: a look that was due by then would come before the operation's answer.
+    """
     command = list(spec["process"]["command"])
-    command[command.index("--poll-every-s") + 1] = "1"
+    command[command.index("--poll-every-s") + 1] = "3"
     return spec | {"process": spec["process"] | {"command": command}}
 
 
@@ -220,7 +223,7 @@ async def struck_twice(spec, folder):
         first = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_AFTER)
         found = await record_recovery(cell, first, clean_run.clean)
         place = found.points[len(found.points) // 2]
-        order = found.script.order
+        order = found.script.without_openings
         scripts = (found.script, replace(found.script, order=(*order[1:], order[0])))
         thens = [Then(place.point, Strike.KILL_BEFORE, script) for script in scripts]
         return place, [await try_once(cell, replace(first, then=then), clean_run.clean, Unwritten()) for then in thens]
