@@ -11,7 +11,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tests.foreign_desk.standing import standing, with_template
+from tests.foreign_desk.ground import with_template
+from tests.foreign_desk.standing import standing
 from wartest_site.embedded.postgres import running_postgres
 
 

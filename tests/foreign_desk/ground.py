@@ -65,6 +65,14 @@ def with_schema(url: str, *files: str) -> str:
     return url
 
 
+def with_template(name: str, server: Any) -> str:
+    """An empty copy of the schema, with the views, under the name that the description gives; once on a server."""
+    url: str = server.create_database(f"{name}_template")
+    with psycopg.connect(url) as connection:
+        there = connection.execute("SELECT to_regnamespace('wartest') IS NOT NULL").fetchone()
+    return url if there == (True,) else with_schema(url, f"{name}/schema.sql", f"{name}.views.sql")
+
+
 def spec_of(description: str, **variables: str) -> dict[str, Any]:
     """The spec that a description gives, its program run by this machine's node, with more variables."""
     spec = copy.deepcopy(read_file(HERE / description).spec())

@@ -55,8 +55,3 @@ def standing(name: str, server: Any, folder: Path, *, bug: str = "") -> Iterator
             )
         finally:
             end(process)
-
-
-def with_template(name: str, server: Any) -> None:
-    """An empty copy of the schema, with the views, under the name that the description gives."""
-    with_schema(server.create_database(f"{name}_template"), f"{name}/schema.sql", f"{name}.views.sql")

@@ -13,7 +13,7 @@ from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.striking import Unwritten
 from gates.targets.preflight.trying import tried
-from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_schema
+from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 
 BETWEEN = "ledger: POST trade_executions"
 
@@ -21,7 +21,7 @@ BETWEEN = "ledger: POST trade_executions"
 @pytest.fixture(scope="module")
 def ledger_url(postgres_server: Any) -> str:
     with_packages(HERE / "harbor")
-    return with_schema(postgres_server.create_database("harbor_template"), "harbor/schema.sql", "harbor.views.sql")
+    return with_template("harbor", postgres_server)
 
 
 def struck(ledger_url: str, folder: Path, name: str, strike: Strike, at: str = BETWEEN) -> tuple[Result, list[str]]:

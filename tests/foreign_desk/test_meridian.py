@@ -13,9 +13,8 @@ from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.striking import Unwritten
-from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_schema
+from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 
-TEMPLATE = "meridian_template"
 OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")
 
 
@@ -23,7 +22,7 @@ OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "re
 def ledger_url(postgres_server: Any) -> str:
     """A server with the template that the description names."""
     with_packages(HERE / "meridian")
-    return with_schema(postgres_server.create_database(TEMPLATE), "meridian/schema.sql", "meridian.views.sql")
+    return with_template("meridian", postgres_server)
 
 
 def in_cell(ledger_url: str, folder: Path, bug: str, work: Callable[[Cell], Any]) -> Any:

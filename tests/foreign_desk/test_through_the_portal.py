@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.foreign_desk.ground import HERE, node
-from tests.foreign_desk.standing import Standing, standing, with_template
+from tests.foreign_desk.ground import HERE, node, with_template
+from tests.foreign_desk.standing import Standing, standing
 from tests.gates.rehearsal.desk.processes import wait_until
 from tests.gates.test_gate_1 import Portal
 from tests.gates.test_gate_1 import portal as stack  # noqa: F401 - a fixture
