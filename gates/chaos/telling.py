@@ -5,16 +5,18 @@ a strike, and told to be one that the operation waited for by two things that ar
 
 1. While it was held, the operation stood still, for longer than it ever pauses. A background's would not stop it.
 2. Behind it the operation went back to one of its messages up to that one and from there on to its end, and nothing
-   else of its kinds passed: no other part of a turn of the background.
+   else of its kinds passed: no other part of a turn of the background. It may have come as far as that message several
+   times, where the ledger refused it each time, as it does while a lock still stands.
 """
 
 from typing import Any
 
-from gates.chaos.baseline import OPENINGS, Recording, Script, kind_of
+from gates.chaos.baseline import OPENINGS, Kind, Recording, Script, kind_of
 from gates.chaos.messages import KILLS, Direction, Message, Proof, Strike
 
 HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500  # below what a client waits for an answer
 HELD_BY_THEMSELVES = frozenset({*KILLS, Strike.DELAY, Strike.STALL})
+REFUSED = "ERROR"  # how the outcome of an answer of PostgreSQL begins
 HELD = ("held_ms", "delay_ms", "stall_ms")
 UNTOLD = "The message struck is not told from one of the background's: the operation sent all of its own besides it."
 
@@ -36,10 +38,24 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
         return False
     for back in range(len(came) + (kind_of(struck) in OPENINGS)):
         rest = order[back:]
-        again, later = behind[: len(rest)], behind[len(rest) :]
+        going_on = _behind_refusals(behind, rest[: len(came) - back], struck)
+        again, later = going_on[: len(rest)], going_on[len(rest) :]
         if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
             return True
     return False
+
+
+def _behind_refusals(behind: list[Message], attempt: tuple[Kind, ...], struck: Message) -> list[Message]:
+    """What is left behind each attempt that came as far as a request like the one struck and was refused there."""
+    if attempt[-1:] != (kind_of(struck),):
+        return behind
+    size = len(attempt)
+    while len(behind) > size and tuple(map(kind_of, behind[:size])) == attempt:
+        request, answer = behind[size - 1], behind[size]
+        if not _answers(answer, request) or not answer.outcome.startswith(REFUSED):
+            break
+        behind = behind[size + 1 :]
+    return behind
 
 
 def _answers(message: Message, struck: Message) -> bool:

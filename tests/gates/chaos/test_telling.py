@@ -1,6 +1,7 @@
 """Whose message was struck: what is seen while it is held, and what passes behind it."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,27 @@ def test_the_refusal_of_the_request_struck_belongs_to_it_and_any_other_answer_do
 
     assert told((1, 1.05), (2, 1.15))
     assert not told((3, 1.05), (2, 1.15))
+
+
+def read_again(*tries):
+    """The operation from its start, whose READ is struck and then answered so at these seconds, each time sent anew."""
+    answer = (Channel.LEDGER, Direction.ANSWER, "READ")
+    script = Script((*SCRIPT.order[:1], answer, *SCRIPT.order[1:]), SCRIPT.aside, SCRIPT.pause_s)
+    messages = []
+    for number, (sent_at_s, outcome, answered_at_s) in enumerate(tries, start=1):
+        sent = Message(Channel.LEDGER, Direction.REQUEST, "READ", number, "ledger: READ", sent_at_s, 1)
+        said = Message(Channel.LEDGER, Direction.ANSWER, "READ", number, "ledger: READ …", answered_at_s, 1, outcome)
+        messages += [sent, said]
+    rest = [replace(each, at_s=each.at_s + 10) for each in recorded(*FROM_THE_START[2:]).messages]
+    return Recording((*messages, *rest), Counter()), script
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("ERROR 55P03", True), ("SELECT 1", False), ("", False)], ids=["refused", "answered", "cut"]
+)
+def test_an_operation_may_be_refused_at_the_same_message_again_and_again_while_a_lock_stands(outcome, told):
+    recording, script = read_again((0, "ERROR 55P03", 2), (3, outcome, 5), (6, outcome, 8), (9, "SELECT 1", 9.5))
+    assert is_waited_for(recording, recording.messages[0], HELD, script, answered_s=ANSWERED_S) is told
 
 
 @pytest.mark.parametrize("proof", [{}, {"held_ms": HOLD_MS - 1}, {"delay_ms": 500.0}, {"reset_port": 40_000}])
