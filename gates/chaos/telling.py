@@ -5,8 +5,8 @@ a strike, and told to be one that the operation waited for by two things that ar
 
 1. While it was held, the operation stood still, for longer than it ever pauses. A background's would not stop it.
 2. Behind it the operation went back to one of its messages up to that one and from there on to its end, and nothing
-   else of its kinds passed: no other part of a turn of the background. It may have come as far as that message several
-   times, where the ledger refused it each time, as it does while a lock still stands.
+   else of its kinds passed: no other part of a turn of the background. It may have gone several times over parts of its
+   way, where the ledger refused the last request of each, as it does while a lock still stands.
 """
 
 from typing import Any
@@ -36,26 +36,34 @@ def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: S
     behind = [each for each in recording.behind(struck) if kind_of(each) in order and not _answers(each, struck)]
     if any(each.at_s < struck.at_s + still_s for each in behind):
         return False
-    for back in range(len(came) + (kind_of(struck) in OPENINGS)):
-        rest = order[back:]
-        going_on = _behind_refusals(behind, rest[: len(came) - back], struck)
-        again, later = going_on[: len(rest)], going_on[len(rest) :]
-        if tuple(map(kind_of, again)) == rest and all(each.at_s > answered_s for each in later):
+    *refused, last = _parts(behind)
+    reached = len(came) + (kind_of(struck) in OPENINGS)
+    for part in refused:
+        reached = _end(part, order, max(reached, len(came) + 2))  # its own answer was left out
+        if not reached:
+            return False
+    for back in range(reached):
+        again, later = last[: len(order) - back], last[len(order) - back :]
+        if tuple(map(kind_of, again)) == order[back:] and all(each.at_s > answered_s for each in later):
             return True
     return False
 
 
-def _behind_refusals(behind: list[Message], attempt: tuple[Kind, ...], struck: Message) -> list[Message]:
-    """What is left behind each attempt that came as far as a request like the one struck and was refused there."""
-    if attempt[-1:] != (kind_of(struck),):
-        return behind
-    size = len(attempt)
-    while len(behind) > size and tuple(map(kind_of, behind[:size])) == attempt:
-        request, answer = behind[size - 1], behind[size]
-        if not _answers(answer, request) or not answer.outcome.startswith(REFUSED):
-            break
-        behind = behind[size + 1 :]
-    return behind
+def _end(part: list[Message], order: tuple[Kind, ...], most: int) -> int:
+    """Where a part of the operation's way ends at the latest that begins with a request before `most`; 0 if none."""
+    kinds, asks = tuple(map(kind_of, part)), part[0].direction is Direction.REQUEST
+    ends = [begin + len(kinds) for begin in range(most) if order[begin : begin + len(kinds)] == kinds]
+    return max(ends, default=0) if asks else 0
+
+
+def _parts(behind: list[Message]) -> list[list[Message]]:
+    """What passed, cut behind each answer by which the ledger refused something."""
+    parts: list[list[Message]] = [[]]
+    for each in behind:
+        parts[-1].append(each)
+        if each.direction is Direction.ANSWER and each.outcome.startswith(REFUSED):
+            parts.append([])
+    return parts
 
 
 def _answers(message: Message, struck: Message) -> bool:

@@ -116,6 +116,32 @@ def test_an_operation_may_be_refused_at_the_same_message_again_and_again_while_a
     assert is_waited_for(recording, recording.messages[0], HELD, script, answered_s=ANSWERED_S) is told
 
 
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [
+        ("READ READ. BEGIN BEGIN! READ READ. BEGIN BEGIN! READ READ. BEGIN BEGIN. COMMIT COMMIT.", True),
+        ("READ READ. BEGIN BEGIN! BEGIN BEGIN. COMMIT COMMIT.", True),
+        ("READ READ. BEGIN BEGIN! COMMIT COMMIT.", False),  # what was refused was never asked for again
+        ("READ READ. COMMIT COMMIT! READ READ. BEGIN BEGIN. COMMIT COMMIT.", False),  # no way of the operation's
+        ("READ READ. COMMIT COMMIT! BEGIN BEGIN! READ READ. BEGIN BEGIN. COMMIT COMMIT.", False),
+        ("READ READ. BEGIN! READ READ. BEGIN BEGIN. COMMIT COMMIT.", False),  # another's request was refused
+        ("READ READ. BEGIN BEGIN! READ READ. BEGIN BEGIN.", False),  # it never came to its end
+    ],
+)
+def test_an_operation_may_go_on_and_be_refused_farther_on_until_it_comes_to_its_end(passed, told):
+    seen, messages = Counter(), []
+    for second, word in enumerate(passed.split()):
+        name, way = word.rstrip(".!"), Direction.ANSWER if word[-1] in ".!" else Direction.REQUEST
+        seen[name, way] += 1
+        outcome = "ERROR 55P03" if word.endswith("!") else ""
+        at_s = second + (second > 0)  # the message struck stands for a second
+        messages.append(Message(Channel.LEDGER, way, name, seen[name, way], name, at_s, 1, outcome))
+    ways = (Direction.REQUEST, Direction.ANSWER)
+    order = tuple((Channel.LEDGER, way, name) for name in ("READ", "BEGIN", "COMMIT") for way in ways)
+    recording = Recording(tuple(messages), Counter())
+    assert is_waited_for(recording, messages[0], HELD, Script(order, pause_s=0.2), answered_s=ANSWERED_S) is told
+
+
 @pytest.mark.parametrize("proof", [{}, {"held_ms": HOLD_MS - 1}, {"delay_ms": 500.0}, {"reset_port": 40_000}])
 def test_a_message_that_was_not_held_long_enough_tells_nothing(proof):
     recording = recorded(*FROM_THE_START)
