@@ -86,10 +86,16 @@ def children_of(pid):
     return psutil.Process(pid).children(recursive=True)
 
 
+def words_of(process):
+    """Its command line; of one that has ended since it was listed there is none."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def engines_of(run):
     """The engines that ticks of this process have started and that still run."""
-    mine = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in mine if child.cmdline()[-2:] == ["gates.chaos", str(run.pk)]]
+    return [child for child in psutil.Process().children() if words_of(child)[-2:] == ["gates.chaos", str(run.pk)]]
 
 
 def finished(run):
@@ -310,12 +316,13 @@ def celery_worker(name, broker_url):
 
 def in_mid_strike(worker, run):
     """The heal of a strike that the worker's engine is making, with that engine stopped, so that it stays there."""
-    for engine in children_of(worker.pid):
-        if engine.cmdline()[-2:] == ["gates.chaos", str(run.pk)]:
-            engine.suspend()
-            if heal := Heal.objects.filter(healed_at=None).first():
-                return heal
-            engine.resume()
+    for process in children_of(worker.pid):
+        if words_of(process)[-2:] == ["gates.chaos", str(run.pk)]:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+                if heal := Heal.objects.filter(healed_at=None).first():
+                    return heal
+                process.resume()
     return None
 
 
@@ -355,7 +362,7 @@ def test_a_killed_proxy_costs_an_attempt_and_the_point_is_struck_again(desk_targ
     run = start_chaos(asked(desk_target, "kill_during_event_replay", cells=1), started_by=None, now=timezone.now())
     engine = engine_of(run)
     until(lambda: CrashPoint.objects.filter(phase__in=("armed", "recovering")).first())
-    proxies = [child for child in children_of(engine.pid) if "gates.chaos.proxies.postgres" in child.cmdline()]
+    proxies = [child for child in children_of(engine.pid) if "gates.chaos.proxies.postgres" in words_of(child)]
     proxies[0].kill()
     assert engine.wait(LIMIT_S) == 0
     assert set(CrashPoint.objects.values_list("verdict", flat=True)) == {"passed"}
