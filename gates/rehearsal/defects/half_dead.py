@@ -42,5 +42,5 @@ DEFECT = Defect(
     gate=1,
     rules=("ledger behind the broker",),
     replaces=(Replacement(Desk, "_follow", _follow), Replacement(Desk, "_repeat", _repeat)),
-    steps=(watch(25),),
+    steps=(watch(45),),  # until the market goes through a stop: ended as soon as the books are seen to stay behind
 )
