@@ -50,6 +50,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     held = await _held(cell, asked)
     if held is None:
         return _never_came()
+    stood = _stood(trial, held)
     locked = await lock_free(session, await listed(session, TABLES))
     began = time.monotonic()
     await _forward(cell, held)
@@ -61,7 +62,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     lock_ms = round((time.monotonic() - began) * 1000, 1)
     if waiter is None:
         return Seen(None, began, "Not applicable: nothing of the target waited for the locked tables.", applies=False)
-    return _proven(trial, held, {"lock_ms": lock_ms, "tables": len(locked), "waiting_backend_pid": waiter})
+    return _proven(trial, held, {"lock_ms": lock_ms, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
 async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Seen:
@@ -69,8 +70,9 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
     held = await _held(cell, asked)
     if held is None:
         return _never_came()
+    stood = _stood(trial, held)
     if held.backend_pid is None:
-        return await _deadlock_within(cell, trial, held)
+        return await _deadlock_within(cell, trial, held, stood)
     has = await listed(session, _HELD_BY, held.backend_pid)
     wants = [table for table in _touched(held.message.fingerprint) if table not in has]
     locked = await lock_free(session, wants) if has else []
@@ -98,11 +100,12 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
         "target_had": ".".join(has[0]),
         "target_wanted": ".".join(locked[0]),
         "after_ms": round((time.monotonic() - began) * 1000, 1),
+        **stood,
     }
     return _proven(trial, held, proof)
 
 
-async def _deadlock_within(cell: Cell, trial: Trial, held: Held) -> Seen:
+async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -> Seen:
     """Over HTTP the target has no session: what its request does within itself is what can end in a deadlock."""
     within = Within(cell, held.message)
     try:
@@ -119,13 +122,18 @@ async def _deadlock_within(cell: Cell, trial: Trial, held: Held) -> Seen:
         await within.close()
     if not seen:
         return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire.")
-    return _proven(trial, held, locked.proof(began))
+    return _proven(trial, held, {**locked.proof(began), **stood})
 
 
 async def _held(cell: Cell, asked: Asked) -> Held | None:
     """The message at which the proxy holds the target; None when it never came."""
     event = await next_event(cell, asked, time.monotonic() + STRIKE_LIMIT_S, late_s=LATE_EVENT_S)
     return event if isinstance(event, Held) else None
+
+
+def _stood(trial: Trial, held: Held) -> Proof:
+    """How long the message has stood by now, where it was asked to stand: measured, both clocks being the machine's."""
+    return {"held_ms": round((time.monotonic() - held.message.at_s) * 1000, 1)} if trial.held_ms else {}
 
 
 async def _forward(cell: Cell, held: Held) -> None:
@@ -161,8 +169,7 @@ def _touched(statement: str) -> list[Table]:
 
 def _proven(trial: Trial, held: Held, proof: Proof) -> Seen:
     now = time.monotonic()
-    stood: Proof = {"held_ms": trial.held_ms} if trial.held_ms else {}
-    return Seen(Receipt(trial.strike, held.message, now, {**proof, **stood}), now)
+    return Seen(Receipt(trial.strike, held.message, now, proof), now)
 
 
 def _never_came() -> Seen:
