@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gates.rehearsal.defects.defect import Defect, Replacement, watch
+from gates.rehearsal.defects.defect import Defect, Replacement, ask, tick, wait
 from gates.rehearsal.desk.desk import Desk
 
-DIES_AFTER = 30  # transactions booked
+DIES_AFTER = 12  # transactions booked
+OPENED = 4  # positions; each is four transactions: the order, its fill, its stop loss and its take profit
 PAUSE_S = 0.05
 follow = Desk._follow
 repeat = Desk._repeat
@@ -42,5 +43,5 @@ DEFECT = Defect(
     gate=1,
     rules=("ledger behind the broker",),
     replaces=(Replacement(Desk, "_follow", _follow), Replacement(Desk, "_repeat", _repeat)),
-    steps=(watch(45),),  # until the market goes through a stop: ended as soon as the books are seen to stay behind
+    steps=(*(ask("open") for _ in range(OPENED)), wait(1), tick("EUR_USD", "1.00000", "1.00010")),
 )
