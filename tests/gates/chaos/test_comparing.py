@@ -46,6 +46,20 @@ def test_a_second_strike_is_the_same_whichever_kill_that_left_its_state_came_fir
     assert ended(first, third) == 1
 
 
+def test_a_run_of_depth_2_is_compared_with_one_of_depth_1_without_its_second_strikes(tmp_path):
+    then = {"point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "strike": "kill after", "state": "5a7e"}
+    deep, shallow, other = (
+        report((KILL, "passed"), (KILL, "failed")),
+        report((KILL, "passed")),
+        report((KILL, "failed")),
+    )
+    deep["scenarios"][0]["crash_points"][1]["then"] = then
+    first, second, third = written(tmp_path, deep, shallow, other)
+    assert ended(first, second) == 1
+    assert ended(first, second, "--depth", "1") == 0
+    assert ended(first, third, "--depth", "1") == 1
+
+
 @pytest.mark.parametrize(
     ("earlier", "later", "words"),
     [

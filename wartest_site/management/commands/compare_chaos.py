@@ -19,13 +19,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reports", nargs="+", type=Path, help="chaos-test-….json, two or more")
+        parser.add_argument(
+            "--depth", type=int, choices=(1, 2), default=2, help="1 leaves the second strikes in recoveries out"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         paths: list[Path] = options["reports"]
         try:
             if len(paths) < 2:
                 raise ValueError("Name two reports or more.")
-            first, *others = [verdicts_of(path) for path in paths]
+            first, *others = [verdicts_of(path, options["depth"]) for path in paths]
         except ValueError as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
@@ -47,21 +50,24 @@ class Command(BaseCommand):
                 self.stdout.write(f"      {words}: {' · '.join(filter(None, strike))}")
 
 
-def verdicts_of(path: Path) -> dict[str, Verdicts]:
-    """Every strike's verdict by scenario. Raises ValueError, with one sentence, for what is no report of gate 2."""
+def verdicts_of(path: Path, depth: int) -> dict[str, Verdicts]:
+    """Every strike's verdict by scenario, up to a depth. Raises ValueError, with one sentence, for what is no report of
+    gate 2.
+    """
     try:
         report = json.loads(path.read_text())
         if report["kind"] != "chaos-test":
             raise ValueError(f"{path} is a report of another kind: {report['kind']}.")
-        return {scenario["name"]: _strikes(scenario) for scenario in report["scenarios"]}
+        return {scenario["name"]: _strikes(scenario, depth) for scenario in report["scenarios"]}
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no report of gate 2 ({error!r}).") from error
 
 
-def _strikes(scenario: dict[str, Any]) -> Verdicts:
-    made = {_named(point): point["verdict"] for point in scenario["crash_points"]}
+def _strikes(scenario: dict[str, Any], depth: int) -> Verdicts:
+    points = [point for point in scenario["crash_points"] if depth > 1 or point["then"] is None]
+    made = {_named(point): point["verdict"] for point in points}
     skipped = scenario.get("not_applicable", [])
     return made | {(each["operation"], each["point"], each["fault"], ""): "not applicable" for each in skipped}
 
