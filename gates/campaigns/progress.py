@@ -27,12 +27,13 @@ def _watched(run: Run, now: datetime) -> tuple[str, float]:
     return words, run.progress(now)
 
 
-def _struck(run: Run, now: datetime) -> tuple[str, float]:
+def struck(run: Run, _now: datetime) -> tuple[str, float]:
+    """Return how far a run of gate 2 is, and as a part of the crash points that are known so far."""
     points = CrashPoint.objects.filter(scenario__run=run)
     planned, done = points.count(), points.filter(phase="done").count()
     over, scenarios = run.scenarios.filter(phase="done").count(), run.scenarios.count()
-    failed = points.filter(verdict="failed").count()
-    words = f"{over} of {scenarios} scenarios, {done} of {planned} strikes, {failed} failed"
+    failed, unclear = (points.filter(verdict=verdict).count() for verdict in ("failed", "inconclusive"))
+    words = f"{over} of {scenarios} scenarios, {done} of {planned} strikes, {failed} failed, {unclear} inconclusive"
     return words, done / planned if planned else 0.0
 
 
@@ -42,4 +43,4 @@ def _audited(run: Run, now: datetime) -> tuple[str, float]:
     return f"{audit.doing or audit.get_phase_display()}; {judged} of {planned} checks judged", audit.done_part
 
 
-_PARTS = {1: _watched, 2: _struck, 3: _audited, 4: _watched}
+_PARTS = {1: _watched, 2: struck, 3: _audited, 4: _watched}

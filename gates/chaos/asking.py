@@ -21,5 +21,7 @@ def trial_of(point: CrashPoint) -> Trial:
 def _then_of(point: CrashPoint) -> Then | None:
     if not point.then_point:
         return None
-    script = Script.of((point.first.recovery if point.first else None) or {})
-    return Then(Point.parse(point.then_point), Strike(point.then_strike), script)
+    first = point.first
+    script = Script.of((first.recovery if first else None) or {})
+    state = first.state_after_kill if first else ""
+    return Then(Point.parse(point.then_point), Strike(point.then_strike), script, state)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from gates.campaigns.turns import whose_turn
-from gates.chaos.messages import Point
+from gates.chaos.messages import Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import scenarios_of
@@ -120,10 +120,18 @@ def _names(asked: Asked) -> tuple[str, ...]:
 
 
 def _depth(asked: Asked, plan: ChaosPlan) -> int:
-    """2 strikes the recovery too. One point alone is struck once, unless a point of its recovery is named."""
+    """2 strikes the recovery too. One point alone is struck once, unless a point of its recovery is named; so is a kind
+    of strike that no recovery is struck after. Raises CannotStrikeError.
+    """
+    followed = asked.strike in ("", Strike.KILL_BEFORE)
+    if not followed and (asked.then or asked.depth == 2):
+        raise CannotStrikeError(
+            f"No second strike follows {asked.strike!r}: only {Strike.KILL_BEFORE!r} leaves the same books each time. "
+            "Choose that one, or ask for depth 1."
+        )
     if asked.then:
         return 2
-    return asked.depth or (1 if asked.point else plan.depth)
+    return asked.depth or (1 if asked.point or not followed else plan.depth)
 
 
 def _demand_free(target: Target, now: datetime) -> None:

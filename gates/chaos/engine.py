@@ -38,7 +38,7 @@ from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
-from gates.chaos.trials import Then, Trial
+from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
 from gates.targets.programs import program_of
@@ -219,25 +219,24 @@ class Engine:
         A recovery that never goes the same way twice cannot be struck: then its first strike proves too little.
         """
         state = (point.scenario_id, point.operation, result.after_kill)
-        wanted = self.chaos.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
+        trial = asking.trial_of(point)
+        wanted = self.chaos.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
         if not wanted or point.then_point or point.half_open or state in self._deepened:
             return []
         self._deepened.add(state)
         if await sync_to_async(work.is_deepened)(point, result.after_kill):
             return []
-        trial = asking.trial_of(point)
+        clean = await self._clean(point.scenario_id, point.operation)
         try:
-            found = await record_recovery(cell, trial, await self._clean(point.scenario_id, point.operation))
+            found = await record_recovery(cell, trial, clean, result.after_kill)
         except NotSteadyError as error:
             result.concluded(Verdict.INCONCLUSIVE, f"Its recovery could not be struck: {error}")
             return []
         except (TargetNotReadyError, ValueError):
             self._deepened.discard(state)
             raise
-        pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.points)]
-        seconds = [
-            (place, replace(trial, then=Then(second.point, second.strike, found.script))) for place, second in pairs
-        ]
+        pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.baseline.points)]
+        seconds = [(place, replace(trial, then=found.then(second.point, second.strike))) for place, second in pairs]
         return sampling.chosen(seconds, self.chaos)
 
     def _known(self, point: CrashPoint, judged: dict[str, Judged]) -> dict[str, Judged] | None:

@@ -2,20 +2,22 @@
 
 A recovery that marks its work done before it has done it shows only here. The second strike is always a kill, made at
 the messages that two recoveries from the same durable state sent in the same order. It keeps its receipt only if they
-have come in that order again by then: so it is shown to be the same moment, and no other of the same words.
+have come in that order again by then, from the same durable state: so it is shown to be the same moment, and no other
+of the same words.
 """
 
 import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline, same_beginning
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
 from gates.chaos.invariants import Clean
-from gates.chaos.messages import Strike
+from gates.chaos.messages import Point, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.recording import TIMES_AT_MOST, NotSteadyError
 from gates.chaos.settling import RECOVERY_LIMIT_S, settled
@@ -23,12 +25,26 @@ from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_me
 from gates.chaos.trials import Then, Trial
 
 REST_S = 0.5  # a recovery pauses longer than an operation: between connecting, creating and reading
+OTHER_STATE = "The first kill left another durable state than the one whose recovery was recorded."
 LATE_S = 3.0  # a background message may come a little after the recovery is over
 
 
-async def record_recovery(cell: Cell, trial: Trial, clean: Clean) -> Baseline:
-    """Make a kill and record the recovery from it until two agree, at most TIMES_AT_MOST times; the messages that both
-    hold. One counts only if the target says right after it that it is well. Raises NotSteadyError.
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The messages of a recovery, and the durable state that it begins from."""
+
+    state: str
+    baseline: Baseline
+
+    def then(self, point: Point, strike: Strike) -> Then:
+        """A second strike at one of its messages."""
+        return Then(point, strike, self.baseline.script, self.state)
+
+
+async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "") -> Recovery:
+    """Make a kill and record the recovery from `state`, or from the one that it leaves first, until two agree, at most
+    TIMES_AT_MOST times; the messages that both hold. One counts only if the target says right after it that it is well.
+    Raises NotSteadyError.
     """
     recordings: list[Recording] = []
     missed = ""
@@ -38,6 +54,11 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean) -> Baseline:
         hit = await make_strike(cell, trial, script=clean.script, journal=Unwritten(), strikers=STRIKERS_OF_NOTHING)
         if hit.receipt is None:
             missed = f" The first strike did not always come again: {hit.seen.missed}"
+            continue
+        left = await cell.durable_digest()
+        state = state or left
+        if left != state:
+            missed = f" {OTHER_STATE}"
             continue
         await _begin(cell)
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
@@ -49,13 +70,15 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean) -> Baseline:
         recordings.append(whole)
         agreed = agreeing(recordings, same_beginning)
         if agreed is not None:
-            return baseline(agreed)
+            return Recovery(state, baseline(agreed))
     words = f"No two of {len(recordings)} recoveries sent the same messages in the same order"
     raise NotSteadyError(f"{words}, so that no second strike could be shown to be at its message.{missed}")
 
 
 async def strike_recovery(cell: Cell, then: Then) -> Seen:
     """Start the killed target again, and kill it at a message of its recovery, shown to be the one recorded."""
+    if await cell.durable_digest() != then.state:
+        return Seen(None, time.monotonic(), OTHER_STATE)
     for proxy in cell.wires.values():
         await proxy.control.reset()
     fault = KillBefore() if then.strike is Strike.KILL_BEFORE else KillAfter()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gates.chaos.baseline import Script
-from gates.chaos.messages import KILLS, Point, Strike
+from gates.chaos.messages import KILLS, Direction, Point, Strike
 
 SHOWN = 40  # characters of a parameter, its end: of a path that is the file
 
@@ -14,12 +14,14 @@ SHOWN = 40  # characters of a parameter, its end: of a path that is the file
 class Then:
     """A second strike: a kill at a message of the recovery, counted from the restart.
 
-    `script` holds the kinds of the recovery's messages as recorded; with an empty one no strike is shown to be at one.
+    `script` holds the kinds of the recovery's messages as recorded, and `state` the durable state that the first kill
+    left then; with none of either no strike is shown to be the one that is meant.
     """
 
     point: Point
     strike: Strike
     script: Script = field(default_factory=Script)
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class Trial:
     def kills(self) -> bool:
         """Whether the target dies of it."""
         return self.strike in KILLS
+
+    @property
+    def leaves_one_state(self) -> bool:
+        """Whether it is a kill that leaves the same durable state each time.
+
+        A target that was given an answer runs on, and how far it comes until it is dead is chance. Each state that this
+        leaves, a kill before a later message leaves for sure.
+        """
+        return self.strike is Strike.KILL_BEFORE or (self.kills and self.point.direction is Direction.REQUEST)
 
     @property
     def lasting_s(self) -> float:

@@ -51,9 +51,9 @@ async def _judged(cell: Cell, trial: Trial, clean_run: CleanRun) -> Judged:
     if trial.then is not None:
         await prepare(cell, trial.operation)
         found = await record_recovery(cell, replace(trial, then=None), clean_run.clean)
-        if not _has(found, trial.then.point):
+        if not _has(found.baseline, trial.then.point):
             return Judged()
-        trial = replace(trial, then=replace(trial.then, script=found.script))
+        trial = replace(trial, then=found.then(trial.then.point, trial.then.strike))
     result = await try_patiently(cell, trial, clean_run)
     unsure = (f"{trial.fault} at {trial.point}: {result.reason}",)
     silent = () if result.verdict != Verdict.INCONCLUSIVE or not result.applies else unsure

@@ -18,7 +18,7 @@ from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
 from gates.chaos.striking import Unwritten
-from gates.chaos.trials import Then, Trial
+from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
 from gates.detection.cells import UNCARRIED, desk_cell
 from gates.detection.rehearsing import Outcome, Rehearsed, ShownBy, judge_rules
@@ -126,20 +126,21 @@ async def _seconds(
     """A kill at each message of the recovery from this kill, once for each state that a kill left."""
     trial, result = first
     state = (trial.operation, result.after_kill)
-    wanted = defect.depth > 1 and result.after_kill and result.verdict == Verdict.PASSED
+    wanted = defect.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
     if not wanted or trial.half_open or state in search.deepened:
         return []
     search.deepened.add(state)
     try:
-        found = await record_recovery(cell, trial, clean_run.clean)
+        found = await record_recovery(cell, trial, clean_run.clean, result.after_kill)
     except (NotSteadyError, TargetNotReadyError, ValueError) as error:
         search.cut = True
         search.reasons.append(f"a recovery could not be recorded: {error}")
         return []
-    pairs = [(place.label, second) for aim in KILLS for place, second in aim.trials(trial.operation, found.points)]
+    points = found.baseline.points
+    pairs = [(place.label, second) for aim in KILLS for place, second in aim.trials(trial.operation, points)]
     search.planned += len(pairs)
     ordered = soonest_first(pairs, defect.begin_at[1:2])
-    return [(label, replace(trial, then=Then(second.point, second.strike, found.script))) for label, second in ordered]
+    return [(label, replace(trial, then=found.then(second.point, second.strike))) for label, second in ordered]
 
 
 async def _trials(cell: Cell, defect: Planted, search: Search) -> AsyncIterator[tuple[Scenario, CleanRun, str, Trial]]:

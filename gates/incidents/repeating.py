@@ -26,7 +26,7 @@ from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.safety import UnsafeError
 from gates.chaos.second import record_recovery
 from gates.chaos.striking import Unwritten
-from gates.chaos.trials import Then, Trial
+from gates.chaos.trials import Trial
 from gates.incidents.prevention import PreventionError, spec_of_build
 from gates.models import CrashPoint
 from gates.targets.access import TargetUnreachableError
@@ -115,9 +115,9 @@ async def _here(cell: Cell, asked: Trial, clean_run: CleanRun) -> Trial:
         return asked
     first = replace(asked, then=None)
     found = await record_recovery(cell, first, clean_run.clean)
-    if all(place.point != asked.then.point for place in found.points):
+    if all(place.point != asked.then.point for place in found.baseline.points):
         raise NotRepeatableError(f"this build never sends {asked.then.point} in its recovery: use a test of your own.")
-    return replace(first, then=Then(asked.then.point, asked.then.strike, found.script))
+    return replace(first, then=found.then(asked.then.point, asked.then.strike))
 
 
 def judged(wanted: Wanted, result: Result) -> Repeated:

@@ -30,10 +30,10 @@ from gates.chaos.messages import Point, Strike
 from gates.chaos.recording import record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
 from gates.chaos.reporting import repeat_command
-from gates.chaos.second import REST_S, record_recovery
+from gates.chaos.second import OTHER_STATE, REST_S, record_recovery
 from gates.chaos.striking import Unwritten
 from gates.chaos.telling import HOLD_MS, UNTOLD
-from gates.chaos.trials import Then, Trial
+from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
 from gates.targets.rehearsal import cell_program
 
@@ -228,19 +228,23 @@ async def struck_twice(spec, folder):
         clean_run = await record_clean(cell, "replay")
         first = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_AFTER)
         found = await record_recovery(cell, first, clean_run.clean)
-        place = found.points[len(found.points) // 2]
-        order = found.script.without_openings
-        scripts = (found.script, replace(found.script, order=(*order[1:], order[0])))
-        thens = [Then(place.point, Strike.KILL_BEFORE, script) for script in scripts]
+        points, script = found.baseline.points, found.baseline.script
+        place = points[len(points) // 2]
+        order = script.without_openings
+        then = found.then(place.point, Strike.KILL_BEFORE)
+        shifted = replace(script, order=(*order[1:], order[0]))
+        thens = [then, replace(then, script=shifted), replace(then, state="another")]
         return place, [await try_once(cell, replace(first, then=then), clean_run.clean, Unwritten()) for then in thens]
 
 
 def test_a_second_kill_keeps_its_receipt_only_in_the_order_of_the_recovery_that_was_recorded(desk_target, tmp_path):
-    place, (result, shifted) = asyncio.run(struck_twice(desk_target.spec, tmp_path))
+    place, (result, shifted, elsewhere) = asyncio.run(struck_twice(desk_target.spec, tmp_path))
     assert (result.verdict, result.receipt["then"]["message"]) == ("passed", place.label)
     assert f"→ {place.label}" in result.messages[result.messages.index(RESTARTED) :]
     assert (shifted.verdict, shifted.receipt) == ("inconclusive", None)
     assert shifted.reason.startswith("In the recovery: The wrong message was struck: message 1 since the target was")
+    assert (elsewhere.verdict, elsewhere.receipt) == ("inconclusive", None)
+    assert elsewhere.reason == f"In the recovery: {OTHER_STATE}"
 
 
 async def recorded_while_it_only_paused(spec, folder):
@@ -259,7 +263,7 @@ async def recorded_while_it_only_paused(spec, folder):
         cell.quiet, cell.target.unwell = resting, unwell_once
         first = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_AFTER)
         found = await record_recovery(cell, first, clean_run.clean)
-        return len(rests), len(found.points)
+        return len(rests), len(found.baseline.points)
 
 
 def test_a_recovery_that_only_paused_is_recorded_again(desk_target, tmp_path):
@@ -371,7 +375,7 @@ def test_a_killed_proxy_costs_an_attempt_and_the_point_is_struck_again(desk_targ
 
 def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_that_a_report_gives(desk_target):
     first = start_chaos(
-        asked(desk_target, "kill_during_event_replay", strike="kill after", depth=2),
+        asked(desk_target, "kill_during_event_replay", strike="kill before", depth=2),
         started_by=None,
         now=timezone.now(),
     )
@@ -434,6 +438,7 @@ def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
         ({"scenarios": ("kill_during_lunch",)}, "There is no scenario"),
         ({"cells": 0}, "cells cannot be run"),
         ({"point": "nonsense"}, "no crash point"),
+        ({"strike": "kill after", "depth": 2}, "No second strike follows 'kill after'"),
     ):
         with pytest.raises(CannotStrikeError, match=words):
             start_chaos(Asked(desk_target, "smoke", **options), started_by=None, now=timezone.now())

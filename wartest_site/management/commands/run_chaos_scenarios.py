@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gates import reports
+from gates.campaigns.progress import struck
 from gates.chaos.commands import CELLS, Asked, CannotStrikeError, start_chaos
 from gates.chaos.safety import UnsafeError
-from gates.models import CrashPoint, Report, Run
+from gates.models import Report, Run
 from gates.plans import UnknownProfileError
 from gates.targets.access import TargetUnreachableError
 from gates.targets.queries import target_named
@@ -92,7 +93,7 @@ class Command(BaseCommand):
                 report = Report.objects.filter(run=run).first()
                 if report is not None:
                     return report
-                words, part = how_far(run)
+                words, part = struck(run, timezone.now())
                 progress.update(bar, completed=part, words=words)
                 if not console.is_terminal and words != said:
                     self.stdout.write(words)
@@ -108,14 +109,3 @@ def said_of(point: dict[str, Any]) -> list[str]:
     lines = [f"    {point['verdict']}: {point['fault']} at {point['label']}: {rules or point['reason']}"]
     lines += [f"        {found['sentence']}" for found in point["findings"][:1]]
     return [*lines, f"        again: {point['repeat']}"]
-
-
-def how_far(run: Run) -> tuple[str, float]:
-    """How far a run of gate 2 is, in words and as a part of the crash points that are known so far."""
-    points = CrashPoint.objects.filter(scenario__run=run)
-    planned, done = points.count(), points.filter(phase="done").count()
-    failed = points.filter(verdict="failed").count()
-    scenarios = run.scenarios.count()
-    over = run.scenarios.filter(phase="done").count()
-    words = f"{over} of {scenarios} scenarios, {done} of {planned} strikes, {failed} failed"
-    return words, done / planned if planned else 0.0
