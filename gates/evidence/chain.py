@@ -43,13 +43,15 @@ def judge_chain(links: Sequence[Link], keys: Mapping[str, PublicKey], rotations:
             _unsigned(found, link, after_signed=current is not None)
             continue
         rotation = known.get(link.sha256) if link.kind == ROTATION else None
-        current = _signer_due(link, rotation, current)
+        signing, current = current, _signer_due(rotation, current)
         if current is not None and link.signed_by != current:
             found.wrong.append(
                 f"{link.name} is signed by the key {_short(link.signed_by)} where {_short(current)} signs: "
                 f"it was signed again, or is of another portal."
             )
         _signature(found, link, keys)
+        if rotation is not None:
+            _replaced(found, rotation, signing)
         current = rotation.after if rotation else current or link.signed_by
     found.count("links", len(links))
     return found
@@ -68,8 +70,9 @@ def last_signer(links: Sequence[Link], rotations: Sequence[Rotation]) -> str | N
 def trusted_keys(anchors: frozenset[str], rotations: Sequence[Rotation], keys: Mapping[str, PublicKey]) -> set[str]:
     """Return the keys that follow from those known from elsewhere.
 
-    A trusted key that signed a rotation vouches for the next one; a trusted key's own chain says which it replaced.
-    A key declared lost vouches for nothing, so nothing leads from it to its successor.
+    A trusted key that signed a rotation vouches for the next one, and for nothing else: whom a key replaced, only the
+    one before could say, since everybody can sign that his own key was followed by somebody else's. A key declared
+    lost vouches for nothing, so nothing leads from it to its successor.
     """
     trusted = set(anchors)
     for rotation in rotations:
@@ -77,9 +80,6 @@ def trusted_keys(anchors: frozenset[str], rotations: Sequence[Rotation], keys: M
         signed = key is not None and key.verifies(str(rotation.link.signature), signed_part(rotation.link.seal))
         if signed and not rotation.lost and rotation.before in trusted:
             trusted.add(rotation.after)
-    for rotation in reversed(rotations):
-        if rotation.after in trusted:
-            trusted.add(rotation.before)
     return trusted
 
 
@@ -113,9 +113,18 @@ def _unsigned(found: Judgement, link: Link, *, after_signed: bool) -> None:
         found.notes.append(f"{link.name} is unsigned: it was written before this portal had a key.")
 
 
-def _signer_due(link: Link, rotation: Rotation | None, current: str | None) -> str | None:
+def _signer_due(rotation: Rotation | None, current: str | None) -> str | None:
     """Return who must have signed the link: the key of its time, or the new key where the old one was lost."""
     return rotation.after if rotation and rotation.lost else current
+
+
+def _replaced(found: Judgement, rotation: Rotation, signing: str | None) -> None:
+    """A rotation replaces the key that signs, and one whose key was lost is told to whoever reads the judgement."""
+    name, before = rotation.link.name, _short(rotation.before)
+    if signing not in {None, rotation.before}:
+        found.wrong.append(f"{name} replaces the key {before} where {_short(signing)} signs.")
+    if rotation.lost:
+        found.notes.append(f"{name} declares the key {before} lost: {_short(rotation.after)} follows on its own word.")
 
 
 def _signature(found: Judgement, link: Link, keys: Mapping[str, PublicKey]) -> None:
