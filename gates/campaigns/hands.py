@@ -1,8 +1,8 @@
 """Hands: what touched the target besides itself, found and not confessed. Pure.
 
-Each finding here is a person's hand, or cannot be told from one, so it fails the run (`INTERVENTIONS`). What is done
-at the broker is judged by `gates.checks.hands`; here it is the target's process, its build and settings, its
-description in the portal, its rows at rest, and the slots that judge it.
+Each finding here is a person's hand, or cannot be told from one, so it fails the run (`INTERVENTIONS`); only some are
+hands for certain (`SURELY_HANDS`). What is done at the broker is judged by `gates.checks.hands`; here it is the
+target's process, its build and settings, its description in the portal, its rows at rest, and the slots that judge it.
 
 What this cannot see: a hand that writes into the ledger what the target would have written, and a change undone
 between two looks.
@@ -38,6 +38,9 @@ INTERVENTIONS = frozenset(
         at_broker.SETTING,
     }
 )
+# Of these, what no target does itself: after them alone the build that failed may start again. Another process may be a
+# crash that something restarted, a changed row an UPDATE of the target's own.
+SURELY_HANDS = frozenset({DESCRIPTION, SLOT, at_broker.TRANSFER, at_broker.SETTING})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from audits.verdicts import Verdict
-from gates.campaigns.hands import INTERVENTIONS
+from gates.campaigns.hands import SURELY_HANDS
 from gates.checks import health
 from gates.incidents.prevention import PreventionError, prevention_argv, spec_of_build
 from gates.models import Campaign, CrashPoint, Finding, Incident, IncidentFinding, Proof, RunEvent
@@ -72,9 +72,9 @@ def build_now(campaign: Campaign) -> str:
 
 
 def only_hands(campaign: Campaign) -> bool:
-    """Whether nothing but hands failed the campaign: then there may be nothing to fix in the target."""
+    """Whether nothing but what is surely hands failed the campaign: then there may be nothing to fix in the target."""
     hands = RunEvent.objects.filter(run__campaign=campaign, kind=RunEvent.Kind.INTERVENTION).exists()
-    return hands and not Finding.objects.filter(run__campaign=campaign).exclude(rule__in=INTERVENTIONS).exists()
+    return hands and not Finding.objects.filter(run__campaign=campaign).exclude(rule__in=SURELY_HANDS).exists()
 
 
 @transaction.atomic

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from gates.campaigns.hands import INTERVENTIONS
+from gates.campaigns.hands import SURELY_HANDS
 from gates.models.campaigns import VERDICTS, Campaign
 from gates.models.chaos import CrashPoint
 from gates.models.findings import Finding
 from gates.models.keeping import NEVER_EMPTIED
 
-HANDS = ", ".join(f"'{rule}'" for rule in sorted(INTERVENTIONS))
+HANDS = ", ".join(f"'{rule}'" for rule in sorted(SURELY_HANDS))
 STEPS = """
     investigated := (OLD.cause, OLD.investigated_by_id, OLD.investigated_at)
         IS DISTINCT FROM (NEW.cause, NEW.investigated_by_id, NEW.investigated_at);

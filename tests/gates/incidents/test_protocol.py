@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 
 from gates.campaigns.before import campaign_before, demand_done
 from gates.campaigns.commands import CampaignRefusedError, stop
+from gates.campaigns.hands import INTERVENTIONS, SURELY_HANDS
 from gates.incidents import commands, proving
 from gates.incidents.commands import IncidentRefusedError
 from gates.incidents.prevention import PreventionError, prevention_argv
@@ -121,6 +122,21 @@ def test_where_only_hands_failed_the_run_the_build_may_stay_and_the_test_must_pa
     commands.accept_proof(incident.pk, person=engineer, now=START)
     incident.refresh_from_db()
     assert incident.state == "approval"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("rule", sorted(INTERVENTIONS - SURELY_HANDS))
+def test_what_the_target_may_have_done_itself_is_no_reason_to_keep_the_build(rule):
+    incident = an_incident("fix", rule=rule)
+    run = incident.campaign.runs.get()
+    RunEvent.objects.create(run=run, at=START, kind="intervention", level="critical", sentence=f"{rule}: seen.")
+    engineer = person("engineer")
+    with pytest.raises(IncidentRefusedError, match="the build that failed"):
+        commands.fix(incident.pk, words="It was only us.", build=OLD, person=engineer, now=START)
+    with pytest.raises(DatabaseError, match="a fix is a new build"), transaction.atomic():
+        Incident.objects.filter(pk=incident.pk).update(
+            state="prevention test", fix="It was only us.", fixed_build=OLD, fixed_by=engineer, fixed_at=START
+        )
 
 
 @pytest.mark.django_db
