@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits.sources import BrokerError
-from audits.transactions import TransactionUnreadable, exact, required
+from audits.sources.oanda import OandaReader
+from audits.transactions import TransactionUnreadable, change_of, exact, required
 from audits.verdicts import Verdict
 from gates import engine
 from gates.campaigns.commands import CampaignRefusedError, go_live
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 GATE = 4
 CURRENCY = "USD"
+MOST_NAMED = 5
 
 
 class CannotGoLiveError(Exception):
@@ -82,7 +84,7 @@ def open_gate_4(plan: CapitalPlan, *, started_by: User | None, why_not: str = ""
         target = Target.objects.select_for_update().get(pk=plan.campaign.target_id)
         _demand_free(target)
         if not why_not:
-            _demand_signed(plan.campaign)
+            _demand_signed(plan.campaign)  # before any money is moved for it
             go_live(plan.campaign_id, now)
         if is_simulated(target):
             stage.set_stage(plan.amount)
@@ -97,8 +99,10 @@ def _demand_signed(campaign: Campaign) -> None:
 
 
 def open_month(month: Month, now: datetime) -> Run:
-    """Open one month: day 1 of as many as the plan of the profile has."""
+    """Open one month: day 1 of as many as the plan of the profile has. A later one rests on the same signatures."""
     campaign, shape = month.plan.campaign, live_plan_for(month.plan.campaign.profile)
+    if month.previous and not month.why_not:
+        _demand_signed(campaign)
     start = first_day(now)
     _demand_time(month.plan, shape, start)
     baseline, environment = _baseline(month, campaign, now)
@@ -185,6 +189,7 @@ def _baseline(month: Month, campaign: Campaign, now: datetime) -> tuple[dict[str
             f"{campaign} is for the build {campaign.build}, and the target on the live account is {seen['build']}."
         )
     with reader_of(reach) as broker:
+        _demand_unmoved(month, broker)
         results = {required(trade, "id"): f"{exact(trade, 'realizedPL') or 0:f}" for trade in broker.open_trades()}
     identity = {key: seen[key] for key in (*health.IDENTITY, *health.MAY_TELL) if seen.get(key) is not None}
     told = identity | {"description": description_sha256(spec), "environment": environment_of(spec, reach, now)}
@@ -193,7 +198,7 @@ def _baseline(month: Month, campaign: Campaign, now: datetime) -> tuple[dict[str
 
 def _capital(month: Month, opened: Opened, results: Mapping[str, str]) -> dict[str, Any]:
     """What the account held when the month began; losses count from the plan's first month on."""
-    first = month.previous.run.baseline["capital"]["plan_nav"] if month.previous else f"{opened.nav:f}"
+    first = _plan_began(month)["nav"] if month.previous else f"{opened.nav:f}"
     return {
         "account_id": opened.account_id,
         "balance": f"{opened.balance:f}",
@@ -202,6 +207,26 @@ def _capital(month: Month, opened: Opened, results: Mapping[str, str]) -> dict[s
         "last_transaction_id": opened.last_transaction_id,
         "trade_results": dict(results),
     }
+
+
+def _plan_began(month: Month) -> dict[str, Any]:
+    """What the account held when the first month of a later one's plan began."""
+    baseline: dict[str, Any] = LiveRun.objects.select_related("run").get(plan=month.plan, month=1).run.baseline
+    return baseline["capital"]
+
+
+def _demand_unmoved(month: Month, broker: OandaReader) -> None:
+    """Losses count from the plan's first month on, and nobody watched between two months: money that was moved since
+    would hide them."""
+    if month.previous is None:
+        return
+    since = broker.transactions(int(_plan_began(month)["last_transaction_id"]))
+    moved = [change_of(record) for record in since if record.get("type") == "TRANSFER_FUNDS"]
+    if moved:
+        amounts = ", ".join(f"{amount.normalize():+f}" for amount in moved[:MOST_NAMED])
+        raise CannotGoLiveError(
+            f"Money was moved at the broker since the plan began ({amounts} USD): propose another plan."
+        )
 
 
 def _demand_free(target: Target) -> None:

@@ -15,10 +15,13 @@ FIGURES = {"nav": "500.0000", "balance": "500.0000", "unrealised": "0", "margin_
 LOOK = FIGURES | {"day_loss": "1.5", "total_loss": "3", "orders": 1, "largest_order": "150", "most_a_minute": 2}
 
 
-def a_month(*, profile="smoke", counted=True, start=START):
-    """Return a running gate 4: of a campaign that is live, or of one of its own that does not count."""
-    campaign = a_ready_campaign(profile=profile) if counted else a_campaign(profile=profile)
-    plan, shape = rehearsal_plan(campaign, start), live_plan_for(profile)
+def a_month(*, profile="smoke", counted=True, start=START, plan=None):
+    """Return a running gate 4 with this plan: of a campaign that is live, or of one of its own that does not count."""
+    if plan is None:
+        campaign = a_ready_campaign(profile=profile) if counted else a_campaign(profile=profile)
+        plan = rehearsal_plan(campaign, start)
+    campaign = plan.campaign
+    shape = live_plan_for(campaign.profile)
     if counted:
         go_live(campaign.pk, start)
     run = Run.objects.create(

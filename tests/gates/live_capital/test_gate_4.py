@@ -3,6 +3,7 @@ broken limit fails it; the token is nowhere afterwards."""
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,12 +11,15 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
+from gates.commands import close_run
 from gates.evidence.tree import campaign_tree
 from gates.evidence.verifying import Known, verify
 from gates.live_capital import commands as live_commands
+from gates.live_capital import months
 from gates.live_capital.commands import CannotGoLiveError, open_gate_4, rehearsal_plan
 from gates.live_capital.turns import start_live
-from gates.models import Campaign, CapitalPlan
+from gates.models import Campaign, CapitalPlan, Slot
+from tests.gates.cast import a_ready_campaign
 from tests.gates.live_capital.stage import SHORT, TOKEN, Stage, staged, stepped
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,3 +164,30 @@ def test_an_account_with_more_than_the_plan_allows_keeps_the_gate_shut(stage, mo
     with pytest.raises(CannotGoLiveError, match=r"holds 500\.01\d* USD: the plan allows 500"):
         opened(stage)
     assert not Campaign.objects.exists()
+
+
+def broken(run):
+    """Close a month of which nobody looked at anything any more."""
+    Slot.objects.filter(run=run, state="due").update(state="hole", verdict="inconclusive")
+    return close_run(run.pk, timezone.now())
+
+
+def test_the_next_month_counts_losses_on_and_stays_shut_once_money_was_moved_between(stage, monkeypatch):
+    monkeypatch.setattr(live_commands, "live_plan_for", lambda _: replace(SHORT, most_months=9))
+    campaign = a_ready_campaign(profile="smoke", name=stage.target.name, build=start_build(stage))
+    first = broken(opened(stage))
+    second = months.begin_again(first.live.pk, timezone.now())
+    assert (second.live.month, second.live.previous) == (2, first.live)
+    assert second.baseline["capital"]["plan_nav"] == first.baseline["capital"]["nav"]
+    broken(second)
+    for amount in ("5000", "-5000"):  # back where it was, and all the same nobody knows what was lost meanwhile
+        stage.control("POST", "/transfers", {"account_id": stage.description["live_account"], "amount": amount})
+    assert months.begin_again(second.live.pk, timezone.now()) is None
+    campaign.refresh_from_db()
+    assert campaign.state == "live"
+    months.begin_again(second.live.pk, timezone.now() + timedelta(minutes=2))
+    campaign.refresh_from_db()
+    assert campaign.stopped_reason == (
+        "The next month could not begin: Money was moved at the broker since the plan began (+5000, -5000 USD): "
+        "propose another plan."
+    )

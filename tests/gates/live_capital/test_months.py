@@ -13,10 +13,11 @@ from audits.verdicts import Verdict
 from gates import commands, engine, reports, roles
 from gates.live_capital import months
 from gates.live_capital.commands import CannotGoLiveError
+from gates.live_capital.plan_commands import decide_plan, propose_plan
 from gates.live_capital.standing import days_of
-from gates.models import LiveRun, Run, Slot, Target
+from gates.models import Campaign, LiveRun, Run, Slot, Target
 from gates.targets.access import REHEARSAL_SPEC
-from tests.gates.cast import START
+from tests.gates.cast import START, a_ready_campaign, signed
 
 from .staged import a_month, filled
 
@@ -127,6 +128,23 @@ def test_what_keeps_the_next_month_shut_for_too_long_stops_the_campaign(monkeypa
     run.campaign.refresh_from_db()
     assert run.campaign.state == "stopped"
     assert "The account holds no money." in run.campaign.stopped_reason
+
+
+def test_no_month_begins_on_signatures_that_do_not_stand_any_more():
+    campaign = signed(a_ready_campaign())  # for other evidence than there is
+    Campaign.objects.filter(pk=campaign.pk).update(state="approved")
+    run = broken(a_month(plan=plan_of_two_people(campaign)))
+    months.begin_again(run.live.pk, run.closed_at + timedelta(hours=7))
+    run.campaign.refresh_from_db()
+    assert "The approval does not stand any more." in run.campaign.stopped_reason
+
+
+def plan_of_two_people(campaign):
+    ends_on = (START + timedelta(days=90)).date().isoformat()
+    terms = {"amount": "500", "instruments": "EUR_USD", "order_size": "1000", "orders_per_minute": "10"}
+    terms |= {"daily_loss": "25", "total_loss": "100", "ends_on": ends_on}
+    plan = propose_plan(campaign.pk, terms, by=User.objects.create_user("ada"), now=START)
+    return decide_plan(plan.pk, "approved", by=User.objects.create_user("rita"), words="", now=START)
 
 
 def test_the_last_month_that_may_be_tried_ends_gate_4_without_a_pass():
