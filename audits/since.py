@@ -55,7 +55,8 @@ def set_aside(result: CheckResult, snapshot: Snapshot, since: datetime) -> Check
     if groups:
         ordered = tuple(sorted(groups, key=lambda group: group.rule))
         return replace(result, findings=left, groups=ordered, notes=(*result.notes, words))
-    return replace(result, verdict=Verdict.INCONCLUSIVE, findings=(), groups=(), reason=words)
+    reason = "; ".join(filter(None, (result.reason, words)))
+    return replace(result, verdict=Verdict.INCONCLUSIVE, findings=(), groups=(), reason=reason)
 
 
 def _moments(snapshot: Snapshot, findings: Sequence[Finding]) -> list[tuple[Finding, datetime | None]]:

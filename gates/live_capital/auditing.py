@@ -97,11 +97,11 @@ def _outcome(slot: Slot) -> Outcome:
 
 def _of_this_month(result: CheckResult, snapshot: Snapshot, slot: Slot) -> CheckResult:
     """Set aside what stops and reconciliations did wrong before the month began: their history has no end, and a
-    failed month must not fail every later one. Books are judged whole."""
+    failed month must not fail every later one. Books are judged whole, and what could not be seen is no pass."""
     if result.name not in HISTORIES:
         return result
     left = set_aside(result, snapshot, slot.run.planned_start)
-    if left.groups or not result.groups:
+    if left.groups or not result.groups or result.reason:
         return left
     return replace(left, verdict=Verdict.PASSED, reason="", notes=(*left.notes, left.reason))
 

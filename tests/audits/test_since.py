@@ -12,6 +12,7 @@ from audits.since import judging_since
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
 from tests.audits.books import Books, BooksBroker, at, clean_books
+from tests.audits.checks.breaks import change
 
 LATER = at(3600)
 
@@ -74,3 +75,11 @@ def test_of_more_findings_than_are_kept_nothing_is_set_aside(tmp_path: Path) -> 
 
 def test_clean_books_pass_since_any_moment(tmp_path: Path) -> None:
     assert {result.verdict for result in results(clean_books(), tmp_path, at(30)).values()} == {Verdict.PASSED}
+
+
+def test_what_could_not_be_seen_is_still_said_when_all_findings_are_older(tmp_path: Path) -> None:
+    books = clean_books()
+    books.rows("accounts").append(books.rows("accounts")[0] | {"account_id": "B"})
+    change("reconciliations", 0, mismatches=1)(books)
+    result = results(books, tmp_path, at(55))["reconciliation"]
+    assert result.reason.startswith("account B was never reconciled; 1 findings at rows from before")

@@ -1,0 +1,58 @@
+"""The full audit of a month: what was done before it began is set aside, what nobody could see is no pass."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audits.judge import CheckResult, judge
+from audits.snapshot import take_snapshot
+from audits.sources.oanda import BrokerUnreachable
+from audits.verdicts import Verdict
+from gates.live_capital.auditing import _of_this_month
+from tests.audits.books import Books, BooksBroker, at, clean_books
+from tests.audits.checks.breaks import Break, both, change
+
+MONTH = SimpleNamespace(run=SimpleNamespace(planned_start=at(33)))
+OLD_STOP = change("positions", 0, close_reason="TAKE_PROFIT")
+OLD_MISMATCH = change("reconciliations", 0, mismatches=1, started_at=at(30))
+
+
+class NoPrices(BooksBroker):
+    def candles(self, *_: Any) -> Any:
+        raise BrokerUnreachable("The broker gave no candles.")
+
+
+def account_never_reconciled(books: Books) -> None:
+    books.rows("accounts").append(books.rows("accounts")[0] | {"account_id": "B"})
+
+
+def of_the_month(name: str, folder: Path, breaks: Break, broker: type[BooksBroker] = BooksBroker) -> CheckResult:
+    books = clean_books()
+    breaks(books)
+    snapshot = take_snapshot(books, broker(books), folder / "one", tie_limit_s=0, with_prices=True)
+    (whole,) = [result for result in judge(snapshot.directory).results if result.name == name]
+    return _of_this_month(whole, snapshot, MONTH)
+
+
+@pytest.mark.parametrize(("name", "breaks"), [("stops", OLD_STOP), ("reconciliation", OLD_MISMATCH)])
+def test_what_a_month_before_did_wrong_does_not_fail_this_one_and_is_said(
+    tmp_path: Path, name: str, breaks: Break
+) -> None:
+    result = of_the_month(name, tmp_path, breaks)
+    assert (result.verdict, result.reason) == (Verdict.PASSED, "")
+    assert result.notes[-1].startswith("1 findings at rows from before")
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks", "broker"),
+    [
+        ("stops", OLD_STOP, NoPrices),
+        ("reconciliation", both(account_never_reconciled, OLD_MISMATCH), BooksBroker),
+    ],
+)
+def test_an_old_finding_does_not_hide_what_nobody_could_see(
+    tmp_path: Path, name: str, breaks: Break, broker: type[BooksBroker]
+) -> None:
+    assert of_the_month(name, tmp_path, breaks, broker).verdict is Verdict.INCONCLUSIVE
