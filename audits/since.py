@@ -1,7 +1,8 @@
 """Findings since a moment: what was found at older rows is set aside, counted and said; nothing is judged less for it.
 
 Checks always look at the whole books, since a chain or a total has no meaning in a part of them. A finding is dated by
-the newest of the rows that it names; one that names none with a time, such as the balance at the broker, stays.
+the newest of the rows that it names. Two kinds stay: what names no row with a time, such as the balance at the broker,
+and what names a position or a trade that is still open, for that is wrong today, whenever it began.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,18 +17,27 @@ from audits.findings import Finding, grouped
 from audits.judge import CheckResult, judging
 from audits.snapshot import Snapshot
 from audits.tables import opened
+from audits.touch_table import CANDLE_S
 from audits.verdicts import Verdict
 
-# The most telling rows first: (kind of key, [(relation, column of the key, its time)]).
+# (kind of key, [(relation, column of the key, its time)]). A candle is as new as its end.
 _TIMES = (
     ("event", [("balance_events", "event_id", "recorded_at"), ("position_events", "event_id", "recorded_at")]),
     ("execution", [("executions", "execution_id", "executed_at")]),
     ("transaction", [("broker_transactions", "id", "time")]),
     ("order", [("orders", "order_id", "updated_at")]),
     ("reconciliation", [("reconciliations", "reconciliation_id", "started_at")]),
-    ("trade", [("broker_trades", "trade_id", "opened_at")]),
+    ("candle", [("broker_candles", "candle_id", f"opened_at + INTERVAL {CANDLE_S} SECOND")]),
     ("position", [("position_events", "position_id", "recorded_at"), ("executions", "position_id", "executed_at")]),
 )
+# Where a position or a trade that still stands is found, by its key: (kind of key, relation, column, which rows).
+_OPEN = (
+    ("position", "positions", "position_id", "status = 'open'"),
+    ("trade", "positions", "broker_trade_id", "status = 'open'"),
+    ("trade", "broker_trades", "trade_id", "true"),
+)
+# What was wrong for a time that is over: dated by the deed that ended it, however long its position lives on.
+_OVER = frozenset({"unprotected"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,22 +70,40 @@ def set_aside(result: CheckResult, snapshot: Snapshot, since: datetime) -> Check
 
 
 def _moments(snapshot: Snapshot, findings: Sequence[Finding]) -> list[tuple[Finding, datetime | None]]:
-    """Return each finding with the newest moment of the rows that it names."""
+    """Return each finding with the newest moment of the rows that it names; None where it stays."""
     keys = [keys_of(found.where) for found in findings]
     with opened(snapshot) as database:
         times = {
             kind: _newest(database, snapshot, places, {key for each in keys for key in each[kind]})
             for kind, places in _TIMES
         }
-    return [(found, _newest_of(each, times)) for found, each in zip(findings, keys, strict=True)]
+        still_open = _still_open(database, snapshot, keys)
+    dated = []
+    for found, each in zip(findings, keys, strict=True):
+        is_over = found.rule in _OVER
+        stays = not is_over and any(key in still_open[kind] for kind in still_open for key in each[kind])
+        dated.append((found, None if stays else _newest_of(each, times, deeds_only=is_over)))
+    return dated
 
 
-def _newest_of(keys: dict[str, list[str]], times: dict[str, dict[str, datetime]]) -> datetime | None:
-    for kind, _ in _TIMES:
-        found = [times[kind][key] for key in keys[kind] if key in times[kind]]
-        if found:
-            return max(found)
-    return None
+def _newest_of(
+    keys: dict[str, list[str]], times: dict[str, dict[str, datetime]], *, deeds_only: bool
+) -> datetime | None:
+    kinds = [kind for kind, _ in _TIMES if not (deeds_only and kind == "position")]
+    return max((times[kind][key] for kind in kinds for key in keys[kind] if key in times[kind]), default=None)
+
+
+def _still_open(
+    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, keys: Sequence[dict[str, list[str]]]
+) -> dict[str, set[str]]:
+    """Return which of the positions and trades named are open, here or at the broker."""
+    found: dict[str, set[str]] = {"position": set(), "trade": set()}
+    for kind, relation, column, where in _OPEN:
+        named = sorted({key for each in keys for key in each[kind]})
+        if named and relation in snapshot.relations:
+            query = f"SELECT {column} FROM {relation} WHERE {where} AND {column} IN (SELECT unnest(?))"  # noqa: S608
+            found[kind].update(key for (key,) in database.execute(query, [named]).fetchall())
+    return found
 
 
 def _newest(
@@ -85,7 +113,7 @@ def _newest(
     for relation, column, moment in places if keys else ():
         if relation not in snapshot.relations:
             continue
-        query = f'SELECT "{column}", max(epoch_us("{moment}")) FROM "{relation}" WHERE "{column}" IN (SELECT unnest(?)) GROUP BY 1'  # noqa: S608, E501
+        query = f'SELECT "{column}", max(epoch_us({moment})) FROM "{relation}" WHERE "{column}" IN (SELECT unnest(?)) GROUP BY 1'  # noqa: S608, E501
         for key, micros in database.execute(query, [sorted(keys)]).fetchall():
             if micros is not None:
                 found[key] = max(found.get(key, _EPOCH), _EPOCH + timedelta(microseconds=micros))

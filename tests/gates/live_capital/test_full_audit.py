@@ -12,7 +12,7 @@ from audits.sources.oanda import BrokerUnreachable
 from audits.verdicts import Verdict
 from gates.live_capital.auditing import _of_this_month
 from tests.audits.books import Books, BooksBroker, at, clean_books
-from tests.audits.checks.breaks import Break, both, change
+from tests.audits.checks.breaks import Break, add_transaction, both, change, change_prices
 
 MONTH = SimpleNamespace(run=SimpleNamespace(planned_start=at(33)))
 OLD_STOP = change("positions", 0, close_reason="TAKE_PROFIT")
@@ -56,3 +56,15 @@ def test_an_old_finding_does_not_hide_what_nobody_could_see(
     tmp_path: Path, name: str, breaks: Break, broker: type[BooksBroker]
 ) -> None:
     assert of_the_month(name, tmp_path, breaks, broker).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        change_prices({40: ("1.2", "1.21")}),
+        add_transaction("ORDER_CANCEL", 45, orderID="7", reason="CLIENT_REQUEST"),
+    ],
+    ids=["touched in the month", "cancelled in the month"],
+)
+def test_what_befell_an_older_stop_in_the_month_fails_it(tmp_path: Path, breaks: Break) -> None:
+    assert of_the_month("stops", tmp_path, breaks).verdict is Verdict.FAILED
