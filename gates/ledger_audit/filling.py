@@ -24,6 +24,7 @@ from gates import engine
 from gates.checks.outcome import Outcome
 from gates.ledger_audit import lease
 from gates.ledger_audit.lines import kept_findings, line_of, reason_of, snapshot_facts
+from gates.ledger_audit.own import own_snapshot
 from gates.ledger_audit.starting import close_rest
 from gates.models import LedgerAudit, Slot
 from gates.targets.access import TargetUnreachableError, access
@@ -141,7 +142,8 @@ def _sealed(audit: LedgerAudit, held: _Held) -> Snapshot:
     """Return the sealed snapshot of the audit: the one that is whole already, else a new one."""
     folder = snapshot_folder(audit.run_id)
     if folder.exists():
-        snapshot = sealed_snapshot(folder, audit.manifest_sha256 or None)
+        sealed = audit.manifest_sha256
+        snapshot = sealed_snapshot(folder, sealed) if sealed else own_snapshot(folder, audit.run.planned_start)
         for name in snapshot.relations:
             sealed_file(snapshot, name)
     elif audit.manifest_sha256:

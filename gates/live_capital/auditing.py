@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from audits.judge import CheckResult, Judgement, judge, sealed_snapshot
+from audits.judge import CheckResult, Judgement, judge
 from audits.relation_files import SnapshotUnreadable
 from audits.since import set_aside
 from audits.snapshot import Snapshot, take_snapshot
@@ -23,6 +23,7 @@ from audits.verdicts import Verdict
 from gates import engine
 from gates.checks.outcome import Outcome, inconclusive
 from gates.ledger_audit.lines import kept_findings, named_line, reason_of, snapshot_facts
+from gates.ledger_audit.own import own_snapshot
 from gates.live_capital.environments import WrongEnvironmentError
 from gates.live_capital.plans import LivePlan
 from gates.live_capital.reaching import live_access, reader_of
@@ -110,7 +111,7 @@ def _snapshot(slot: Slot) -> Snapshot:
     """Return the snapshot that an earlier attempt sealed, else a new one."""
     folder = snapshot_folder(slot)
     if folder.exists():
-        return sealed_snapshot(folder, None)
+        return own_snapshot(folder, slot.run.planned_start)
     reach = live_access(slot.run.campaign.target.spec)
     with reader_of(reach) as broker:
         return take_snapshot(ledger_of(reach), broker, folder, with_prices=True)

@@ -1,5 +1,6 @@
 """Gate 3 as a run: started in its turn, worked on by one process at a time, and never passed without evidence."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from audits.snapshot import MANIFEST, take_snapshot
 from audits.verdicts import Verdict
 from gates import commands, engine, tasks
 from gates.ledger_audit import filling, lease, starting
 from gates.ledger_audit.commands import CannotAuditError
 from gates.ledger_audit.plans import audit_plan_for
 from gates.models import Campaign, LedgerAudit, Run
+from tests.audits.books import BooksBroker
 from tests.gates.cast import a_run
 from tests.gates.ledger_audit.auditable import BUILD, answer, claimed, started, work
 
@@ -213,6 +216,17 @@ def test_the_snapshot_that_is_whole_already_is_used_again(desk, home):
     filling.fill(work_again)
     assert work_again.manifest_sha256 == first.manifest_sha256
     assert run.slots.get(check_name="balance_row").verdict == "passed"
+
+
+def test_books_that_lay_in_its_place_before_the_audit_began_are_another_s_and_never_judged(desk):
+    run = started(desk)
+    desk.sql("UPDATE wartest.balance_events SET amount = amount + 1")
+    lying = filling.snapshot_folder(run.pk)
+    take_snapshot(desk.books, BooksBroker(desk.books), lying, tie_limit_s=0)
+    os.utime(lying / MANIFEST, (0, 0))
+    assert work(run).verdict == Verdict.INCONCLUSIVE
+    reasons = set(run.slots.values_list("result__reason", flat=True))
+    assert reasons == {f"The books could not be read: {lying} is older than this audit: it is another's. Move it away."}
 
 
 def test_a_snapshot_that_changed_under_the_audit_is_said_and_never_judged(desk, home):

@@ -1,16 +1,20 @@
-"""The full audit of a month: what was done before it began is set aside, what nobody could see is no pass."""
+"""The full audit of a month: what was done before it began is set aside, what nobody could see is no pass, and the
+books of another are not judged."""
 
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from audits.judge import CheckResult, judge
-from audits.snapshot import take_snapshot
+from audits.snapshot import SnapshotUnreadable, take_snapshot
 from audits.sources.oanda import BrokerUnreachable
 from audits.verdicts import Verdict
-from gates.live_capital.auditing import _of_this_month
+from gates.live_capital.auditing import _of_this_month, _snapshot, snapshot_folder
+from gates.live_capital.plans import live_plan_for
 from tests.audits.books import Books, BooksBroker, at, clean_books
 from tests.audits.checks.breaks import Break, add_transaction, both, change, change_prices
 
@@ -68,3 +72,18 @@ def test_an_old_finding_does_not_hide_what_nobody_could_see(
 )
 def test_what_befell_an_older_stop_in_the_month_fails_it(tmp_path: Path, breaks: Break) -> None:
     assert of_the_month("stops", tmp_path, breaks).verdict is Verdict.FAILED
+
+
+def test_an_audit_takes_the_books_in_its_place_for_its_own_only_if_they_are_younger_than_the_month(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"wartest_home": tmp_path})
+    before = timezone.now()
+    run = SimpleNamespace(plan=asdict(live_plan_for("smoke")), planned_start=before)
+    slot = SimpleNamespace(run=run, run_id=3, window_end=before)
+    books = clean_books()
+    sealed = take_snapshot(books, BooksBroker(books), snapshot_folder(slot), tie_limit_s=0)
+    assert _snapshot(slot).manifest_sha256 == sealed.manifest_sha256
+    run.planned_start = timezone.now()
+    with pytest.raises(SnapshotUnreadable, match="is older than this audit"):
+        _snapshot(slot)
