@@ -11,7 +11,7 @@ from django.db import transaction
 from audits.sources import BrokerError
 from audits.verdicts import Verdict
 from gates import engine, queries
-from gates.campaigns.before import campaign_before, demand_done
+from gates.campaigns.before import Beginning, campaign_before, demand_done
 from gates.campaigns.commands import CampaignRefusedError, end, stop, supersede
 from gates.campaigns.hands import SLOT
 from gates.campaigns.reviews import cut_reviews
@@ -26,6 +26,7 @@ from gates.live_capital.standing import live_criteria_of
 from gates.models import Campaign, Run, RunEvent, Slot, Target
 from gates.plans import BadEvidenceError, Plan, demand_sense, plan_for
 from gates.targets.access import TargetUnreachableError, access
+from gates.targets.accounts import account_sha256
 from gates.targets.environment import environment_of
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ def start_campaign(
 
     1. Look at the target: what it is now is the baseline of the whole run.
     2. In one transaction: the end of the campaign that this one takes the place of, campaign, run, every slot, the
-       first event. A failed campaign before it must be through its incident, an inconclusive one needs a reason.
+       first event. A failed campaign before it must be through its incident and was of another build, an inconclusive
+       one needs a reason.
 
     Raises CannotStartError, PlanError, TargetUnreachableError.
     """
@@ -68,11 +70,12 @@ def start_campaign(
         Target.objects.select_for_update().get(pk=target.pk)
         if Run.objects.filter(campaign__target=target, state=Run.State.RUNNING).exists():
             raise CannotStartError(f"A run of {target} is going on: wait for its end, a target has one run at a time.")
-        before = _before(target, profile, repeat_reason, now)
+        build = baseline.get("build", "unknown")
+        before = _before(Beginning(target, profile, build, baseline["account"], repeat_reason), now)
         campaign = Campaign.objects.create(
             target=target,
             profile=profile,
-            build=baseline.get("build", "unknown"),
+            build=build,
             whole=whole,
             previous=before,
             repeat_reason=" ".join(repeat_reason.split()),
@@ -96,12 +99,12 @@ def start_campaign(
     return run
 
 
-def _before(target: Target, profile: str, repeat_reason: str, now: datetime) -> Campaign | None:
+def _before(beginning: Beginning, now: datetime) -> Campaign | None:
     """End what the new campaign takes the place of, and return the campaign it follows. Raises CannotStartError."""
     try:
-        supersede(target, profile, now)
-        before = campaign_before(target, profile)
-        demand_done(target, profile, before, repeat_reason)
+        supersede(beginning.target, beginning.profile, now)
+        before = campaign_before(beginning.target, beginning.profile)
+        demand_done(beginning, before)
         return before
     except CampaignRefusedError as error:
         raise CannotStartError(str(error)) from error
@@ -132,6 +135,7 @@ def _baseline(target: Target, now: datetime) -> dict[str, Any]:
     except BrokerError as error:
         raise TargetIllError(f"The target's broker account cannot be read: {error}") from error
     told |= {"description": description_sha256(target.spec), "last_transaction_id": last}
+    told |= {"account": account_sha256(reach)}
     return told | {"environment": environment_of(target.spec, reach, now)}
 
 

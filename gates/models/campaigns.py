@@ -51,17 +51,22 @@ IN_ORDER = """
     END IF;
     RETURN NEW;
 """
-
-
+# What failed before the campaign that begins: of its target, or of whichever was on the same account of the broker.
+FAILED = """
+            SELECT 1 FROM gates_campaign mine JOIN gates_campaign failed
+                ON failed.profile = mine.profile AND failed.verdict = 'failed' AND failed.id <> mine.id
+            JOIN gates_run first ON first.campaign_id = failed.id AND first.gate = 1
+                AND (failed.target_id = mine.target_id OR first.baseline->>'account' = NEW.baseline->>'account')
+            LEFT JOIN gates_incident incident ON incident.campaign_id = failed.id
+            WHERE mine.id = NEW.campaign_id AND mine.profile = 'production'""".strip()
 AFTER_A_FAILURE = """
     IF NEW.gate = 1 AND EXISTS (
-            SELECT 1 FROM gates_campaign mine JOIN gates_campaign failed
-                ON failed.target_id = mine.target_id AND failed.profile = mine.profile AND failed.verdict = 'failed'
-            JOIN gates_run first ON first.campaign_id = failed.id AND first.gate = 1
-            LEFT JOIN gates_incident incident ON incident.campaign_id = failed.id
-            WHERE mine.id = NEW.campaign_id AND mine.profile = 'production' AND failed.id <> mine.id
-                AND coalesce(incident.state, '') NOT IN ('approved', 'restarted')) THEN
+            FAILED AND coalesce(incident.state, '') NOT IN ('approved', 'restarted')) THEN
         RAISE EXCEPTION 'campaign % cannot begin: a failed one before it is not through its incident', NEW.campaign_id;
+    END IF;
+    IF NEW.gate = 1 AND EXISTS (
+            FAILED AND failed.build = mine.build AND coalesce(incident.fixed_build, '') <> failed.build) THEN
+        RAISE EXCEPTION 'campaign % cannot begin: its build is one that failed', NEW.campaign_id;
     END IF;
     IF NEW.gate = 1 AND EXISTS (
             SELECT 1 FROM gates_campaign mine JOIN gates_campaign before ON before.id = mine.previous_id
@@ -70,7 +75,7 @@ AFTER_A_FAILURE = """
         RAISE EXCEPTION 'campaign % cannot begin: it repeats an inconclusive one without a reason', NEW.campaign_id;
     END IF;
     RETURN NEW;
-"""
+""".replace("FAILED", FAILED)
 
 ON_EVIDENCE = """
     IF EXISTS (SELECT 1 FROM gates_slot slot LEFT JOIN gates_slotresult seen ON seen.slot_id = slot.id

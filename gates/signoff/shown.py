@@ -186,11 +186,14 @@ def looks(campaign: Campaign, now: datetime) -> Looks:
 
 
 def earlier(campaign: Campaign) -> list[Campaign]:
-    """Return the target's campaigns before this one in the same profile, newest first, with their incidents."""
-    before = Campaign.objects.filter(
-        target=campaign.target, profile=campaign.profile, started_at__lt=campaign.started_at
-    )
-    return list(before.order_by("-started_at", "-pk")[:10])
+    """Return the campaigns before this one in the same profile, newest first, with their incidents.
+
+    They are those of the target, and those of another name that were on the same account of the broker.
+    """
+    first = campaign.runs.filter(gate=1).values_list("baseline__account", flat=True).first()
+    same = Q(target=campaign.target) | (Q(runs__gate=1, runs__baseline__account=first) if first else Q())
+    before = Campaign.objects.filter(same, profile=campaign.profile, started_at__lt=campaign.started_at)
+    return list(before.select_related("target").distinct().order_by("-started_at", "-pk")[:10])
 
 
 def last_signed(campaign: Campaign) -> Campaign | None:

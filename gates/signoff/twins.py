@@ -65,6 +65,7 @@ def _earlier_twin(campaign: Campaign) -> dict[str, Any]:
     incident = getattr(campaign, "incident", None)
     return {
         "campaign": campaign.pk,
+        "target": campaign.target.name,
         "state": campaign.state,
         "build": campaign.build,
         "stopped_reason": campaign.stopped_reason,

@@ -28,20 +28,20 @@ def a_run(*, profile="smoke", start=START, spec=None):
     return run
 
 
-def a_campaign(*, profile="smoke", passed=(), name="fx-desk", build="sha256:0", **fields):
+def a_campaign(*, profile="smoke", passed=(), name="fx-desk", build="sha256:0", started_at=START, **fields):
     """Return a campaign whose gates `passed` have passed, one after another, as the database demands it."""
     target, _ = Target.objects.get_or_create(name=name, defaults={"spec": {}, "created_at": START})
-    campaign = Campaign.objects.create(target=target, profile=profile, build=build, started_at=START, **fields)
+    campaign = Campaign.objects.create(target=target, profile=profile, build=build, started_at=started_at, **fields)
     for gate in passed:
         a_gate(campaign, gate)
     return campaign
 
 
-def a_gate(campaign, gate, verdict="passed"):
+def a_gate(campaign, gate, verdict="passed", **fields):
     """Return one gate of the campaign: closed by this verdict, or going on without one."""
     start = START + timedelta(hours=gate)
     end = start + timedelta(hours=1)
-    run = Run.objects.create(campaign=campaign, gate=gate, plan={}, planned_start=start, planned_end=end)
+    run = Run.objects.create(campaign=campaign, gate=gate, plan={}, planned_start=start, planned_end=end, **fields)
     if verdict is not None:
         Run.objects.filter(pk=run.pk).update(state="closed", verdict=verdict, closed_at=end)
         run.refresh_from_db()

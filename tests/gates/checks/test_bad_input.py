@@ -148,7 +148,7 @@ def test_a_well_target_starts_with_its_own_minima_in_the_runs_plan(target):
     run = start(target)
     assert run.plan | {"min_touches": 7, "reconciliation_limit_ms": 250} == run.plan
     known = {"pid", "started_ticks", "build", "configuration", "description", "last_transaction_id", "environment"}
-    assert run.baseline.keys() == known
+    assert run.baseline.keys() == known | {"account"}
     assert "at least 7 touched" in commands.criteria_of(run)[1].required
     with pytest.raises(commands.CannotStartError, match="one run at a time"):
         start(target)

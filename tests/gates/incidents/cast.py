@@ -25,11 +25,11 @@ def person(role, name=None):
     return user
 
 
-def a_failed_campaign(*, profile="production", rule="balance chain", prevention=PREVENTION, **fields):
+def a_failed_campaign(*, profile="production", rule="balance chain", prevention=PREVENTION, baseline=None, **fields):
     """Return a campaign whose gate 1 failed by one finding."""
     campaign = a_campaign(profile=profile, **fields)
     Target.objects.filter(pk=campaign.target_id).update(spec={"prevention": prevention} if prevention else {})
-    run = a_gate(campaign, 1, verdict="failed")
+    run = a_gate(campaign, 1, verdict="failed", baseline=baseline or {})
     Finding.objects.create(run=run, rule=rule, level="critical", sentence="Event 118 is off.", found_at=START)
     stop(campaign.pk, "Gate 1 failed: Event 118 is off.", verdict="failed", now=START)
     campaign.refresh_from_db()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from gates.campaigns.before import campaign_before, demand_done
+from gates.campaigns.before import Beginning, campaign_before, demand_done
 from gates.campaigns.commands import CampaignRefusedError, stop
 from gates.campaigns.hands import INTERVENTIONS, SURELY_HANDS
 from gates.incidents import commands, proving
@@ -15,6 +15,8 @@ from gates.incidents.commands import IncidentRefusedError
 from gates.incidents.prevention import PreventionError, prevention_argv
 from gates.models import Campaign, Incident, IncidentFinding, Proof, RunEvent
 from gates.models.incidents import IncidentChange
+from gates.targets.access import access
+from gates.targets.accounts import account_sha256
 from tests.gates.cast import START, a_campaign, a_gate, a_run
 from tests.gates.elsewhere import elsewhere
 from tests.gates.incidents.cast import NEW, OLD, TEST, a_failed_campaign, an_incident, finding_ids, person, prove_both
@@ -39,7 +41,7 @@ def test_the_whole_protocol_leads_to_a_new_campaign_and_remembers_who_took_which
     assert dict(incident.proofs.values_list("build", "verdict")) == {OLD: "failed", NEW: "passed"}
     assert incident.proofs.first().output == f"ran {OLD} {TEST}"
     before = campaign_before(incident.campaign.target, "production")
-    following = a_campaign(profile="production", previous=before)
+    following = a_campaign(profile="production", previous=before, build=NEW)
     a_gate(following, 1, verdict=None)
     commands.note_restart(following)
     incident.refresh_from_db()
@@ -211,12 +213,79 @@ def test_a_production_campaign_waits_for_the_approval_even_by_sql(at):
     incident = an_incident(at)
     target = incident.campaign.target
     with pytest.raises(CampaignRefusedError, match="take its incident to its approval"):
-        demand_done(target, "production", incident.campaign, "")
-    following = a_campaign(profile="production", previous=incident.campaign)
+        demand_done(Beginning(target, "production", NEW), incident.campaign)
+    following = a_campaign(profile="production", previous=incident.campaign, build=NEW)
     with pytest.raises(DatabaseError, match="not through its incident"), transaction.atomic():
         a_gate(following, 1, verdict=None)
-    demand_done(target, "rehearsal", None, "")
+    demand_done(Beginning(target, "rehearsal", OLD), None)
     assert a_gate(a_campaign(profile="rehearsal"), 1, verdict=None).is_open
+
+
+@pytest.mark.django_db
+def test_the_build_that_failed_never_begins_again_though_its_incident_is_approved():
+    failed = an_incident("approved").campaign
+    with pytest.raises(
+        CampaignRefusedError, match=f"failed with this build, {OLD}: start the one that mends it, {NEW}"
+    ):
+        demand_done(Beginning(failed.target, "production", OLD), failed)
+    again = a_campaign(profile="production", previous=failed, build=OLD)
+    with pytest.raises(DatabaseError, match="its build is one that failed"), transaction.atomic():
+        a_gate(again, 1, verdict=None)
+    for profile, build in (("production", NEW), ("production", "sha256:2"), ("rehearsal", OLD), ("smoke", OLD)):
+        demand_done(Beginning(failed.target, profile, build), failed)
+        assert a_gate(a_campaign(profile=profile, build=build), 1, verdict=None).is_open
+
+
+@pytest.mark.django_db
+def test_a_build_that_only_hands_failed_begins_again():
+    incident = an_incident("fix", rule="money moved by hand", prevention={"command": ["true", "{build}", "{test}"]})
+    run = incident.campaign.runs.get()
+    RunEvent.objects.create(run=run, at=START, kind="intervention", level="critical", sentence="Money moved by hand.")
+    engineer = person("engineer")
+    commands.fix(incident.pk, words="Nobody has the password any more.", build=OLD, person=engineer, now=START)
+    prove_both(incident)
+    commands.accept_proof(incident.pk, person=engineer, now=START)
+    commands.approve_restart(incident.pk, words="I saw it.", person=person("owner"), now=START)
+    demand_done(Beginning(incident.campaign.target, "production", OLD), incident.campaign)
+    assert a_gate(a_campaign(profile="production", build=OLD), 1, verdict=None).is_open
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("at", "build", "python", "sql"),
+    [
+        ("fix", NEW, "take its incident to its approval", "not through its incident"),
+        ("approved", OLD, "with this build", "its build is one that failed"),
+    ],
+)
+def test_another_name_for_the_same_account_leaves_no_failure_behind(at, build, python, sql):
+    failed = an_incident(at, baseline={"account": "one"}).campaign
+    renamed = a_campaign(profile="production", name="fx-desk-2", build=build)
+    said = f"Campaign {failed.pk} of fx-desk, on the same account of the broker, failed.*{python}"
+    with pytest.raises(CampaignRefusedError, match=said):
+        demand_done(Beginning(renamed.target, "production", build, account="one"), None)
+    with pytest.raises(DatabaseError, match=sql), transaction.atomic():
+        a_gate(renamed, 1, verdict=None, baseline={"account": "one"})
+    demand_done(Beginning(renamed.target, "production", build, account="another"), None)
+    assert a_gate(renamed, 1, verdict=None, baseline={"account": "another"}).is_open
+
+
+@pytest.mark.parametrize(
+    ("url", "account", "same"),
+    [
+        ("https://API.example/", "1", True),
+        ("https://api.example", "2", False),
+        ("https://api.example:8443", "1", False),
+        ("https://api.other", "1", False),
+    ],
+)
+def test_an_account_is_told_by_where_its_broker_is_and_its_number(monkeypatch, url, account, same):
+    def print_of(url, account):
+        broker = {"url": url, "account": account, "token": "t"}
+        return account_sha256(access({"ledger": {"url": "postgresql://localhost/books"}, "broker": broker}))
+
+    monkeypatch.setenv("FX_ACCOUNT", account)
+    assert (print_of(url, "env:FX_ACCOUNT") == print_of("https://api.example", "1")) is same
 
 
 @pytest.mark.django_db
@@ -225,8 +294,8 @@ def test_an_inconclusive_campaign_is_repeated_with_a_reason_only():
     stop(before.pk, "Holes.", verdict="inconclusive", now=START)
     before.refresh_from_db()
     with pytest.raises(CampaignRefusedError, match="say why it is repeated"):
-        demand_done(before.target, "production", before, "  ")
-    demand_done(before.target, "production", before, "The portal's machine was moved.")
+        demand_done(Beginning(before.target, "production", OLD, repeat_reason="  "), before)
+    demand_done(Beginning(before.target, "production", OLD, repeat_reason="The machine was moved."), before)
     silent = a_campaign(profile="production", previous=before)
     with pytest.raises(DatabaseError, match="without a reason"), transaction.atomic():
         a_gate(silent, 1, verdict=None)

@@ -12,6 +12,7 @@ from gates.evidence.standing import evidence_sha256
 from gates.models import Alert, Campaign, CodeReview, Finding, Review, RunEvent, SignOff
 from gates.signoff import commands
 from gates.signoff.page import summary
+from tests.gates.cast import a_campaign, a_gate
 from tests.gates.incidents.cast import an_incident
 from tests.gates.signoff.deciding import BUILD, NOW, SIGNERS, STARTED, TEAM, WORDS, a_decision, live_and_ended
 
@@ -313,6 +314,23 @@ def test_the_summary_for_the_campaigns_page_says_how_it_stands(decided):
         commands.sign(decided.asked(name), NOW)
     decided.campaign.refresh_from_db()
     assert summary(decided.campaign)["decision"].word == "approved"
+
+
+def test_a_campaign_of_another_name_on_the_same_account_is_shown_too(client, decided):
+    failed = an_incident("approved", name="old-desk", baseline={"account": "one"}).campaign
+    shape = {
+        "profile": "production",
+        "name": "new-desk",
+        "build": "sha256:1",
+        "started_at": STARTED + timedelta(days=1),
+    }
+    renamed = a_campaign(**shape)
+    a_gate(renamed, 1, baseline={"account": "one"})
+    client.force_login(decided.people["dora"])
+    words = client.get(reverse("gates:sign_off", args=[renamed.pk])).content.decode()
+    assert f"Campaign {failed.pk}</a> of old-desk, on the same account of the broker" in words
+    twin = client.get(reverse("gates:sign_off_json", args=[renamed.pk])).json()
+    assert [(row["campaign"], row["target"]) for row in twin["earlier"]] == [(failed.pk, "old-desk")]
 
 
 def test_the_incident_of_an_earlier_campaign_is_shown_and_who_fixed_it_reviews_no_code(client):
