@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
-from django.db.models import Case, Count, Exists, FloatField, IntegerField, Max, OuterRef, Q, Sum, When
+from django.db.models import Case, Count, Exists, FloatField, IntegerField, Max, OuterRef, Q, QuerySet, Sum, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, JSONObject
 from django.db.models.lookups import GreaterThan
 
+from gates.alerts.rechecking import WATCH
+from gates.alerts.rules import system_crash
+from gates.alerts.rules.findings import FOUND_AS
 from gates.criteria import Gap, Judged
-from gates.models import Beat, Run, Slot, StreamGap
+from gates.models import Alert, Beat, Run, RunEvent, Slot, StreamGap
 
 MOST_GAPS = 1000  # the first one makes a run inconclusive; how many there were is only told
 SEEN = ("stops", "positions")  # the checks whose values the criteria of gate 1 add up
@@ -63,10 +66,20 @@ def judged_slots(run: Run) -> list[Judged]:
 
 
 def what_happened(run: Run) -> list[tuple[str, str]]:
-    """Return the run's events as (kind, level) and its findings as (rule, level)."""
+    """Return the run's events as (kind, level), its findings and what only the watch saw as (rule, level)."""
+    events = list(run.events.values_list("kind", "level"))
     found = run.findings.order_by().values_list("rule", "level").annotate(times=Count("pk"))
-    repeated = ((rule, level) for rule, level, times in found for _ in range(times))
-    return [*run.events.values_list("kind", "level"), *repeated]
+    repeated = [(rule, level) for rule, level, times in found for _ in range(times)]
+    told = {FOUND_AS.get(rule, rule) for rule, level in repeated if level == "critical"}
+    told |= {system_crash.RULE.name for kind, _ in events if kind == RunEvent.Kind.TARGET_DIED}
+    watched = critical_of_the_watch(run).exclude(rule__in=told).values_list("rule", "level")
+    return [*events, *repeated, *watched]
+
+
+def critical_of_the_watch(run: Run) -> QuerySet[Alert]:
+    """Return the run's critical alerts of which the watch saw something: it looks between the slots, which may all be
+    clean. What was resolved has happened all the same."""
+    return run.alerts.filter(level="critical", cause__by__contains=[WATCH])
 
 
 def stands_by_slots() -> Q:

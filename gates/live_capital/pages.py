@@ -9,6 +9,7 @@ from gates.live_capital.days import Day
 from gates.live_capital.limits import AMOUNT, DAILY, END, INSTRUMENT, MARGIN, RATE, SIZE, TOTAL
 from gates.live_capital.plans import AUDIT
 from gates.models import CapitalPlan, Run, Slot, SlotResult
+from gates.queries import critical_of_the_watch
 
 LIMIT_RULES = (AMOUNT, DAILY, END, INSTRUMENT, MARGIN, RATE, SIZE, TOTAL)
 FULL = Decimal(100)
@@ -145,5 +146,6 @@ def stop_reason(run: Run) -> str:
     worst = run.findings.filter(level="critical").order_by("-pk").first()
     broken = run.findings.filter(rule__in=LIMIT_RULES).order_by("pk").first()
     event = run.events.filter(level="critical").exclude(kind="stop").order_by("pk").first()
-    found = broken or worst
-    return found.sentence if found else event.sentence if event else ""
+    watched = critical_of_the_watch(run).order_by("event_at").first()
+    why = broken or worst or event or watched
+    return why.sentence if why else ""

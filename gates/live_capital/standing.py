@@ -33,10 +33,11 @@ def terms_of(plan: CapitalPlan) -> Terms:
 
 
 def days_of(run: Run, now: datetime) -> tuple[Day, ...]:
-    """Return every day of the month, judged from its slots and events as they are now."""
+    """Return every day of the month, judged from its slots, events and critical alerts as they are now."""
     plan = LivePlan.stored(run.plan)
-    happened = run.events.filter(Q(level="critical") | Q(kind=HAND)).order_by("at").values_list("at", "sentence")
-    return calendar(run.planned_start, (plan.days, plan.day_s), _day_slots(run, plan), list(happened), now)
+    events = run.events.filter(Q(level="critical") | Q(kind=HAND)).order_by("at").values_list("at", "sentence")
+    watched = queries.critical_of_the_watch(run).order_by("event_at").values_list("event_at", "sentence")
+    return calendar(run.planned_start, (plan.days, plan.day_s), _day_slots(run, plan), [*events, *watched], now)
 
 
 def _day_slots(run: Run, plan: LivePlan) -> list[DaySlots]:

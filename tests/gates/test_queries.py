@@ -8,6 +8,8 @@ import pytest
 from audits.findings import Finding, Level
 from audits.verdicts import Verdict
 from gates import commands, engine, queries
+from gates.alerts.raising import raise_alert, resolve
+from gates.alerts.rechecking import WATCH
 from gates.checks.outcome import Outcome
 from gates.criteria import Judged, criteria
 from gates.models import RunEvent, Slot, StreamGap
@@ -109,7 +111,40 @@ def test_findings_and_events_are_told_one_for_one():
     assert told.count(("a rule", "critical")) == run.findings.count()
 
 
+def watched(run, rule, at=START, *, by=WATCH, level="critical"):
+    cause = {"by": [by]}
+    return raise_alert(run, rule=rule, level=level, sentence=f"{rule}.", event_at=at, now=at, cause=cause)
+
+
+def critical_errors(run):
+    return next(line for line in commands.criteria_of(run) if line.name == "critical errors")
+
+
+def test_what_only_the_watch_saw_between_two_slots_is_a_critical_error_even_when_it_is_over():
+    run, other = a_run(), a_run()
+    watched(run, "resource use", level="high")
+    watched(other, "system crash")
+    assert critical_errors(run).measured.startswith("0 in")
+    alert = watched(run, "system crash")
+    later = START + timedelta(minutes=1)
+    assert resolve(alert.pk, rechecked_at=later, words="It answers.", now=later)
+    line = critical_errors(run)
+    assert (line.verdict, line.measured) == (Verdict.FAILED, "1 in 0 health checks")
+
+
+def test_what_a_slot_found_and_a_death_that_was_noted_are_not_counted_again_for_the_watch():
+    run = a_run()
+    RunEvent.objects.create(run=run, at=START, kind="target died", level="critical", sentence="It died.")
+    slot = run.slots.filter(check_name="stops").first()
+    mine = engine.claim(slot.pk, worker="a", now=slot.due_at)
+    missed = Finding("stop touched, not executed", Level.CRITICAL, "A stop was missed.")
+    engine.record(mine, Outcome(Verdict.FAILED, "", {}, (missed,)), started_at=slot.due_at, now=slot.due_at)
+    watched(run, "system crash")
+    watched(run, "missed SL/TP trigger", slot.due_at)
+    assert critical_errors(run).measured.startswith("2 in")
+
+
 def test_the_page_of_a_long_run_asks_as_few_questions_as_that_of_a_short_one(django_assert_max_num_queries):
     run = a_run(profile="rehearsal")
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         commands.criteria_of(run)

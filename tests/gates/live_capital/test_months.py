@@ -11,8 +11,11 @@ from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates import commands, engine, reports, roles
+from gates.alerts.raising import raise_alert
+from gates.alerts.rechecking import WATCH
 from gates.live_capital import months
 from gates.live_capital.commands import CannotGoLiveError
+from gates.live_capital.pages import stop_reason
 from gates.live_capital.plan_commands import decide_plan, propose_plan
 from gates.live_capital.standing import days_of
 from gates.models import Campaign, LiveRun, Run, Slot, Target
@@ -74,6 +77,18 @@ def test_a_failed_day_closes_the_month_and_stops_the_campaign(check):
     run.campaign.refresh_from_db()
     assert (run.verdict, run.campaign.state) == ("failed", "stopped")
     assert months.to_begin() == []
+
+
+def test_a_critical_alert_of_the_watch_fails_its_day_though_every_slot_is_clean():
+    run = filled(a_month())
+    words, at = "The target has not answered for 10 s.", START + DAY + timedelta(seconds=3)
+    cause = {"by": [WATCH]}
+    raise_alert(run, rule="system crash", level="critical", sentence=words, event_at=at, now=at, cause=cause)
+    assert [day.status for day in days_of(run, START + 4 * DAY)] == ["passed", "failed", "passed"]
+    assert stop_reason(run) == words
+    run = closed(run)
+    (row,) = [line for line in run.criteria if line["name"].startswith("days")]
+    assert (run.verdict, row["reason"]) == ("failed", f"Day 2 failed: {words}")
 
 
 def test_a_missed_day_closes_the_month_and_leaves_the_campaign_to_the_next_one():
