@@ -52,6 +52,11 @@ class Link:
     def seal(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("sha256", "previous", "signed_by", "signature")}
 
+    def is_of(self, body: Mapping[str, Any]) -> bool:
+        """Whether it says of a report what the report says of itself; one without a verdict is inconclusive."""
+        said = (body.get("kind"), body.get("campaign"), body.get("run"), body.get("verdict") or "inconclusive")
+        return body.get("seal") == self.seal and said == (self.kind, self.campaign, self.run, self.verdict)
+
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:

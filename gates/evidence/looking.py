@@ -64,8 +64,8 @@ def _everything(known: Known) -> Judgement:
             break
         body = Report.objects.values_list("content", flat=True).get(pk=pk)
         found.count("reports")
-        if hash_of(body) != link.sha256 or body.get("seal") != link.seal:
-            found.wrong.append(f"{link.name} has changed in the database: it does not have the hash that was sealed.")
+        if hash_of(body) != link.sha256 or not link.is_of(body):
+            found.wrong.append(f"{link.name} has changed in the database: it is not what was sealed.")
     return _with_folder(found, known)
 
 

@@ -161,8 +161,7 @@ class _Verification:
         if body is None:
             return
         self.found.count("reports")
-        named = (body.get("kind"), body.get("campaign"), body.get("run"))
-        if body.get("seal") != link.seal or named != (link.kind, link.campaign, link.run):
+        if not link.is_of(body):
             self.found.wrong.append(f"{link.file} is not the report that the chain has in its place.")
         elif hash_of(body) != link.sha256:
             self.found.wrong.append(f"{link.file} has changed: its content does not have the hash that was sealed.")

@@ -111,10 +111,23 @@ def test_a_report_changed_in_the_database_is_named(browser, report):
     browser.post(place("verify_all"))
     browser.post(place("verify_campaign", report.campaign_id))
     of_all, of_campaign = Verification.objects.order_by("pk")
-    assert f"{report.file_name} has changed in the database: it does not have the hash that was sealed." in of_all.wrong
+    assert f"{report.file_name} has changed in the database: it is not what was sealed." in of_all.wrong
     assert any(report.file_name in sentence for sentence in of_campaign.wrong)
     text = browser.get(place("evidence")).content.decode()
     assert "What is wrong" in text
+
+
+def test_a_verdict_changed_beside_its_report_is_named(browser, report):
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE gates_report DISABLE TRIGGER USER")
+        cursor.execute("UPDATE gates_report SET verdict = 'passed' WHERE id = %s", [report.pk])
+        cursor.execute("ALTER TABLE gates_report ENABLE TRIGGER USER")
+    browser.post(place("verify_all"))
+    browser.post(place("verify_campaign", report.campaign_id))
+    of_all, of_campaign = Verification.objects.order_by("pk")
+    assert any("has changed in the database" in sentence for sentence in of_all.wrong)
+    assert f"reports/{report.file_name} is not the report that the chain has in its place." in of_campaign.wrong
 
 
 def test_a_kept_file_changed_or_gone_is_named(browser, report):

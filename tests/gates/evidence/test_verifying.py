@@ -265,6 +265,17 @@ def test_a_report_of_another_portal_in_the_chain_is_named(evident, tree):
     assert any(sentence.startswith("other.json is signed by the key") for sentence in found.wrong)
 
 
+@pytest.mark.parametrize("changed", [{"verdict": "failed"}, {"run": None}, {"kind": "manual-audit"}])
+def test_a_list_that_says_of_a_report_what_it_does_not_say_is_named(evident, tree, changed):
+    forger = Forger(tree)
+    name = named(tree, "reports/72-hour-test-")
+    body = json.loads((tree / name).read_text())
+    forger.write(links=tuple(replace(link, **changed) if link.file == name else link for link in forger.index.links))
+    assert any(body[field] != value for field, value in changed.items())
+    found = judged(tree, forger.key.public.fingerprint)
+    assert f"{name} is not the report that the chain has in its place." in found.wrong
+
+
 def test_a_signature_that_was_removed_is_named(evident, tree):
     forger = Forger(tree)
     links = list(forger.index.links)
