@@ -78,5 +78,7 @@ def _own_seal(name: str, body: dict[str, Any], keys: Mapping[str, PublicKey], fo
 
 
 def _seal(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the seal; one that holds anything but texts and nulls is none."""
     seal = body.get("seal")
-    return seal if isinstance(seal, dict) else {}
+    whole = isinstance(seal, dict) and all(value is None or isinstance(value, str) for value in seal.values())
+    return seal if whole else {}

@@ -18,7 +18,7 @@ class NamedSnapshot:
 def snapshots_named(body: Mapping[str, Any], run: int | None) -> tuple[NamedSnapshot, ...]:
     """Return the snapshots of a report: that of an audit, and of gate 4 one for each full audit of its month.
 
-    Raises KeyError, TypeError or AttributeError for a report that names them otherwise than the schema says.
+    Raises KeyError, TypeError, AttributeError or ValueError for a report that does not name them as the schema says.
     """
     one = body.get("snapshot") or {}
     audited = [_named(f"run-{run}", one)] if one.get("manifest_sha256") and run else []

@@ -168,7 +168,7 @@ class _Verification:
         else:
             try:
                 self._named(link, body)
-            except (KeyError, TypeError, AttributeError):
+            except (KeyError, TypeError, AttributeError, ValueError):
                 self.found.wrong.append(f"{link.file} names its files in a way that cannot be read.")
 
     def _named(self, link: Link, body: Mapping[str, Any]) -> None:

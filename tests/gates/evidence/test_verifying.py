@@ -415,6 +415,35 @@ def test_an_audit_from_a_terminal_stands_outside_of_the_chain(evident, folder):
     assert found.wrong == ["alone.json has changed: its content does not have the hash in its seal."]
 
 
+@pytest.mark.parametrize("field", ["sha256", "previous", "signed_by", "signature"])
+@pytest.mark.parametrize("odd", [[], {}, 7, True])
+def test_a_seal_of_anything_but_texts_is_none(evident, folder, field, odd):
+    body = {"schema": "wartest.report/1", "kind": "manual-audit", "campaign": None, "run": None, "verdict": "passed"}
+    body = sealed(body, previous=None, key=None)
+    body["seal"][field] = odd
+    (folder / "alone.json").write_text(json.dumps(body))
+    assert judged(folder, evident.fingerprint).wrong == ["alone.json has no seal."]
+    (folder / INDEX).unlink()
+    assert judged(folder, evident.fingerprint).wrong == ["alone.json has no seal."]
+
+
+@pytest.mark.parametrize(
+    "named_so",
+    [
+        {"snapshot": {"manifest_sha256": "0" * 64, "bytes": "many"}},
+        {"snapshot": 7},
+        {"evidence": [{"file": [], "sha256": {}}]},
+        {"reports": [{"sha256": []}]},
+    ],
+)
+def test_a_report_that_names_its_files_oddly_is_named(evident, tree, named_so):
+    forger = Forger(tree)
+    name = named(tree, "reports/manual-audit-")
+    forger.write(links=forger.sign_again(name, **named_so))
+    found = judged(tree, forger.key.public.fingerprint)
+    assert f"{name} names its files in a way that cannot be read." in found.wrong
+
+
 def test_reports_without_an_index_are_judged_one_by_one(evident, folder):
     (folder / INDEX).unlink()
     index = read_index(b"".join(open_place(evident.zip).chunks(INDEX)))
