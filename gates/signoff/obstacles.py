@@ -22,7 +22,7 @@ from gates.models import (
 )
 from gates.models.findings import FindingChange
 from gates.reports import SUCCESS
-from gates.signoff.standing import VOID, WENT_ON, Signature, missing, signatures
+from gates.signoff.standing import VOID, WENT_ON, Signature, found_changed, missing, signatures, unsealed
 
 CAPITAL, NEXT_STEP = SignOff.Stage.CAPITAL, SignOff.Stage.NEXT_STEP
 STARTED = {2: ChaosRun, 3: LedgerAudit, 4: LiveRun}  # by gate; gate 1 is started with its campaign
@@ -65,7 +65,16 @@ def obstacles(campaign: Campaign, stage: str, now: datetime) -> tuple[Obstacle, 
     never = unsignable(campaign, stage)
     if never:
         return (Obstacle(never),)
-    return (*_reports(campaign, stage), *_review(campaign), *_alerts(campaign, now), *_findings(campaign, stage))
+    sealed = (*_evidence(campaign), *_reports(campaign, stage))
+    return (*sealed, *_review(campaign), *_alerts(campaign, now), *_findings(campaign, stage))
+
+
+def _evidence(campaign: Campaign) -> list[Obstacle]:
+    look = found_changed(campaign)
+    if look is None:
+        return []
+    where = reverse("gates:campaign_evidence", args=[campaign.pk]) if look.campaign_id else reverse("gates:evidence")
+    return [Obstacle(unsealed(campaign), where)]
 
 
 def _reports(campaign: Campaign, stage: str) -> list[Obstacle]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from audits.verdicts import Verdict
 from gates.evidence.standing import CAPITAL, evidence_sha256
-from gates.models import Campaign, SignOff
+from gates.models import Campaign, SignOff, Verification
 
 APPROVE, REFUSE, WITHDRAW = SignOff.Decision.APPROVE, SignOff.Decision.REFUSE, SignOff.Decision.WITHDRAW
 WENT_ON = (Campaign.State.APPROVED, Campaign.State.LIVE)
@@ -69,9 +70,31 @@ def _of_role(role: str, mine: list[Signature]) -> RoleStanding:
 
 
 def missing(campaign: Campaign, stage: str = CAPITAL, sha256: str = "") -> tuple[str, ...]:
-    """Return what still prevents the approval, a sentence for each role; nothing means that all have approved."""
+    """Return what still prevents the approval, a sentence for each role; nothing means that all have approved.
+
+    Signatures under evidence that was found changed are worth nothing until it is whole again: this comes first.
+    """
     needed = [one for one in role_standings(campaign, stage, sha256) if one.role in settings.SIGN_OFF_ROLES]
-    return tuple(sentence for sentence in map(_missing, needed) if sentence)
+    return tuple(sentence for sentence in (unsealed(campaign), *map(_missing, needed)) if sentence)
+
+
+def found_changed(campaign: Campaign) -> Verification | None:
+    """Return the newest look that found evidence changed, the campaign's or any of the portal's; None where none did.
+
+    A look that could not judge takes nothing back: only one that passes does.
+    """
+    for part in (campaign, None):
+        judged = Verification.objects.filter(campaign=part).exclude(verdict=Verdict.INCONCLUSIVE)
+        newest = judged.order_by("-at", "-pk").first()
+        if newest is not None and newest.verdict == Verdict.FAILED:
+            return newest
+    return None
+
+
+def unsealed(campaign: Campaign) -> str:
+    """Say what was found changed of the evidence; empty where nothing was."""
+    look = found_changed(campaign)
+    return f"The evidence is not what was sealed: {look.wrong[0]}" if look else ""
 
 
 def _missing(standing: RoleStanding) -> str:

@@ -6,15 +6,17 @@ from datetime import timedelta
 import pghistory
 import pytest
 from django.contrib.auth.models import Group
+from django.urls import reverse
 
 from gates.alerts.commands import acknowledge
 from gates.alerts.raising import resolve
 from gates.campaigns.commands import go_live, stop
 from gates.live_capital.commands import CannotGoLiveError, open_gate_4
-from gates.models import Alert, Campaign, CodeReview, Finding, SignOff
+from gates.models import Alert, Campaign, CodeReview, Finding, SignOff, Verification
 from gates.signoff import commands, watching
 from gates.signoff.commands import SignOffRefusedError
 from gates.signoff.ladder import LADDER, next_rung
+from gates.signoff.obstacles import obstacles
 from gates.signoff.proving import PASSWORD, SECOND_FACTOR, Proof
 from gates.signoff.standing import is_signed, missing, signatures
 from tests.gates.cast import a_gate
@@ -278,6 +280,50 @@ def test_a_finding_to_investigate_prevents_an_approval(decided):
     assert "1 finding is still to investigate" in refused(decided, "ben")
     Finding.objects.filter(pk=found.pk).update(state="explained", cause="A backup ran.")
     decided.sign("ben")
+
+
+def a_look(campaign, verdict, *, hours):
+    wrong = ["chaos-test.json has changed in the database: it is not what was sealed."] if verdict == "failed" else []
+    at = NOW + timedelta(hours=hours)
+    return Verification.objects.create(campaign=campaign, verdict=verdict, wrong=wrong, at=at, took_s=1.0)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_evidence_that_was_found_changed_is_not_signed_until_a_look_passes(decided, whole):
+    looked_at = None if whole else decided.campaign
+    other = gone_through(decided.people["anna"], name="other")
+    a_look(looked_at, "passed", hours=0)
+    a_look(other, "failed", hours=9)
+    decided.sign("ben")
+    a_look(looked_at, "failed", hours=1)
+    said = "The evidence is not what was sealed: chaos-test.json has changed in the database"
+    assert refused(decided, "dora").startswith(said)
+    (against,) = obstacles(decided.campaign, "capital", NOW)
+    place = reverse("gates:evidence") if whole else reverse("gates:campaign_evidence", args=[decided.campaign.pk])
+    assert against.address == place
+    a_look(looked_at, "inconclusive", hours=2)
+    assert refused(decided, "dora").startswith(said)
+    a_look(looked_at, "passed", hours=3)
+    decided.sign("dora")
+    a_look(looked_at, "failed", hours=4)
+    decided.sign("emil", "refuse", statement="Somebody has changed the evidence.")
+
+
+def test_an_approval_does_not_stand_while_its_evidence_is_found_changed(decided):
+    for name in SIGNERS:
+        decided.sign(name)
+    a_look(decided.campaign, "failed", hours=0)
+    assert not is_signed(decided.campaign)
+    watching.attend(NOW)
+    alert = Alert.objects.get()
+    assert "by an approval that does not stand any more. The evidence is not what was sealed" in str(alert)
+    with pytest.raises(CannotGoLiveError, match="The evidence is not what was sealed"):
+        open_gate_4(approved_plan(decided), started_by=None, now=NOW)
+    a_look(decided.campaign, "passed", hours=1)
+    assert is_signed(decided.campaign)
+    watching.attend(NOW + timedelta(hours=1))
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
 
 
 def test_a_refusal_needs_no_phrase_and_nothing_cleared_away(decided):
