@@ -80,5 +80,6 @@ def _own_seal(name: str, body: dict[str, Any], keys: Mapping[str, PublicKey], fo
 def _seal(body: dict[str, Any]) -> dict[str, Any]:
     """Return the seal; one that holds anything but texts and nulls is none."""
     seal = body.get("seal")
-    whole = isinstance(seal, dict) and all(value is None or isinstance(value, str) for value in seal.values())
-    return seal if whole else {}
+    if not isinstance(seal, dict) or any(not isinstance(value, str | None) for value in seal.values()):
+        return {}
+    return seal
