@@ -69,12 +69,15 @@ class Follower:
         """Return trade id → instrument of what is open now; None while the stream of transactions is away."""
         return self.trades.now if self.standings[TRANSACTIONS].state == "connected" else None
 
-    def stops(self) -> tuple[StopSeen, ...] | None:
-        """Return the stops executed since this was asked last, and those that are missed; None while it is away."""
+    def stops(self, at: datetime) -> tuple[StopSeen, ...] | None:
+        """Return the stops executed since this was asked last, and those that are missed `at`; None while it is away.
+
+        When one was touched is told by the broker's clock, and that it is missed by ours: its time is over by now.
+        """
         if self.stopwatch is None or self.standings[TRANSACTIONS].state != "connected":
             return None
         executed = [self.executed.popleft() for _ in range(len(self.executed))]
-        over = timezone.now() - timedelta(seconds=self.watched.limit_s)
+        over = at - timedelta(seconds=self.watched.limit_s)
         missed = [StopSeen(one.order.order_id, touch_of(one.order), over, None) for one in self.stopwatch.missed]
         return (*executed, *missed)
 

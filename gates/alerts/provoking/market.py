@@ -46,6 +46,12 @@ def stop_in_time(place: Place) -> None:
     place.price(*BELOW)
 
 
+def higher_stop_in_time(place: Place) -> None:
+    """Have a stop above those of `place.open()` executed at once, at a price that does not reach theirs."""
+    place.open("1.10036", "1.10044")
+    place.price("1.10000", "1.10004")
+
+
 @contextmanager
 def trade_of_another_hand(place: Place) -> Iterator[Did]:
     """A trade is opened past the desk, which is stopped so that it cannot book it before the block ends."""

@@ -81,9 +81,9 @@ class Place:
         """Move the market."""
         self._control("POST", "/ticks", {"instrument": "EUR_USD", "bid": bid, "ask": ask})
 
-    def open(self) -> dict[str, Any]:
-        """Have the desk buy at 1.10006, its stop loss four pips below. Returns the newest trade at the broker."""
-        self.price("1.09994", "1.10006")
+    def open(self, bid: str = "1.09994", ask: str = "1.10006") -> dict[str, Any]:
+        """Have the desk buy at `ask`, its stop loss four pips below. Returns the newest trade at the broker."""
+        self.price(bid, ask)
         for _ in range(MOST_ASKS):
             answer = self.desk.ask("open", {})
             if answer.startswith("200"):

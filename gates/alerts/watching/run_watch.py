@@ -53,8 +53,8 @@ class Told(Protocol):
     def open_trades(self) -> Mapping[str, str] | None:
         """Trade id → instrument, None while the stream of transactions is away."""
 
-    def stops(self) -> tuple[StopSeen, ...] | None:
-        """The stops executed since the last time this was asked, and those that are missed; None while away."""
+    def stops(self, at: datetime) -> tuple[StopSeen, ...] | None:
+        """The stops executed since the last time this was asked, and those that are missed `at`; None while away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class RunWatch:
             at = timezone.now()
             self._looking("process", at)
             part = None if process is None else process.look()
-            seen = self._taken(replace(self._seen, at=at, stops=self.streams.stops(), process=part))
+            seen = self._taken(replace(self._seen, at=at, stops=self.streams.stops(at), process=part))
             for rule in RULES:
                 self._note(rule, _judgement(rule, seen, self.watched.limits), at)
             for trend in self._speeds:

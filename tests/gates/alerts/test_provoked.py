@@ -60,6 +60,12 @@ def test_a_withheld_stop_is_missed_and_once_it_is_executed_late(provoked, place)
         assert missed.cause["order_id"] in {order["id"] for order in pending if order["type"] == "STOP_LOSS"}
         assert missed.threshold == "executed within 2 s"
 
+        place.no_fault()
+        market.higher_stop_in_time(place)
+        wait_until(lambda: "clean" in provoked.says("SL/TP latency > 100 ms"), what="another stop is executed in time")
+        assert "firing" in provoked.says("missed SL/TP trigger"), "while one waits, no other is a clean look"
+        assert provoked.alerts("missed SL/TP trigger")[0].state == "open"
+
     with market.stop_let_go_late(place):
         late = provoked.raised("SL/TP latency > 100 ms", count=2)
     assert late.level == "high"

@@ -1,6 +1,8 @@
 """What the watch keeps between two looks: trends, a log that grows, trades, and what a storm is folded into."""
 
+import asyncio
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -9,13 +11,53 @@ from hypothesis import strategies as st
 
 from gates.alerts.rules import RULES
 from gates.alerts.rules.findings import FOUND_AS
+from gates.alerts.rules.observed import StopSeen
+from gates.alerts.thresholds import DEFAULTS
 from gates.alerts.watching.log_file import LogFile
 from gates.alerts.watching.process import Sample, busiest_pct
+from gates.alerts.watching.run_watch import RunWatch, WatchedTarget
 from gates.alerts.watching.trades import OpenTrades
 from gates.alerts.watching.trends import SpeedTrend, WarningTrend
-from gates.streams.writing import Cut, Happened, folded
+from gates.streams.following import Follower
+from gates.streams.lines import Quote
+from gates.streams.stopwatch import Stopwatch
+from gates.streams.telling import Watched
+from gates.streams.writing import Cut, Happened, Pen, folded
+from gates.targets.access import Access
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOWHERE = Access("", "wartest", "http://127.0.0.1:1", "A", "t", "")
+MISSED = "missed SL/TP trigger"
+
+
+def watched_stops(*prices):
+    """A watch of one target whose streams are connected, and whose one long trade has a stop at each price."""
+    follower = Follower(Watched(1, NOWHERE.broker_url, "A", "t", limit_s=2.0), Pen())
+    follower.stopwatch = Stopwatch(limit_s=2.0)
+    orders = [
+        {"id": str(number), "type": "STOP_LOSS", "tradeID": "5", "price": price, "createTime": AT.isoformat()}
+        for number, price in enumerate(prices, start=6)
+    ]
+    trade = {"id": "5", "instrument": "EUR_USD", "currentUnits": "1000"}
+    follower.stopwatch.begin({"trades": [trade], "orders": orders})
+    for standing in follower.standings.values():
+        standing.state = "connected"
+    target = WatchedTarget(1, 1, live=False, access=NOWHERE, limits=DEFAULTS | {"stop_missed_s": 2.0}, since=AT)
+    return follower, RunWatch(target, follower, lambda rule, breach: None)
+
+
+def priced(bid):
+    return Quote(AT, "EUR_USD", Decimal(bid), Decimal(bid) + Decimal("0.0002"))
+
+
+def executed(order_id="9"):
+    return StopSeen(order_id, f"The stop loss {order_id} of trade 8 was touched", AT, 20.0)
+
+
+def judged(watch, rule):
+    """What the watch says of a rule by a look of now."""
+    asyncio.run(watch._judge_all(None)())
+    return watch.standings[rule]
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=40))
@@ -112,3 +154,17 @@ def test_a_storm_is_folded_critical_first_and_nothing_is_lost(taken):
 
 def test_every_finding_that_is_mapped_belongs_to_one_of_the_thirteen():
     assert set(FOUND_AS.values()) <= {rule.name for rule in RULES}
+
+
+def test_while_a_missed_stop_waits_the_rule_fires_and_no_other_stop_is_a_clean_look():
+    follower, watch = watched_stops("1.0950")
+    follower.stopwatch.quote(priced("1.0945"), 100.0)
+    assert follower.stopwatch.overdue(103.0)
+    assert judged(watch, MISSED).judgement.state == "firing"
+    follower.executed.append(executed())
+    standing = judged(watch, MISSED)
+    assert standing.judgement.state == "firing"
+    assert standing.clean_at is None
+    follower.stopwatch.learn({"type": "ORDER_CANCEL", "id": "8", "orderID": "6", "time": AT.isoformat()})
+    follower.executed.append(executed("10"))
+    assert judged(watch, MISSED).judgement.clean, "it was taken back, and another was executed in time"
