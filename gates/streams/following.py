@@ -60,26 +60,33 @@ class Follower:
     async def _once(self) -> None:
         async with asyncio.timeout(SILENCE_S * 2):
             account = await asyncio.to_thread(self._read, _account)
-        stops = self.stopwatch = Stopwatch(limit_s=self.watched.limit_s)
-        stops.begin(account)
+        before, stops = self.stopwatch, Stopwatch(limit_s=self.watched.limit_s)
+        stops.begin(account, before.missed if before else ())
+        self.stopwatch = stops
         self.trades.begin(account)
         await _Tape(self, stops, account).play()
 
     def open_trades(self) -> Mapping[str, str] | None:
         """Return trade id → instrument of what is open now; None while the stream of transactions is away."""
-        return self.trades.now if self.standings[TRANSACTIONS].state == "connected" else None
+        return self.trades.now if self._connected(TRANSACTIONS) else None
 
     def stops(self, at: datetime) -> tuple[StopSeen, ...] | None:
-        """Return the stops executed since this was asked last, and those that are missed `at`; None while it is away.
+        """Return the stops executed since this was asked last, and those that are missed `at`.
 
-        When one was touched is told by the broker's clock, and that it is missed by ours: its time is over by now.
+        When one was touched is told by the broker's clock, and that it is missed by ours: its time is over by now. None
+        where it cannot be known whether one waits; what was executed before it is known again proves nothing then.
         """
-        if self.stopwatch is None or self.standings[TRANSACTIONS].state != "connected":
-            return None
         executed = [self.executed.popleft() for _ in range(len(self.executed))]
+        if self.stopwatch is None or not self._connected(TRANSACTIONS):
+            return None
         over = at - timedelta(seconds=self.watched.limit_s)
         missed = [StopSeen(one.order.order_id, touch_of(one.order), over, None) for one in self.stopwatch.missed]
+        if self.stopwatch.instruments and not self._connected(PRICES):
+            return tuple(missed) or None
         return (*executed, *missed)
+
+    def _connected(self, kind: str) -> bool:
+        return self.standings[kind].state == "connected"
 
     def _read(self, what: Any, *arguments: Any) -> Any:
         watched = self.watched
@@ -163,6 +170,7 @@ class _Tape:
                 self._record(TRANSACTIONS, since, why, Hole(before + 1, self._continuity.last_id))
 
     async def _prices(self) -> None:
+        self._stops.look_away()
         while not (self._stops.instruments | self._traded):
             self._standings[PRICES].reason = "no instrument has a stop or was ever traded"
             await asyncio.sleep(LOOK_S)
@@ -227,8 +235,9 @@ class _Tape:
             standing.reason = f"Transaction {record.get('id')} could not be read: {error}"[:LONGEST_REASON]
             return
         for stop in executed:
-            told = StopSeen(stop.order.order_id, touch_of(stop.order), stop.fill.time, stop.latency_ms)
-            self._follower.executed.append(told)
+            if stop.timed:
+                told = StopSeen(stop.order.order_id, touch_of(stop.order), stop.fill.time, stop.latency_ms)
+                self._follower.executed.append(told)
             if stop.latency_ms > self._watched.latency_ms:
                 self._pen.write(slow_of(self._watched, stop))
 
@@ -254,6 +263,8 @@ class _Tape:
     def _trouble(self, kind: str) -> Any:
         def note(words: str) -> None:
             self._standings[kind].state, self._standings[kind].reason = "waiting", words[:LONGEST_REASON]
+            if kind == PRICES:
+                self._stops.look_away()
 
         return note
 

@@ -5,7 +5,7 @@ trade's by the ask, unless their trigger condition says otherwise. A price here 
 four times a second; what happened between two samples is found by the slots, in the broker's candles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,13 +24,18 @@ class TooManyStopsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A stop that was touched and executed; latency in milliseconds of the broker's clock, slippage in price."""
+    """A stop that was touched and executed; latency in milliseconds of the broker's clock, slippage in price.
+
+    Where it is not `timed`, it may have been touched unseen, before `touched_at`: the latency is the least that it can
+    be, and no proof that the stop was executed in time.
+    """
 
     order: StopOrder
     fill: Fill
     touched_at: datetime
     latency_ms: float
     slippage: Decimal | None
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ class Stopwatch:
 
     Latency is told by the broker's clock alone. Whether a stop is overdue is told by the caller's monotonic clock, in
     seconds: a clock of the broker or of ours that jumps makes no alarm and hides none.
+
+    While no price is seen (before the first one, and after `look_away`) any live stop may be touched. It is timed again
+    from the first price on that does not reach it; one whose touch was seen and then forgotten never is.
     """
 
     def __init__(self, *, limit_s: float) -> None:
@@ -65,6 +73,9 @@ class Stopwatch:
         self._units: dict[str, Decimal] = {}
         self._trade_instruments: dict[str, str] = {}
         self._touched: dict[str, _Touched] = {}
+        self._away = True
+        self._unseen: set[str] = set()
+        self._forgotten: set[str] = set()
 
     @property
     def live(self) -> int:
@@ -76,14 +87,18 @@ class Stopwatch:
         """Instruments with a stop that is watched."""
         return frozenset(name for name, orders in self._live.items() if orders)
 
-    def begin(self, account: Mapping[str, Any]) -> None:
-        """Take over the trades and stops of an account, as `GET /accounts/{id}` tells them."""
+    def begin(self, account: Mapping[str, Any], missed: Iterable[Missed] = ()) -> None:
+        """Take over the trades and stops of an account, as `GET /accounts/{id}` tells them, and which are `missed`."""
         for trade in account.get("trades") or ():
             self._open(str(trade["id"]), str(trade["instrument"]), exact(trade, "currentUnits"))
         for order in account.get("orders") or ():
             kind = f"{order.get('type', '')}_ORDER"
             if kind in STOP_KINDS:
                 self._add(order | {"type": kind, "time": order.get("createTime")})
+        for one in missed:
+            if one.order.order_id in self._instrument_of:
+                touched = _Touched(one.order, one.touched_at, one.price, 0.0, missed=True)
+                self._touched[one.order.order_id] = touched
 
     def learn(self, record: Record) -> tuple[Executed, ...]:
         """Take one transaction, in order; return the stop that it executed."""
@@ -101,12 +116,15 @@ class Stopwatch:
 
     def quote(self, quote: Quote, received_s: float) -> None:
         """Take one price, received at this time: note which live stops it reaches, the first time that it does."""
+        self._away = False
         for order in self._live.get(quote.instrument, {}).values():
             price = quote.bid if order.uses_bid else quote.ask
             if order.order_id in self._touched or order.unjudged or quote.at < order.created_at:
                 continue
             if order.is_reached_by(price):
                 self._touched[order.order_id] = _Touched(order, quote.at, price, received_s)
+            else:
+                self._unseen.discard(order.order_id)
 
     def overdue(self, now_s: float) -> tuple[Missed, ...]:
         """Return the stops whose time is over; each is told once.
@@ -131,10 +149,21 @@ class Stopwatch:
         """Whether the stop was touched and has neither been executed nor taken back."""
         return order_id in self._touched
 
+    def look_away(self) -> None:
+        """No price is seen from now on: which stops are touched meanwhile will not be known."""
+        self._away = True
+        self._unseen |= self._instrument_of.keys() - self._touched.keys()
+
     def forget_touches(self) -> tuple[StopOrder, ...]:
-        """Start anew after a gap in the prices; return the stops that can no longer be judged as they happen."""
+        """Start anew after a gap in the prices; return the stops that can no longer be judged as they happen.
+
+        Those that are missed are none of them: they wait, whatever the price does.
+        """
+        self.look_away()
         lost = tuple(touched.order for touched in self._touched.values() if not touched.missed)
-        self._touched.clear()
+        for order in lost:
+            del self._touched[order.order_id]
+            self._forgotten.add(order.order_id)
         return lost
 
     def _open(self, trade_id: str, instrument: str, units: Decimal | None) -> None:
@@ -152,19 +181,25 @@ class Stopwatch:
                 raise TooManyStopsError(f"More than {MOST_ORDERS} stops are live: they are left to the slots.")
             self._live.setdefault(instrument, {})[order.order_id] = replace(order, instrument=instrument)
             self._instrument_of[order.order_id] = instrument
+            if self._away:
+                self._unseen.add(order.order_id)
 
     def _end(self, order_id: str) -> StopOrder | None:
         self._touched.pop(order_id, None)
+        self._unseen.discard(order_id)
+        self._forgotten.discard(order_id)
         instrument = self._instrument_of.pop(order_id, None)
         return None if instrument is None else self._live[instrument].pop(order_id)
 
     def _executed(self, fill: Fill) -> tuple[Executed, ...]:
         touched = self._touched.get(fill.order_id)
+        unseen = fill.order_id in self._unseen or fill.order_id in self._forgotten
         order = self._end(fill.order_id)
         if order is None or not fill.is_stop:
             return ()
+        timed = not unseen and not order.unjudged and (touched or fill.quoted_at) is not None
         at = touched.at if touched else fill.quoted_at or fill.time
         price = fill.price_of(order.trade_id)
         slippage = None if price is None else (order.price - price) * (1 if order.is_long else -1)
         latency_ms = max(0.0, round((fill.time - at) / timedelta(milliseconds=1), 3))
-        return (Executed(order, fill, at, latency_ms, slippage),)
+        return (Executed(order, fill, at, latency_ms, slippage, timed),)

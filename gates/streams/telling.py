@@ -47,6 +47,7 @@ def missed_of(watched: Watched, missed: Missed) -> Happened:
 def slow_of(watched: Watched, stop: Executed) -> Happened:
     """A stop that was executed late."""
     limit = f"at most {watched.latency_ms:g} ms"
-    sentence = f"{touch_of(stop.order)} and executed {stop.latency_ms:g} ms later, {limit} are well."
+    least = "" if stop.timed else "at least "
+    sentence = f"{touch_of(stop.order)} and executed {least}{stop.latency_ms:g} ms later, {limit} are well."
     cause = {"order_id": stop.order.order_id, "trade_id": stop.order.trade_id, "transaction_id": stop.fill.fill_id}
     return Happened(watched.run_id, SLOW_TRIGGER, "high", sentence, stop.fill.time, cause, limit)

@@ -54,7 +54,7 @@ class Told(Protocol):
         """Trade id → instrument, None while the stream of transactions is away."""
 
     def stops(self, at: datetime) -> tuple[StopSeen, ...] | None:
-        """The stops executed since the last time this was asked, and those that are missed `at`; None while away."""
+        """The stops executed since the last time this was asked, and those that are missed `at`; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,10 @@ class RunWatch:
             at = timezone.now()
             self._looking("process", at)
             part = None if process is None else process.look()
-            seen = self._taken(replace(self._seen, at=at, stops=self.streams.stops(at), process=part))
+            stops = self.streams.stops(at)
+            if stops is None:
+                self._miss("stops", "a stream of the broker is away: whether a touched stop waits is not known")
+            seen = self._taken(replace(self._seen, at=at, stops=stops, process=part))
             for rule in RULES:
                 self._note(rule, _judgement(rule, seen, self.watched.limits), at)
             for trend in self._speeds:

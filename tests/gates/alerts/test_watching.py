@@ -168,3 +168,18 @@ def test_while_a_missed_stop_waits_the_rule_fires_and_no_other_stop_is_a_clean_l
     follower.stopwatch.learn({"type": "ORDER_CANCEL", "id": "8", "orderID": "6", "time": AT.isoformat()})
     follower.executed.append(executed("10"))
     assert judged(watch, MISSED).judgement.clean, "it was taken back, and another was executed in time"
+
+
+def test_a_stop_is_no_clean_look_while_the_prices_that_touch_others_are_not_seen():
+    follower, watch = watched_stops("1.0950")
+    follower.standings["prices"].state = "waiting"
+    follower.executed.append(executed())
+    assert "away" in judged(watch, MISSED).judgement.not_judged
+    follower.standings["prices"].state = "connected"
+    assert not judged(watch, MISSED).judgement.clean, "nor afterwards, for what was executed before"
+    follower.executed.append(executed("10"))
+    assert judged(watch, MISSED).judgement.clean
+    follower.stopwatch.quote(priced("1.0945"), 100.0)
+    assert follower.stopwatch.overdue(103.0)
+    follower.standings["prices"].state = "waiting"
+    assert judged(watch, MISSED).judgement.state == "firing", "what is missed is known all the same"

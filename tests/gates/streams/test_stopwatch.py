@@ -36,8 +36,8 @@ def stop(price, *, order_id="6", trade_id="5", kind="STOP_LOSS_ORDER", **fields)
     return {"type": kind, "id": order_id, "tradeID": trade_id, "price": price, "time": at(1).isoformat()} | fields
 
 
-def filled(order_id="6", trade_id="5", *, seconds, kind="STOP_LOSS_ORDER", price="1.0950"):
-    return {
+def filled(order_id="6", trade_id="5", *, seconds, kind="STOP_LOSS_ORDER", price="1.0950", **fields):
+    return fields | {
         "type": "ORDER_FILL",
         "id": "9",
         "orderID": order_id,
@@ -128,6 +128,76 @@ def test_after_a_gap_in_the_prices_no_stop_is_called_missed_for_what_was_seen_be
     assert watch.overdue(1000.0) == ()
     watch.quote(quote("1.0949", 40), 130.0)
     assert len(watch.overdue(133.0)) == 1
+
+
+def quoted(seconds):
+    """The price that a fill was made at, as the broker tells it with the fill."""
+    return {"fullPrice": {"timestamp": at(seconds).isoformat()}}
+
+
+def test_a_stop_that_is_executed_before_its_price_comes_is_timed_by_the_price_of_its_fill(watch):
+    watch.quote(quote("1.0960", 9), 100.0)
+    (executed,) = watch.learn(filled(seconds=10.25, **quoted(10)))
+    assert (executed.latency_ms, executed.timed) == (250.0, True)
+
+
+def test_a_fill_alone_tells_not_when_its_stop_was_touched(watch):
+    watch.quote(quote("1.0960", 9), 100.0)
+    assert not watch.learn(filled(seconds=10))[0].timed
+
+
+def executed_at_40(watch):
+    (executed,) = watch.learn(filled(seconds=40, **quoted(40)))
+    return executed
+
+
+def test_a_stop_whose_touch_was_forgotten_is_timed_by_no_later_price(watch):
+    watch.quote(quote("1.0960", 9), 100.0)
+    watch.quote(quote("1.0949", 10), 101.0)
+    watch.forget_touches()
+    watch.quote(quote("1.0960", 30), 120.0)
+    watch.quote(quote("1.0949", 39.9), 129.9)
+    assert not executed_at_40(watch).timed
+
+
+@pytest.mark.parametrize("prices", [(), ("1.0949",)], ids=["no price", "a price beyond it"])
+@pytest.mark.parametrize("away", ["since the start", "for a while", "and set meanwhile"])
+def test_a_stop_that_may_have_been_touched_while_no_price_was_seen_is_not_timed(away, prices):
+    watch = Stopwatch(limit_s=2.0)
+    watch.learn(opened())
+    if away != "since the start":
+        watch.quote(quote("1.0960", 1), 100.0)
+    if away == "and set meanwhile":
+        watch.look_away()
+    watch.learn(stop("1.0950"))
+    if away == "for a while":
+        watch.quote(quote("1.0960", 9), 100.0)
+        watch.look_away()
+    for price in prices:
+        watch.quote(quote(price, 39.9), 129.9)
+    assert not executed_at_40(watch).timed
+
+
+def test_after_a_price_that_does_not_reach_it_a_stop_is_timed_again(watch):
+    watch.look_away()
+    watch.quote(quote("1.0960", 30), 120.0)
+    watch.quote(quote("1.0949", 39.9), 129.9)
+    executed = executed_at_40(watch)
+    assert (executed.latency_ms, executed.timed) == (100.0, True)
+
+
+def test_a_stop_that_is_missed_stays_so_through_a_gap_in_the_prices_and_when_the_account_is_read_again(watch):
+    watch.quote(quote("1.0949", 10), 100.0)
+    assert len(watch.overdue(103.0)) == 1
+    assert watch.forget_touches() == ()
+    assert [one.order.order_id for one in watch.missed] == ["6"]
+    order = {"id": "6", "type": "STOP_LOSS", "tradeID": "5", "price": "1.0950", "createTime": at(1).isoformat()}
+    trade = {"id": "5", "instrument": "EUR_USD", "currentUnits": "1000"}
+    again, gone = Stopwatch(limit_s=2.0), Stopwatch(limit_s=2.0)
+    again.begin({"trades": [trade], "orders": [order]}, watch.missed)
+    gone.begin({}, watch.missed)
+    assert (again.missed, gone.missed) == (watch.missed, ())
+    assert again.overdue(1e9) == (), "it was told"
 
 
 @given(st.lists(st.tuples(st.integers(10_900, 11_100), st.booleans()), max_size=40))
