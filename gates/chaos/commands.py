@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
 from gates.chaos.messages import Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
@@ -67,9 +68,9 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     build = str(health.observe(reach).get("build") or "")
     baseline = {"environment": environment_of(spec, reach, now, cells=True)}
     with transaction.atomic():
-        Target.objects.select_for_update().get(pk=asked.target.pk)
+        target = Target.objects.select_for_update().get(pk=asked.target.pk)
         _demand_free(asked.target, now)
-        campaign, why_not = _its_turn(asked, build)
+        campaign, why_not = _its_turn(asked, target, build)
         if asked.campaign_id is not None and (campaign is None or campaign.pk != asked.campaign_id):
             raise CannotStrikeError(why_not or f"{campaign} is open now.")
         if campaign is None:
@@ -93,7 +94,7 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
             only_strike=asked.strike,
             cells=asked.cells,
         )
-        run = _run_of(campaign, plan, baseline, now)
+        run = _run_of(campaign, plan, baseline | {"description": description_sha256(target.spec)}, now)
         chaos.run = run
         chaos.save()
         _cut(run, names)
@@ -144,11 +145,11 @@ def _demand_free(target: Target, now: datetime) -> None:
         raise CannotStrikeError(f"{target} is shut: {left} is overdue since {left.due_at:%H:%M:%S}. Heal it first.")
 
 
-def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
+def _its_turn(asked: Asked, target: Target, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 2 this run is, or None and why it does not count."""
     if asked.scenarios or asked.operation or asked.point or asked.strike or asked.then:
         return None, "It makes a part of the strikes only."
-    return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
+    return whose_turn(target, asked.profile, gate=GATE, build=build)
 
 
 def _run_of(campaign: Campaign, plan: ChaosPlan, baseline: dict[str, Any], now: datetime) -> Run:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
 from gates.checks import health
 from gates.ledger_audit.plans import AuditPlan, audit_plan_for
@@ -51,10 +52,10 @@ def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     build = str(health.observe(reach).get("build") or "")
     baseline = {"environment": environment_of(asked.target.spec, reach, now)}
     with transaction.atomic():
-        Target.objects.select_for_update().get(pk=asked.target.pk)
+        target = Target.objects.select_for_update().get(pk=asked.target.pk)
         if Run.objects.filter(campaign__target=asked.target, gate=GATE, state=Run.State.RUNNING).exists():
             raise CannotAuditError(f"An audit of {asked.target} is going on: wait for its end.")
-        campaign, why_not = _its_turn(asked, build)
+        campaign, why_not = _its_turn(asked, target, build)
         if asked.campaign_id is not None and (campaign is None or campaign.pk != asked.campaign_id):
             raise CannotAuditError(why_not or f"{campaign} is open now.")
         if campaign is None:
@@ -65,7 +66,7 @@ def start_audit(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
                 started_by=started_by,
                 started_at=now,
             )
-        run = _run_of(campaign, plan, baseline, now)
+        run = _run_of(campaign, plan, baseline | {"description": description_sha256(target.spec)}, now)
         return _start(run, plan, LedgerAudit(started_by=started_by, **_facts(asked, why_not)), now)
 
 
@@ -78,11 +79,11 @@ def _facts(asked: Asked, why_not: str) -> dict[str, object]:
     }
 
 
-def _its_turn(asked: Asked, build: str) -> tuple[Campaign | None, str]:
+def _its_turn(asked: Asked, target: Target, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 3 this audit is, or None and why it does not count."""
     if asked.only or asked.since:
         return None, "It looks at a part of the books only."
-    return whose_turn(asked.target, asked.profile, gate=GATE, build=build)
+    return whose_turn(target, asked.profile, gate=GATE, build=build)
 
 
 def _run_of(campaign: Campaign, plan: AuditPlan, baseline: dict[str, Any], now: datetime) -> Run:

@@ -49,6 +49,12 @@ IN_ORDER = """
     IF others > 0 AND (NEW.gate = 1 OR passed_before < NEW.gate - 1) THEN
         RAISE EXCEPTION 'gate % of campaign % stays shut: gates open in order', NEW.gate, NEW.campaign_id;
     END IF;
+    IF NEW.gate IN (2, 3) AND EXISTS (SELECT 1 FROM gates_run first WHERE first.campaign_id = NEW.campaign_id
+            AND first.gate = 1 AND first.baseline->>'description' IS NOT NULL
+            AND first.baseline->>'description' IS DISTINCT FROM NEW.baseline->>'description') THEN
+        RAISE EXCEPTION 'gate % of campaign % stays shut: the description is not that of gate 1',
+            NEW.gate, NEW.campaign_id;
+    END IF;
     RETURN NEW;
 """
 # What failed before the campaign that begins: of its target, or of whichever was on the same account of the broker.
