@@ -6,6 +6,7 @@
 - `continuity`: which transactions are new, and which the stream left out. Pure.
 - `stopwatch`: stops judged as prices and fills come in. Pure.
 - `connection`: one stream, read line by line through a door that can only ask.
+- `lives`: what ends by itself begins again, after a pause.
 - `following`: both streams of one run: repair, gaps, alerts.
 - `telling`: a missed stop and a late one, in words.
 - `following_runs`: which runs are followed, and how their targets are reached.

@@ -1,8 +1,6 @@
 """Both streams of one run: lines read, gaps repaired or recorded, stops judged as they happen."""
 
 import asyncio
-import logging
-import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -20,20 +18,17 @@ from gates.alerts.rules.observed import StopSeen
 from gates.alerts.watching.trades import OpenTrades
 from gates.streams.continuity import Continuity, Hole
 from gates.streams.lines import Heartbeat, Line, LineUnreadable, Quote, Told, read_line
-from gates.streams.stopwatch import Stopwatch
+from gates.streams.lives import again_and_again
+from gates.streams.stopwatch import Missed, Stopwatch
 from gates.streams.telling import Watched, missed_of, slow_of, touch_of
 from gates.streams.writing import Cut, Pen, Standing
-
-log = logging.getLogger(__name__)
 
 PRICES, TRANSACTIONS = "prices", "transactions"
 MOST_EXECUTED = 1000
 SILENCE_S = 12.0  # two heartbeats of five seconds may be lost, the third may not
 LOOK_S = 0.1
+LOOK_UP_AGAIN_S = 1.0
 PATIENCE_S = 0.3  # a heartbeat may overtake the lines that it counts
-FIRST_PAUSE_S = 0.5  # the broker asks for at most two new connections a second
-LONGEST_PAUSE_S = 30.0
-WELL_AFTER_S = 20.0
 LONGEST_REASON = 300
 
 
@@ -55,7 +50,7 @@ class Follower:
 
     async def follow(self) -> None:
         """Follow until cancelled; what ends it by itself is tried again after growing pauses."""
-        await _again_and_again(self._once, self._note_trouble)
+        await again_and_again(self._once, self._note_trouble)
 
     async def _once(self) -> None:
         async with asyncio.timeout(SILENCE_S * 2):
@@ -83,6 +78,8 @@ class Follower:
         missed = [StopSeen(one.order.order_id, touch_of(one.order), over, None) for one in self.stopwatch.missed]
         if self.stopwatch.instruments and not self._connected(PRICES):
             return tuple(missed) or None
+        if self.stopwatch.overdue(time.monotonic()):  # it is being looked up whether they were executed
+            return tuple(missed)
         return (*executed, *missed)
 
     def _connected(self, kind: str) -> bool:
@@ -118,14 +115,15 @@ class _Tape:
         self._traded = {str(position["instrument"]) for position in account.get("positions") or ()}
         self._priced: frozenset[str] = frozenset()
         self._latest: dict[str, datetime] = {}
+        self._whole_until: datetime | None = None  # by the broker's clock: no transaction before that is unknown
         self._mending = asyncio.Lock()
 
     async def play(self) -> None:
         """Hold both streams until one of them cannot be held, or cancelled."""
         self._join()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_again_and_again(self._transactions, self._trouble(TRANSACTIONS)))
-            tasks.create_task(_again_and_again(self._prices, self._trouble(PRICES)))
+            tasks.create_task(again_and_again(self._transactions, self._trouble(TRANSACTIONS)))
+            tasks.create_task(again_and_again(self._prices, self._trouble(PRICES)))
             tasks.create_task(self._look())
 
     def _join(self) -> None:
@@ -154,6 +152,9 @@ class _Tape:
             await self._mend(found, "a line that the stream left out")
         standing = self._standings[TRANSACTIONS]
         standing.last_id, standing.repeated = self._continuity.last_id, self._continuity.repeated
+        number = line.last_id if isinstance(line, Heartbeat) else line.number
+        if number == standing.last_id:
+            self._whole_until = line.at
 
     async def _mend(self, hole: Hole | None, why: str) -> None:
         """Read what the stream left out, by `sinceid`; a hole that closed meanwhile is none. Raises BrokerError."""
@@ -203,7 +204,7 @@ class _Tape:
         if kind == TRANSACTIONS:
             await self._mend(None, "while the stream was away")
         elif since is not None and now - since > timedelta(seconds=1):
-            lost = self._stops.forget_touches()
+            lost = self._stops.forget_touches(time.monotonic())
             held = f" {len(lost)} touched stops are judged by the slots alone." if lost else ""
             self._record(PRICES, since, f"no price for {(now - since).total_seconds():.1f} s.{held}", None)
         self._standings[kind].reason = ""
@@ -242,15 +243,33 @@ class _Tape:
                 self._pen.write(slow_of(self._watched, stop))
 
     async def _look(self) -> None:
-        """Ask again and again which touched stops are overdue; the account is looked up before one is called missed."""
+        """Ask again and again which touched stops are overdue; none is called missed while it may have been executed.
+
+        That it was not, the account says; or, where that cannot be read, the stream by a line that came later.
+        """
         while True:
             await asyncio.sleep(LOOK_S)
             late = self._stops.overdue(time.monotonic())
-            if late:
-                await self._mend(None, "a fill that the stream had not told yet")
+            known = not late or await self._looked_up()
             for missed in late:
-                if self._stops.is_waiting(missed.order.order_id):
+                if (known or self._is_told_past(missed)) and self._stops.miss(missed.order.order_id):
                     self._pen.write(missed_of(self._watched, missed))
+            if not known:
+                await asyncio.sleep(LOOK_UP_AGAIN_S)
+
+    def _is_told_past(self, missed: Missed) -> bool:
+        """Whether the stream has told everything up to the time at which the stop should have been executed."""
+        over = missed.touched_at + timedelta(seconds=self._watched.limit_s)
+        return self._whole_until is not None and self._whole_until >= over
+
+    async def _looked_up(self) -> bool:
+        try:
+            await self._mend(None, "a fill that the stream had not told yet")
+        except (BrokerError, TransactionUnreadable, TimeoutError) as error:
+            words = f"Whether a touched stop was executed could not be looked up: {error}"
+            self._standings[TRANSACTIONS].reason = words[:LONGEST_REASON]
+            return False
+        return True
 
     def _record(self, kind: str, since: datetime, why: str, hole: Hole | None) -> None:
         ids = "" if hole is None else f"transactions {hole.first} to {hole.last}, read again by sinceid: "
@@ -267,26 +286,6 @@ class _Tape:
                 self._stops.look_away()
 
         return note
-
-
-async def _again_and_again(life: Any, note: Any) -> None:
-    """Live one life after another, with pauses that double while they are short; only a cancel ends it."""
-    pause_s = FIRST_PAUSE_S
-    while True:
-        began = time.monotonic()
-        try:
-            await life()
-        except (BrokerError, TransactionUnreadable, TimeoutError) as error:
-            note(str(error) or "the broker did not answer in time")
-        except Exception as error:
-            log.exception("a stream's life ended: it begins again")
-            note(f"{type(error).__name__}: begun again, see streams.log")
-        else:
-            continue
-        if time.monotonic() - began > WELL_AFTER_S:
-            pause_s = FIRST_PAUSE_S
-        await asyncio.sleep(pause_s * (1 + random.random() / 4))  # noqa: S311  no secret: so that many do not come at once
-        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def stream_host(url: str) -> str:

@@ -127,40 +127,42 @@ class Stopwatch:
                 self._unseen.discard(order.order_id)
 
     def overdue(self, now_s: float) -> tuple[Missed, ...]:
-        """Return the stops whose time is over; each is told once.
+        """Return the stops whose time is over and that were not called missed yet.
 
-        The fill may still be on its way: look the account up before you say that one was missed.
+        The fill may still be on its way: know that none came before you call one missed.
         """
-        late = [
-            touched
+        return tuple(
+            Missed(touched.order, touched.at, touched.price)
             for touched in self._touched.values()
             if not touched.missed and now_s > touched.received_s + self._limit_s
-        ]
-        for touched in late:
-            self._touched[touched.order.order_id] = replace(touched, missed=True)
-        return tuple(Missed(touched.order, touched.at, touched.price) for touched in late)
+        )
+
+    def miss(self, order_id: str) -> bool:
+        """Call a stop missed; False where it is so called already, or was executed or taken back meanwhile."""
+        touched = self._touched.get(order_id)
+        if touched is None or touched.missed:
+            return False
+        self._touched[order_id] = replace(touched, missed=True)
+        return True
 
     @property
     def missed(self) -> tuple[Missed, ...]:
-        """The stops that were told to be overdue and still wait."""
+        """The stops that were called missed and still wait."""
         return tuple(Missed(one.order, one.at, one.price) for one in self._touched.values() if one.missed)
-
-    def is_waiting(self, order_id: str) -> bool:
-        """Whether the stop was touched and has neither been executed nor taken back."""
-        return order_id in self._touched
 
     def look_away(self) -> None:
         """No price is seen from now on: which stops are touched meanwhile will not be known."""
         self._away = True
         self._unseen |= self._instrument_of.keys() - self._touched.keys()
 
-    def forget_touches(self) -> tuple[StopOrder, ...]:
+    def forget_touches(self, now_s: float) -> tuple[StopOrder, ...]:
         """Start anew after a gap in the prices; return the stops that can no longer be judged as they happen.
 
-        Those that are missed are none of them: they wait, whatever the price does.
+        Those that are missed or overdue are none of them: they wait, whatever the price does.
         """
         self.look_away()
-        lost = tuple(touched.order for touched in self._touched.values() if not touched.missed)
+        over = {one.order.order_id for one in (*self.missed, *self.overdue(now_s))}
+        lost = tuple(touched.order for key, touched in self._touched.items() if key not in over)
         for order in lost:
             del self._touched[order.order_id]
             self._forgotten.add(order.order_id)

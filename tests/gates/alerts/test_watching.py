@@ -159,7 +159,7 @@ def test_every_finding_that_is_mapped_belongs_to_one_of_the_thirteen():
 def test_while_a_missed_stop_waits_the_rule_fires_and_no_other_stop_is_a_clean_look():
     follower, watch = watched_stops("1.0950")
     follower.stopwatch.quote(priced("1.0945"), 100.0)
-    assert follower.stopwatch.overdue(103.0)
+    assert follower.stopwatch.miss("6")
     assert judged(watch, MISSED).judgement.state == "firing"
     follower.executed.append(executed())
     standing = judged(watch, MISSED)
@@ -180,6 +180,6 @@ def test_a_stop_is_no_clean_look_while_the_prices_that_touch_others_are_not_seen
     follower.executed.append(executed("10"))
     assert judged(watch, MISSED).judgement.clean
     follower.stopwatch.quote(priced("1.0945"), 100.0)
-    assert follower.stopwatch.overdue(103.0)
+    assert follower.stopwatch.miss("6")
     follower.standings["prices"].state = "waiting"
     assert judged(watch, MISSED).judgement.state == "firing", "what is missed is known all the same"

@@ -1,17 +1,25 @@
 """Streams of a real broker process: lines left out, fills withheld, the broker killed and back, lines that are none."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gates.streams.following import PRICES, TRANSACTIONS, Follower, stream_host
+from audits.sources import BrokerError
+from gates.alerts.rules.observed import StopSeen
+from gates.streams.following import PRICES, TRANSACTIONS, Follower, _Tape, stream_host
+from gates.streams.lines import Heartbeat, Quote
+from gates.streams.stopwatch import Stopwatch
 from gates.streams.telling import MISSED_TRIGGER, Watched
 from gates.streams.writing import Cut, Happened, Pen
 from tests.gates.rehearsal.broker.conftest import TOKEN, Broker, running_broker
 
 LIMIT_S = 20.0
+TOUCHED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +101,64 @@ def test_a_stop_that_the_market_touched_and_the_broker_withholds_is_an_alert_and
     (alert,) = written(follower)
     assert (alert.rule, alert.level) == (MISSED_TRIGGER, "critical")
     assert "at 1.0980" in alert.sentence.replace("1.09800", "1.0980")
+
+
+class Unanswered(Follower):
+    """Follows an account whose broker no longer answers what is asked."""
+
+    async def read_since(self, last_id: int) -> list[dict[str, Any]]:
+        raise BrokerError("The broker answered 503.")
+
+
+def test_a_stop_is_not_called_missed_before_it_is_known_that_no_fill_came_and_then_without_the_account():
+    over = TOUCHED_AT + timedelta(seconds=2)
+
+    async def play():
+        follower = Unanswered(Watched(1, "http://127.0.0.1:1", "A", TOKEN, limit_s=2.0), Pen())
+        tape = touched_stop(follower)
+        task = asyncio.create_task(tape._look())
+        try:
+            await until(lambda: "503" in follower.standings[TRANSACTIONS].reason)
+            await tape._take(Heartbeat(over - timedelta(seconds=0.1), 7))
+            follower.executed.append(StopSeen("9", "Another stop was touched", over, 20.0))
+            assert follower.stops(over) == (), "another one is no clean look meanwhile"
+            assert follower.pen.waiting.empty()
+            await tape._take(Heartbeat(over, 7))
+            await until(follower.pen.waiting.qsize)
+            assert [stop.order_id for stop in follower.stops(over)] == ["6"]
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return follower
+
+    (alert,) = written(asyncio.run(play()))
+    assert (alert.rule, alert.event_at) == (MISSED_TRIGGER, over)
+
+
+def test_a_stop_that_may_have_been_touched_unseen_is_late_where_it_surely_was_and_never_in_time():
+    fill = {"type": "ORDER_FILL", "id": "8", "orderID": "6", "reason": "STOP_LOSS_ORDER", "instrument": "EUR_USD"}
+    told = []
+    for after_s in (0.05, 1.0):
+        follower = Follower(Watched(1, "http://127.0.0.1:1", "A", TOKEN, limit_s=2.0), Pen())
+        tape = touched_stop(follower)
+        tape._learn(fill | {"time": (TOUCHED_AT + timedelta(seconds=after_s)).isoformat()})
+        assert not follower.executed
+        told += [event.sentence for event in written(follower)]
+    (sentence,) = told
+    assert "executed at least 1000 ms later" in sentence
+
+
+def touched_stop(follower: Follower) -> _Tape:
+    """A connected account whose one stop was beyond the first price that was seen of it, and whose time is over."""
+    order = {"id": "6", "type": "STOP_LOSS", "tradeID": "5", "price": "1.0950", "createTime": TOUCHED_AT.isoformat()}
+    trade = {"id": "5", "instrument": "EUR_USD", "currentUnits": "1000"}
+    account = {"lastTransactionID": "7", "trades": [trade], "orders": [order]}
+    follower.stopwatch = Stopwatch(limit_s=2.0)
+    follower.stopwatch.begin(account)
+    follower.stopwatch.quote(Quote(TOUCHED_AT, "EUR_USD", Decimal("1.0945"), Decimal("1.0947")), time.monotonic() - 100)
+    for standing in follower.standings.values():
+        standing.state = "connected"
+    return _Tape(follower, follower.stopwatch, account)
 
 
 def test_a_duplicate_line_is_counted_and_taken_once(broker):

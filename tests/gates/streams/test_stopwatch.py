@@ -65,15 +65,18 @@ def test_a_touched_stop_that_is_executed_tells_latency_by_the_brokers_clock_and_
     assert watch.live == 0
 
 
-def test_a_touched_stop_is_overdue_once_its_time_is_over_and_is_told_once(watch):
+def test_a_touched_stop_is_overdue_once_its_time_is_over_and_is_called_missed_once(watch):
     watch.quote(quote("1.0950", 10), 100.0)
     assert watch.overdue(102.0) == ()
     (missed,) = watch.overdue(102.1)
     assert (missed.order.order_id, missed.touched_at, missed.price) == ("6", at(10), Decimal("1.0950"))
-    assert watch.overdue(200.0) == ()
-    assert watch.is_waiting("6")
+    assert watch.overdue(200.0) == (missed,)
+    assert watch.miss("6")
+    assert not watch.miss("6")
+    assert (watch.overdue(200.0), watch.missed) == ((), (missed,))
     watch.learn(filled(seconds=30))
-    assert not watch.is_waiting("6")
+    assert watch.missed == ()
+    assert not watch.miss("6")
 
 
 def test_the_first_touch_counts_and_not_the_last(watch):
@@ -124,7 +127,7 @@ def test_an_account_is_taken_over_with_the_stops_that_it_has():
 
 def test_after_a_gap_in_the_prices_no_stop_is_called_missed_for_what_was_seen_before_it(watch):
     watch.quote(quote("1.0949", 10), 100.0)
-    assert [order.order_id for order in watch.forget_touches()] == ["6"]
+    assert [order.order_id for order in watch.forget_touches(101.0)] == ["6"]
     assert watch.overdue(1000.0) == ()
     watch.quote(quote("1.0949", 40), 130.0)
     assert len(watch.overdue(133.0)) == 1
@@ -154,7 +157,7 @@ def executed_at_40(watch):
 def test_a_stop_whose_touch_was_forgotten_is_timed_by_no_later_price(watch):
     watch.quote(quote("1.0960", 9), 100.0)
     watch.quote(quote("1.0949", 10), 101.0)
-    watch.forget_touches()
+    watch.forget_touches(102.0)
     watch.quote(quote("1.0960", 30), 120.0)
     watch.quote(quote("1.0949", 39.9), 129.9)
     assert not executed_at_40(watch).timed
@@ -188,8 +191,9 @@ def test_after_a_price_that_does_not_reach_it_a_stop_is_timed_again(watch):
 
 def test_a_stop_that_is_missed_stays_so_through_a_gap_in_the_prices_and_when_the_account_is_read_again(watch):
     watch.quote(quote("1.0949", 10), 100.0)
-    assert len(watch.overdue(103.0)) == 1
-    assert watch.forget_touches() == ()
+    assert watch.forget_touches(103.0) == (), "its time was over"
+    assert watch.miss("6")
+    assert watch.forget_touches(104.0) == ()
     assert [one.order.order_id for one in watch.missed] == ["6"]
     order = {"id": "6", "type": "STOP_LOSS", "tradeID": "5", "price": "1.0950", "createTime": at(1).isoformat()}
     trade = {"id": "5", "instrument": "EUR_USD", "currentUnits": "1000"}
