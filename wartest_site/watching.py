@@ -84,7 +84,7 @@ def ping(url: str) -> str:
         urllib.request.build_opener(_NoRedirect).open(url, timeout=PING_LIMIT_S).close()
     except urllib.error.HTTPError as error:
         return f"The dead-man's switch answered {error.code}."
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return f"The dead-man's switch did not answer: {getattr(error, 'reason', type(error).__name__)}."
     return ""
 
@@ -94,6 +94,7 @@ class Alarms:
     """Which parts were said to have stopped, and when. `route` is the address of the watcher's own route, or empty.
 
     An alarm that could not be sent is sent again at the next look; one that was is said again every quarter of an hour.
+    A part that stands on one that has stopped is not well again: nobody knows how it is.
     """
 
     route: str = field(repr=False)
@@ -113,7 +114,8 @@ class Alarms:
             due = told_s is None or now_s - told_s >= AGAIN_S
             if self.seen[each.part.kind] >= LOOKS and due and self._alarm(each.sentence, each.part.kind):
                 self.told_s[each.part.kind] = now_s
-        for kind in set(self.told_s) - set(self.seen):
+        hidden = {part.kind for part in pulses.TABLE if self.seen.keys() & set(part.stands_on)}
+        for kind in set(self.told_s) - set(self.seen) - hidden:
             name = next(part.name for part in pulses.TABLE if part.kind == kind)
             if self._alarm(f"Well again: {name.rstrip(',')}.", kind, level="medium"):
                 del self.told_s[kind]

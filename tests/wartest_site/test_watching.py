@@ -164,6 +164,24 @@ def test_an_alarm_is_sent_once_again_after_a_while_and_once_more_when_all_is_wel
     assert "Well again: beat" in web.received[2].text
 
 
+def test_a_part_that_stands_on_one_that_has_stopped_is_well_again_only_once_both_are():
+    said, well = [], dict.fromkeys((part.kind for part in pulses.TABLE), 0.0)
+    alarms = Alarms("", said.append)
+
+    def heard(*looks):
+        said.clear()
+        for ages in looks:
+            alarms.hear(pulses.judge(ages, 10.0), 0.0)
+        return [sentence.split(",")[0] for sentence in said]
+
+    frozen = well | {"streams": 40.0, "tick": 40.0, "worker": 40.0}
+    assert len(heard(frozen, frozen)) == 2
+    assert heard(well | {"postgres": None}) == [], "nothing is known of either"
+    assert heard(frozen | {"beat": 40.0}, frozen | {"beat": 40.0}) == ["Beat"]
+    assert heard(frozen) == ["Well again: beat"]
+    assert sorted(heard(well)) == ["Well again: the process that holds the streams.", "Well again: the ticker"]
+
+
 def test_an_alarm_that_cannot_be_sent_is_said_and_sent_at_the_next_look(monkeypatch):
     said = []
     monkeypatch.setenv("WATCH_ROUTE", "nosuch://hidden-secret@example.org")
@@ -186,6 +204,13 @@ def test_the_outer_switch_is_asked_without_following_it_elsewhere_and_its_addres
         assert ping(f"http://127.0.0.1:{switch.port}/hidden-secret") == "The dead-man's switch answered 302."
         assert (switch.asked, inside.asked) == (2, 0)
     assert "hidden-secret" not in ping(f"http://127.0.0.1:{switch.port}/hidden-secret")
+
+
+def test_a_switch_that_speaks_no_http_is_told_and_does_not_end_the_watch():
+    with web_receiver() as switch:
+        switch.answer = b"SSH-2.0-none\r\n"
+        told = ping(f"http://127.0.0.1:{switch.port}/hidden-secret")
+    assert told == "The dead-man's switch did not answer: BadStatusLine."
 
 
 @pytest.mark.parametrize("wrong", [["--ping", "file:///etc/passwd"], ["--limit-s", "0"], ["--every-s=-1"]])
