@@ -18,11 +18,15 @@ from audits.verdicts import Verdict
 NOT_EXECUTED = "stop touched, not executed"
 LATE = "stop executed late"
 CLOSED_BEYOND = "closed beyond its stop by something else"
+TOO_EARLY = "the broker was read before the window was over by its own clock: correct the portal's"
 
 
 @dataclass(frozen=True, slots=True)
 class StopsJudgement:
-    """What one window [start, end) shows. `executed` are the touches executed within the limit."""
+    """What one window [start, end) shows. `executed` are the touches executed within the limit.
+
+    It is `whole` when the broker was read after its end, by the broker's clock too.
+    """
 
     touches: tuple[Touch, ...]
     executed: tuple[Touch, ...]
@@ -30,6 +34,7 @@ class StopsJudgement:
     reasons: tuple[str, ...]
     prices_seen: int
     stops_live: int
+    whole: bool
 
     @property
     def latencies_ms(self) -> tuple[float, ...]:
@@ -75,7 +80,7 @@ def judge_stops(  # noqa: PLR0913  three kinds of records, a window, and four li
 
     Give all stop orders, fills, and per instrument the candles from `needed_from` on, so that each window sees the
     same first touch of an order. `seen_until` is when the broker was read: a touch whose time limit was not yet over
-    then is inconclusive. An order is touched at most once:
+    then is inconclusive, and so is a window that was not. An order is touched at most once:
 
     1. A candle that lies wholly inside the order's life and reaches the stop proves a touch.
     2. A candle that overlaps the life in part proves one only when a fill for the stop's reason executed it.
@@ -112,6 +117,7 @@ class _Window:
 
     def __init__(self, start: datetime, end: datetime, seen_until: datetime) -> None:
         self._start, self._end, self._seen_until = start, end, seen_until
+        self._whole = seen_until >= end
         self._touches: list[Touch] = []
         self._executed: list[Touch] = []
         self._findings: list[Finding] = []
@@ -136,6 +142,8 @@ class _Window:
         """Return all of it, oldest touch first."""
         if not self._live:
             self._reasons.append("no stop loss and no take profit was live")
+        if not self._whole:
+            self._reasons.append(TOO_EARLY)
         return StopsJudgement(
             touches=tuple(sorted(self._touches, key=lambda touch: touch.touched_at)),
             executed=tuple(sorted(self._executed, key=lambda touch: touch.touched_at)),
@@ -143,6 +151,7 @@ class _Window:
             reasons=tuple(dict.fromkeys(self._reasons)),
             prices_seen=len(self._prices),
             stops_live=self._live,
+            whole=self._whole,
         )
 
     def _look_at_prices(self, order: StopOrder, market: Market) -> None:

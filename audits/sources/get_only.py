@@ -28,11 +28,12 @@ class TokenUnusable(BrokerError):  # noqa: N818  reads as what is wrong
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One answer: the status, the whole body, and what it says it is."""
+    """One answer: the status, the whole body, what it says it is, and its Date as it was written, if it had one."""
 
     status: int
     content: bytes
     content_type: str
+    date: str = ""
 
 
 def asking(request: httpx.Request, host: str, token: str) -> httpx.Request:
@@ -101,7 +102,8 @@ class GetOnly:
         """Send one GET. Raises httpx's errors."""
         answer = self._asking.get(url, params=dict(params))
         content = self._transport.without_token(answer.content)
-        return Answered(answer.status_code, content, answer.headers.get("content-type", "no content type"))
+        told = answer.headers
+        return Answered(answer.status_code, content, told.get("content-type", "no content type"), told.get("date", ""))
 
     def close(self) -> None:
         """Close the connections."""

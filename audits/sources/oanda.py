@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,6 +63,7 @@ class OandaReader:
         self._timeout_s = timeout_s
         self._token = token
         self._door: GetOnly | None = None
+        self.answered_at: datetime | None = None  # by the Date of the newest answer, to the second
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +188,7 @@ class OandaReader:
 
     def _read(self, path: str, response: Answered) -> Answer:
         status = response.status
+        self.answered_at = _dated(response.date)
         if status in (401, 403):
             raise BrokerRefused(
                 f"The broker at {self._url} refused GET {path} with {status}: check the token and the account."
@@ -252,6 +255,15 @@ def _pages(start: datetime, end: datetime, length: timedelta) -> Iterator[tuple[
         yield first, min(first + length, end)
         first += length
     raise BrokerAnswerUnreadable(f"The candles asked for need more than {MAX_PAGES} requests.")
+
+
+def _dated(text: str) -> datetime | None:
+    """Read a Date header (RFC 9110, section 6.6.1); None where there is none that can be read."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _rfc3339(moment: datetime) -> str:

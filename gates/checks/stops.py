@@ -12,6 +12,8 @@ from audits.verdicts import Verdict
 from gates.checks.outcome import Outcome
 from gates.targets.access import Access
 
+A_SECOND = timedelta(seconds=1)  # a Date is cut to the second
+
 
 def judge_window(access: Access, *, start: datetime, end: datetime, limit_s: int) -> Outcome:
     """Judge the touches whose candle starts within [start, end): each executed within `limit_s`, or a finding."""
@@ -35,15 +37,20 @@ def _records(broker: OandaReader, start: datetime) -> tuple[list[dict[str, Any]]
     """Return the transactions, and until when they are whole, by the slower of the broker's clock and ours.
 
     Touches and fills are dated by the broker: by our clock alone, one that runs fast would call a stop missed that is
-    still in its time. The clocks are read before the last transactions, so that whatever came until then is among them.
+    still in its time, and a window over that is not. The clocks are read before the last transactions, so that whatever
+    came until then is among them. Where no stop lives the Date of its answer will do, which is told while markets are
+    closed too.
     """
     records = broker.transactions()
     instruments = needed_from(orders_from(records), start)
-    seen_until = datetime.now(UTC)
+    clocks = [datetime.now(UTC)]
     if instruments:
-        seen_until = min(seen_until, broker.time(instruments))
+        clocks.append(broker.time(instruments))
+    elif broker.answered_at is not None:
+        clocks.append(broker.answered_at + A_SECOND)
+    if records:
         records += broker.transactions(number_of(records[-1]))
-    return records, seen_until
+    return records, min(clocks)
 
 
 def _measured(judgement: StopsJudgement) -> dict[str, Any]:
@@ -53,6 +60,7 @@ def _measured(judgement: StopsJudgement) -> dict[str, Any]:
         "touches": len(judgement.touches),
         "executed": len(judgement.executed),
         "live": judgement.stops_live,
+        "whole": judgement.whole,
         "prices_seen": judgement.prices_seen,
         "latency_max_ms": max(latencies, default=None),
         "latencies_ms": list(latencies)[:200],

@@ -40,22 +40,24 @@ def check_stops(slot: Slot, reach: Access) -> Outcome:
     """Every stop that the market touched in the window was executed in time."""
     limit_s = LivePlan.stored(slot.run.plan).stop_limit_s
     outcome = stops.judge_window(reach, start=slot.window_start, end=slot.window_end, limit_s=limit_s)
-    if outcome.verdict == Verdict.INCONCLUSIVE and outcome.measured["live"] == 0:
+    if outcome.verdict == Verdict.INCONCLUSIVE and outcome.measured["whole"] and not outcome.measured["live"]:
         # A target that holds nothing for an hour of its month does no wrong; the gate's minimum demands touches.
         return Outcome(Verdict.PASSED, "", outcome.measured)
     return outcome
 
 
 def check_limits(slot: Slot, reach: Access) -> Outcome:
-    """The plan's limits: orders of the window, and what was lost today and since the plan began."""
+    """The plan's limits: orders since the look before, and what was lost today and since the plan began."""
     terms = terms_of(LiveRun.objects.select_related("plan").get(run=slot.run_id).plan)
     before, opened = _looked_before(slot, slot.window_start), slot.run.baseline["capital"]
     with reader_of(reach) as broker:
         account = broker.summary()
+        until_id = int(required(account, "lastTransactionID"))
         records = broker.transactions(int(before.get("minute_id", opened["last_transaction_id"])))
+    records = [record for record in records if number_of(record) <= until_id]  # later ones are for the next look
     seen_id = int(before.get("last_transaction_id", opened["last_transaction_id"]))
     moved = Decimal(before.get("moved", "0")) + _moved([r for r in records if number_of(r) > seen_id])
-    orders = judge_orders(terms, records, slot.window_start, slot.window_end)
+    orders = judge_orders(terms, records, seen_id)
     day = _looked_before(slot, _day_start(slot))
     money = Money(
         nav=exact(account, "NAV") or Decimal(0),
@@ -71,26 +73,25 @@ def check_limits(slot: Slot, reach: Access) -> Outcome:
         "largest_order": f"{orders.largest:f}",
         "most_a_minute": orders.most_a_minute,
         "moved": f"{moved:f}",
-        "minute_id": _last_id_before(records, slot.window_end - MINUTE, before.get("minute_id")),
+        "minute_id": _minute_before(records) or before.get("minute_id") or opened["last_transaction_id"],
     }
-    measured["minute_id"] = measured["minute_id"] or opened["last_transaction_id"]
     return judged((*orders.findings, *judge_money(terms, money)), measured)
 
 
 def check_hands(slot: Slot, reach: Access) -> Outcome:
-    """Nobody but the target sent an order, moved a stop or moved money in the window, nor changed what judges it."""
-    since = int(slot.run.baseline["capital"]["last_transaction_id"])
+    """Nobody but the target sent an order, moved a stop or moved money since the look before, nor changed what judges
+    it."""
+    before = _looked_before(slot, slot.window_start, "last_transaction_id")
+    since = int((before or slot.run.baseline["capital"])["last_transaction_id"])
     with reader_of(reach) as broker:
-        records = [
-            record
-            for record in broker.transactions(since)
-            if slot.window_start <= moment_of(required(record, "time")) < slot.window_end
-        ]
+        records = broker.transactions(since)
         found = _foreign(records, slot, reach, broker)
     found += judge_description(slot.run.baseline, description_sha256(slot.run.campaign.target.spec))
     found += judge_slots(closed_by_hand(slot.run))
     orders = sum(str(record.get("type")).endswith("_ORDER") for record in records)
-    return judged(found, {"transactions": len(records), "orders": orders, "by_hand": len(found)})
+    last_id = number_of(records[-1]) if records else since
+    counts = {"transactions": len(records), "orders": orders, "by_hand": len(found)}
+    return judged(found, counts | {"last_transaction_id": last_id})
 
 
 def check_performance(slot: Slot, reach: Access) -> Outcome:
@@ -155,7 +156,8 @@ def stop_summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
 def _foreign(records: Sequence[Record], slot: Slot, reach: Access, broker: OandaReader) -> tuple[Finding, ...]:
     """Compare with the books, again for a while where something is in none: it may be booked a moment later."""
     ends = time.monotonic() + BOOKED_WITHIN_S
-    since = ("created_at", slot.window_start - BEFORE)
+    oldest = min((moment_of(required(record, "time")) for record in records), default=slot.window_start)
+    since = ("created_at", oldest - BEFORE)
     while True:
         with snapshot_of(reach, broker, COMPARED) as snapshot:
             sent = SentOrders.of(rows_of(snapshot, ORDERS, since=since))
@@ -182,10 +184,11 @@ def _account_figures(account: Record) -> dict[str, Any]:
     }
 
 
-def _looked_before(slot: Slot, moment: datetime) -> dict[str, Any]:
-    """What the newest look at the limits measured whose window ended by this moment; nothing before the first."""
+def _looked_before(slot: Slot, moment: datetime, key: str = "nav") -> dict[str, Any]:
+    """What the slot's check measured, `key` among it, when it last looked at a window that ended by this moment;
+    nothing before the first."""
     rows = SlotResult.objects.filter(
-        slot__run=slot.run_id, slot__check_name=slot.check_name, slot__window_end__lte=moment, measured__has_key="nav"
+        slot__run=slot.run_id, slot__check_name=slot.check_name, slot__window_end__lte=moment, measured__has_key=key
     )
     return rows.order_by("-slot__window_end").values_list("measured", flat=True).first() or {}
 
@@ -201,7 +204,8 @@ def _moved(records: Sequence[Record]) -> Decimal:
     return moved_since(records, datetime.min.replace(tzinfo=UTC))
 
 
-def _last_id_before(records: Sequence[Record], moment: datetime, known: int | None) -> int | None:
-    """The last transaction that no look after this needs again: orders are counted over a minute."""
-    ids = [number_of(record) for record in records if moment_of(required(record, "time")) < moment]
-    return max(ids, default=known)
+def _minute_before(records: Sequence[Record]) -> int | None:
+    """The last transaction that no later look needs: orders are counted over a minute, by their own times."""
+    times = {number_of(record): moment_of(required(record, "time")) for record in records}
+    newest = max(times.values(), default=None)
+    return max((number for number, at in times.items() if newest and at < newest - MINUTE), default=None)

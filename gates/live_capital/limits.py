@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from audits.findings import Finding, Level
-from audits.transactions import Record, exact, moment_of, required
+from audits.transactions import Record, exact, moment_of, number_of, required
 from gates.checks.hands import ASKED_FOR, CLOSES, ORDER_TYPES, STOP_TYPES
 from gates.live_capital.terms import Terms
 
@@ -59,25 +59,26 @@ class Money:
         return self.plan_nav + self.moved - self.nav
 
 
-def judge_orders(terms: Terms, transactions: Iterable[Record], start: datetime, end: datetime) -> Orders:
-    """Judge the orders that the broker recorded within [start, end).
+def judge_orders(terms: Terms, transactions: Iterable[Record], since_id: int) -> Orders:
+    """Judge the orders that the broker recorded after the transaction `since_id`: no clock is asked, so none is missed.
 
-    Give the minute before `start` too: orders a minute are counted over the 60 s that end with each order, as the
-    message throttle of RTS 6, article 15, counts. Refused orders and moved stops count; stops that came with an order,
+    Give the minute before it too: orders a minute are counted over the 60 s that end with each order, as the message
+    throttle of RTS 6, article 15, counts. Refused orders and moved stops count; stops that came with an order,
     and what the broker did by itself, do not. A close is judged by instrument and rate; its size is the position's.
     """
     asked, sizes, findings = deque[datetime](), [Decimal(0)], list[Finding]()
     count = most = 0
     for record in transactions:
         at = moment_of(required(record, "time"))
-        if start <= at < end:
+        is_new = number_of(record) > since_id
+        if is_new:
             findings += _margin(record)
         if not _is_asked(record):
             continue
         asked.append(at)
         while asked[0] <= at - MINUTE:
             asked.popleft()
-        if not start <= at < end:
+        if not is_new:
             continue
         count, most = count + 1, max(most, len(asked))
         sizes.append(_size(record))

@@ -160,6 +160,16 @@ def test_a_touch_whose_limit_is_not_over_is_inconclusive_not_failed() -> None:
     assert "not over yet" in judgement.reason
 
 
+@pytest.mark.parametrize("records", [[], [opened(), stop(SL, "1.0990")]])
+def test_a_window_that_was_not_over_when_the_broker_was_read_is_no_evidence_whatever_it_shows(
+    records: list[Record],
+) -> None:
+    judgement = judged(records, QUIET, seen_until=at(59.9))
+    assert (judgement.verdict, judgement.whole) == (Verdict.INCONCLUSIVE, False)
+    assert "the broker was read before the window was over by its own clock" in judgement.reason
+    assert judged(records, QUIET, seen_until=at(60)).whole
+
+
 def test_a_candle_that_overlaps_the_life_in_part_proves_nothing() -> None:
     created_in_it = [opened(seconds=21), stop(SL, "1.0990", seconds=21)]
     ended_in_it = [opened(), stop(SL, "1.0990"), cancelled(23, reason="CLIENT_REQUEST")]
