@@ -7,7 +7,7 @@ from gates.campaigns.hands import PAUSE
 from gates.models import Beat, Run
 
 LONGEST = timedelta(seconds=60)  # a restart of the portal takes less; `watch` alarms after as much
-WATCHED_GATES = (1,)  # a month of gate 4 is judged by its days: what nobody saw is a hole, and breaks it
+WATCHED_GATES = (1,)  # of a month of gate 4 a pause that a look at the limits falls into is a hole: it breaks its day
 
 
 def note_pause(now: datetime) -> None:

@@ -2,6 +2,9 @@
 
 Every profile has the same checks. A day is 24 h from the start of the run; in the rehearsal it is 20 s, so that thirty
 of them take ten minutes.
+
+In production a look at the limits is a hole when it is a minute late: it stands for what the account held at its time,
+and the last one of a day for what the next day opens with. The other profiles wait for a slow machine, as gate 1 does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +65,7 @@ LIVE_PLANS = (
         most_months=12,
         cadences=(
             Cadence("health", every_s=86_400, delay_s=0, grace_s=3600),
-            Cadence("limits", every_s=300, delay_s=5, grace_s=900),
+            Cadence("limits", every_s=300, delay_s=5, grace_s=60),
             Cadence("hands", every_s=600, delay_s=30, grace_s=6 * 3600),
             Cadence("stops", every_s=3600, delay_s=20, grace_s=6 * 3600),
             Cadence("books", every_s=86_400, delay_s=0, grace_s=6 * 3600),

@@ -43,6 +43,20 @@ def test_production_is_thirty_days_with_health_every_day_and_an_audit_every_week
     assert audits == [7, 14, 21, 28, 30]
 
 
+@pytest.mark.parametrize("away_from_s", range(0, 300, 20))
+def test_a_portal_that_is_away_for_six_minutes_of_a_real_month_leaves_a_hole_over_midnight_too(away_from_s):
+    left = START + timedelta(days=3, seconds=away_from_s - 200)
+    back = left + timedelta(minutes=6, seconds=1)
+    windows = [each for each in live_windows(live_plan_for("production"), START) if each.check_name == "limits"]
+    assert any(left <= window.due_at and window.grace_until <= back for window in windows)
+
+
+def test_what_an_account_held_when_a_real_day_began_is_not_seen_long_after():
+    windows = live_windows(live_plan_for("production"), START)
+    late = {each.grace_until - each.end for each in windows if each.check_name == "limits"}
+    assert late == {timedelta(seconds=65)}
+
+
 def test_the_rehearsal_of_thirty_days_takes_ten_minutes():
     assert live_plan_for("rehearsal").duration_s == 600
     assert live_plan_for("rehearsal").days == 30
