@@ -3,6 +3,7 @@ import json
 import shutil
 import sys
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from gates import reports
 from gates.checks.outcome import Outcome
 from gates.evidence import looking, pdf
 from gates.evidence.keeping import run_folder
-from gates.evidence.places import open_place
+from gates.evidence.places import INDEX, StateFolder, open_place
 from gates.evidence.rotating import rotate_key
 from gates.evidence.signing import portal_key
 from gates.evidence.verifying import Known, verify
@@ -148,6 +149,48 @@ def test_a_report_removed_from_the_folder_is_named(browser, report, settings):
     browser.post(place("verify_all"))
     (sentence,) = Verification.objects.get().wrong
     assert sentence == f"In the folder of reports: {report.file_name} is missing: it was removed."
+
+
+@pytest.fixture
+def put_back(report, settings):
+    """A newer report, and the list from before it; return the folder and the newer report."""
+    folder = Path(settings.ENVIRONMENT.reports_dir)
+    older = (folder / INDEX).read_bytes()
+    newer = reports.write(closed_run(Outcome(Verdict.FAILED)).pk, LATER)
+    assert looked().verdict == "passed"
+    (folder / INDEX).write_bytes(older)
+    return folder, newer
+
+
+def looked(after=timedelta(hours=1)):
+    return looking.look(None, by=None, now=LATER + after)
+
+
+def test_a_report_removed_together_with_the_newer_list_is_named(put_back, home):
+    folder, newer = put_back
+    (folder / newer.file_name).unlink()
+    command = verify(open_place(folder), Known(frozenset({portal_key().public.fingerprint}), home=StateFolder(home)))
+    assert command.verdict == "passed", "offline nobody knows that there was another"
+    assert looked().wrong == [f"In the folder of reports: {newer.file_name} is missing: it was removed."]
+    assert looked(timedelta(seconds=30)).verdict == "passed", "a report may just be on its way to the disk"
+
+
+def test_an_older_list_put_in_the_place_of_the_newest_is_named(put_back):
+    _, newer = put_back
+    said = f"{newer.file_name} is not listed in evidence.json: an older list was put in its place."
+    assert f"In the folder of reports: {said}" in looked().wrong
+
+
+def test_a_report_removed_together_with_the_list_is_named(put_back):
+    folder, newer = put_back
+    (folder / INDEX).unlink()
+    (folder / newer.file_name).unlink()
+    found = looked()
+    assert found.verdict == "failed"
+    assert found.wrong == [
+        "In the folder of reports: evidence.json is missing: it was removed.",
+        f"In the folder of reports: {newer.file_name} is missing: it was removed.",
+    ]
 
 
 def test_what_takes_too_long_is_said_and_is_no_pass(browser, report, monkeypatch):
