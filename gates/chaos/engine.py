@@ -19,7 +19,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from audits.verdicts import Verdict
-from gates.chaos import asking, sampling, work
+from gates.chaos import asking, closing, sampling, work
 from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, running_cell
@@ -28,12 +28,12 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess, start_ticks
-from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
 from gates.chaos.invariants import Clean
+from gates.chaos.memory import Memory
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Judged, Result, demand_end, try_until_struck
+from gates.chaos.recovery import Result, demand_end, try_until_struck
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
 MAXIMUM_CELLS = 64
+BROKE = f"{work.ATTEMPTS} attempts broke: see the engine's log."
 
 
 def worker_name() -> str:
@@ -106,8 +107,7 @@ class Engine:
         self._cleans: dict[tuple[int, str], Clean] = {}
         self._clean_runs: dict[str, CleanRun] = {}
         self._recording: dict[str, asyncio.Lock] = {}
-        self._deepened: set[tuple[int, str, str]] = set()
-        self._judged: dict[tuple[int, str], dict[str, Judged]] = {}
+        self._memory = Memory()
         self._scenarios = {each.name: each for each in scenarios_of(chaos.run.campaign.target.spec)}
 
     async def work(self) -> None:
@@ -127,7 +127,7 @@ class Engine:
     async def _renew(self) -> None:
         while await self._is_open():
             await sync_to_async(work.renew)(self.worker, timezone.now())
-            await sync_to_async(work.close_scenarios)(self.chaos.run_id, worker=self.worker, now=timezone.now())
+            await sync_to_async(closing.close_scenarios)(self.chaos.run_id, worker=self.worker, now=timezone.now())
             await asyncio.sleep(work.RENEW_S)
 
     async def _cell(self, number: int) -> None:
@@ -147,7 +147,7 @@ class Engine:
         now = timezone.now()
         scenario = await sync_to_async(work.claim_scenario)(self.chaos.run_id, worker=self.worker, now=now)
         if scenario is not None:
-            await self._plan(cell, scenario)
+            await self._planned(cell, scenario)
             return True
         prefer = cell.operation
         point = await sync_to_async(work.claim_point)(self.chaos.run_id, worker=self.worker, now=now, prefer=prefer)
@@ -156,11 +156,26 @@ class Engine:
         try:
             result = await self._strike(cell, point)
             seconds = await self._seconds(cell, point, result)
+            recorded = await sync_to_async(work.record)(point, result, seconds, now=timezone.now())
         except BaseException:
+            self._memory.forget(point)
             await asyncio.shield(sync_to_async(work.give_back)(point))
             raise
-        await sync_to_async(work.record)(point, result, seconds, now=timezone.now())
+        if recorded:
+            self._memory.keep(point, result)
+        else:
+            self._memory.forget(point)
         return True
+
+    async def _planned(self, cell: Cell, row: ScenarioRun) -> None:
+        """Plan the scenario, unless that broke too often. What is not planned or closed by then is given back."""
+        try:
+            if row.attempt > work.ATTEMPTS:
+                await self._close(row, BROKE)
+            else:
+                await self._plan(cell, row)
+        finally:
+            await asyncio.shield(sync_to_async(work.give_back_scenario)(row))
 
     async def _plan(self, cell: Cell, row: ScenarioRun) -> None:
         """Record the clean runs and cut the crash points; where that cannot be done, the scenario is inconclusive."""
@@ -173,12 +188,14 @@ class Engine:
                 planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
         except (NotSteadyError, TargetUnreachableError) as error:
             reason = f"Steady state not met: {error}" if isinstance(error, NotSteadyError) else str(error)
-            await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+            await self._close(row, reason)
             return
         count = await sync_to_async(work.store_plan)(row, planned, now=timezone.now())
         if not count:
-            reason = "No crash point is left to strike: none of this name was recorded."
-            await sync_to_async(work.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
+            await self._close(row, "No crash point is left to strike: none of this name was recorded.")
+
+    async def _close(self, row: ScenarioRun, reason: str) -> None:
+        await sync_to_async(closing.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
 
     def _scenario(self, name: str) -> Scenario:
         """Raises TargetUnreachableError for one that the description has lost since the run was started."""
@@ -202,15 +219,13 @@ class Engine:
         trial = asking.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
-            return Result().concluded(Verdict.INCONCLUSIVE, f"{work.ATTEMPTS} attempts broke: see the engine's log.")
+            return Result().concluded(Verdict.INCONCLUSIVE, BROKE)
         cell.operation = point.operation
         await prepare(cell, point.operation)
-        judged = self._judged.setdefault((point.scenario_id, f"{point.operation} {bool(point.then_point)}"), {})
-        journal = Rows(point, self.worker)
-        result = await try_until_struck(cell, trial, clean, journal, self._known(point, judged))
+        quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open
+        judged = self._memory.judged(point) if quick else None
+        result = await try_until_struck(cell, trial, clean, Rows(point, self.worker), judged)
         demand_end(result, self._scenarios[point.scenario.name].end)
-        if result.after_kill and result.same_as is None:
-            judged.setdefault(result.after_kill, Judged(point.pk, result.verdict, result.reason))
         return result
 
     async def _seconds(self, cell: Cell, point: CrashPoint, result: Result) -> list[tuple[Place, Trial]]:
@@ -218,12 +233,10 @@ class Engine:
 
         A recovery that never goes the same way twice cannot be struck: then its first strike proves too little.
         """
-        state = (point.scenario_id, point.operation, result.after_kill)
         trial = asking.trial_of(point)
         wanted = self.chaos.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
-        if not wanted or point.then_point or point.half_open or state in self._deepened:
+        if not wanted or point.then_point or point.half_open or not self._memory.takes(point, result.after_kill):
             return []
-        self._deepened.add(state)
         if await sync_to_async(work.is_deepened)(point, result.after_kill):
             return []
         clean = await self._clean(point.scenario_id, point.operation)
@@ -232,16 +245,9 @@ class Engine:
         except NotSteadyError as error:
             result.concluded(Verdict.INCONCLUSIVE, f"Its recovery could not be struck: {error}")
             return []
-        except (TargetNotReadyError, ValueError):
-            self._deepened.discard(state)
-            raise
         pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.baseline.points)]
         seconds = [(place, replace(trial, then=found.then(second.point, second.strike))) for place, second in pairs]
         return sampling.chosen(seconds, self.chaos)
-
-    def _known(self, point: CrashPoint, judged: dict[str, Judged]) -> dict[str, Judged] | None:
-        quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open
-        return judged if quick else None
 
     async def _clean(self, scenario_id: int, operation: str) -> Clean:
         key = (scenario_id, operation)

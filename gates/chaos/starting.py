@@ -15,7 +15,7 @@ from django.db.models import F, Q
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import HEAL
-from gates.chaos import work
+from gates.chaos import closing, work
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import NotOursError, is_running
 from gates.models import ChaosRun, CrashPoint, Heal, Run, ScenarioRun
@@ -134,4 +134,4 @@ def _give_up(chaos: ChaosRun, now: datetime) -> None:
     """Close what is left as inconclusive: the engine has died too often."""
     reason = chaos.trouble or f"The engine ended {ATTEMPTS} times before its work was done: see the worker's log."
     for scenario in ScenarioRun.objects.filter(run_id=chaos.run_id).exclude(phase="done"):
-        work.close_scenario(scenario, worker="attend", now=now, reason=reason)
+        closing.close_scenario(scenario, worker="attend", now=now, reason=reason)

@@ -6,23 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, Min, Q, QuerySet
+from django.db.models import F, Max, Q
 
-from audits.findings import Finding, Level
-from audits.verdicts import Verdict, merge
-from gates import engine
 from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.recording import CleanRun
 from gates.chaos.recovery import Result
 from gates.chaos.trials import Trial
-from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
 
 LEASE = timedelta(seconds=60)  # a dead engine of this machine is seen at once; the lease is for those of others
 RENEW_S = 5.0
 ATTEMPTS = 3
-KEPT_FINDINGS = 100
 HEAL_WITHIN = timedelta(seconds=180)  # the longest strike and recovery; a dead engine's is healed at once
 
 
@@ -95,6 +90,12 @@ def give_back(point: CrashPoint) -> None:
     CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt).exclude(phase=Phase.DONE).update(lease_until=None)
 
 
+def give_back_scenario(scenario: ScenarioRun) -> None:
+    """Let somebody record its clean runs again at once."""
+    mine = ScenarioRun.objects.filter(pk=scenario.pk, attempt=scenario.attempt, phase=Phase.BASELINE)
+    mine.update(lease_until=None)
+
+
 def renew(worker: str, now: datetime) -> None:
     """Hold everything this worker has claimed for another lease."""
     CrashPoint.objects.filter(worker=worker, lease_until__gt=now).exclude(phase=Phase.DONE).update(
@@ -152,16 +153,16 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
             phase_at=point.phase_at | {Phase.DONE: now.isoformat()},
             verdict=result.verdict if result.applies else None,
             applies=result.applies,
-            reason=result.reason,
-            receipt=result.receipt,
+            reason=storable(result.reason),
+            receipt=storable(result.receipt),
             recovery_ms=result.recovery_ms,
-            findings=[asdict(found) for found in result.findings],
-            changes=result.changes,
+            findings=storable([asdict(found) for found in result.findings]),
+            changes=storable(result.changes),
             end=result.end,
             state_after_kill=result.after_kill,
             same_as_id=result.same_as,
-            messages=result.messages,
-            log=result.log,
+            messages=storable(result.messages),
+            log=storable(result.log),
             took_ms=result.took_ms,
             recovery=_recovery_of(seconds),
             finished_at=now,
@@ -172,6 +173,18 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         _cut_seconds(point, seconds)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
+
+
+def storable(value: Any) -> Any:
+    """Text, or JSON, as PostgreSQL takes it: NUL characters, which it refuses in both, are written as U+FFFD."""
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd")
+        case dict():
+            return {storable(name): storable(each) for name, each in value.items()}
+        case list() | tuple():
+            return [storable(each) for each in value]
+    return value
 
 
 def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | None:
@@ -191,66 +204,6 @@ def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]]) -> N
         row.first, row.then_label = first, place.label
         rows.append(row)
     CrashPoint.objects.bulk_create(rows, batch_size=500)
-
-
-def close_scenarios(run_id: int, *, worker: str, now: datetime) -> None:
-    """Fill the slot of each scenario of which no crash point is open."""
-    going = ScenarioRun.objects.filter(run_id=run_id).exclude(phase__in=(Phase.BASELINE, Phase.DONE))
-    for scenario in going.select_related("slot"):
-        if not scenario.crash_points.exclude(phase=Phase.DONE).exists():
-            close_scenario(scenario, worker=worker, now=now)
-
-
-def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason: str = "") -> None:
-    """Merge the verdicts of its crash points into its slot; with a `reason` it is inconclusive for that."""
-    outcome = _outcome(scenario, reason)
-    slot = engine.claim(scenario.slot_id, worker=worker, now=now)
-    if slot is not None and engine.record(slot, outcome, started_at=slot.window_start, now=now):
-        ScenarioRun.objects.filter(pk=scenario.pk).update(reason=outcome.reason)
-    move_scenario(scenario.pk, Phase.DONE, now=now)
-
-
-def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
-    points = scenario.crash_points.all()
-    struck = points.filter(applies=True)
-    verdicts = [Verdict(verdict or Verdict.INCONCLUSIVE) for verdict in struck.values_list("verdict", flat=True)]
-    verdict = Verdict.INCONCLUSIVE if reason else merge(verdicts)
-    worst = struck.filter(verdict=verdict).exclude(reason="").first()
-    if not reason and not verdicts:
-        first = points.first()
-        reason = first.reason if first else "Not applicable: there was nothing to strike."
-    elif not reason and worst is not None and verdict != Verdict.PASSED:
-        reason = f"{worst.fault} at {worst.label} ({worst.operation}): {worst.reason}"
-    times = struck.aggregate(recovery_min_ms=Min("recovery_ms"), recovery_max_ms=Max("recovery_ms"))
-    measured = times | {
-        "crash_points": points.count(),
-        "applicable": len(verdicts),
-        "passed": verdicts.count(Verdict.PASSED),
-        "failed": verdicts.count(Verdict.FAILED),
-        "inconclusive": verdicts.count(Verdict.INCONCLUSIVE),
-        "receipts": struck.filter(receipt__isnull=False).count(),
-    }
-    return Outcome(verdict, reason, measured, _findings(struck))
-
-
-def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:
-    """The first finding of each crash point that failed, as many as a page can show; where it was is in it."""
-    found = []
-    for point in points.filter(verdict=Verdict.FAILED).exclude(findings=[])[:KEPT_FINDINGS]:
-        first = point.findings[0]
-        where = {**first["where"], "crash_point": str(point.pk), "operation": point.operation, "at": point.label}
-        found.append(
-            Finding(
-                rule=first["rule"],
-                level=Level(first["level"]),
-                sentence=f"{point.fault} at {point.label}: {first['sentence']}",
-                expected=first["expected"],
-                measured=first["measured"],
-                difference=first["difference"],
-                where=where | {"fault": point.fault},
-            )
-        )
-    return tuple(found)
 
 
 def _baseline_fields(clean_run: CleanRun) -> dict[str, Any]:

@@ -108,7 +108,7 @@ async def _note(cell: Cell, defect: Planted, search: Search, clean_run: CleanRun
     search.say(f"strike {search.struck + 1}: {made.words}")
     known = search.judged.setdefault((trial.operation, trial.then is not None), {})
     result = await try_patiently(cell, trial, clean_run, None if trial.half_open else known)
-    if result.after_kill and result.same_as is None:
+    if result.after_kill and result.same_as is None and not trial.half_open:
         known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
     search.struck += result.receipt is not None
     if _better(defect, result, search):

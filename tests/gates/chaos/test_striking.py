@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gates import commands, reports
-from gates.chaos import recovery, starting, work
+from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import QUIET_S, running_cell
 from gates.chaos.cells.processes import start_ticks
@@ -61,10 +61,10 @@ def database_url():
     return f"postgresql://{place['USER']}:{place['PASSWORD']}@{place['HOST']}:{place['PORT']}/{place['NAME']}"
 
 
-def engine_of(run):
+def engine_of(run, program=("-m", "gates.chaos")):
     """The engine as a tick starts it, on the test's database."""
     env = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "wartest_site.settings"}
-    return subprocess.Popen((sys.executable, "-m", "gates.chaos", str(run.pk)), env=env)
+    return subprocess.Popen((sys.executable, *program, str(run.pk)), env=env)
 
 
 def until(condition, limit_s=LIMIT_S):
@@ -395,6 +395,62 @@ def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_t
     struck = CrashPoint.objects.filter(scenario__run=again, then_strike=point.then_strike).get()
     assert (struck.point, struck.then_point, struck.fault) == (point.point, point.then_point, point.fault)
     assert (struck.verdict, struck.state_after_kill) == (point.verdict, point.state_after_kill)
+
+
+BREAKING = """
+import runpy
+import django
+django.setup()
+from gates.chaos import engine, work
+from gates.chaos.cells.target import TargetProcess
+from gates.chaos.proxies.control import ProxyGoneError
+
+record_recovery, record, words = engine.record_recovery, work.record, TargetProcess.last_words
+
+async def gone_once(*asked):
+    engine.record_recovery = record_recovery
+    raise ProxyGoneError("The proxy has ended")
+
+def refused_once(point, result, seconds=(), *, now):
+    if seconds:
+        work.record = record
+        work.give_back(point)
+        return False
+    return record(point, result, seconds, now=now)
+
+engine.record_recovery, work.record = gone_once, refused_once
+TargetProcess.last_words = lambda self, characters=400: words(self, characters) + chr(0)
+runpy.run_module("gates.chaos", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_recovery_is_struck_however_often_its_first_strike_came_to_nothing(desk_target):
+    """A proxy dies while the recovery is recorded; then the result is refused, as where a lease was over."""
+    only = asked(desk_target, "kill_during_event_replay", cells=1, depth=2)
+    run = start_chaos(only, started_by=None, now=timezone.now())
+    assert engine_of(run, ("-c", BREAKING)).wait(LIMIT_S) == 0
+    first = CrashPoint.objects.get(then_point="", strike="kill before")
+    assert (first.attempt, first.verdict, first.same_as) == (3, "passed", None)
+    assert first.seconds.exists()
+    assert {point.verdict for point in CrashPoint.objects.all()} == {"passed"}
+    assert run.slots.get().verdict == "passed"
+    assert first.log.endswith("\ufffd")
+
+
+def test_a_pass_needs_the_recovery_from_each_state_that_a_kill_left_to_be_struck(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay", depth=2), started_by=None, now=timezone.now())
+    done = {"operation": "replay", "point": "ledger:request:1:BEGIN", "position": 0, "receipt": {}, "phase": "done"}
+    done |= {"scenario": run.scenarios.get(), "strike": "kill before", "fault": "kill before", "verdict": "passed"}
+    first = CrashPoint.objects.create(number=1, label="ledger: BEGIN", state_after_kill="a", **done)
+    CrashPoint.objects.create(number=2, first=first, then_point="p", then_strike="kill before", **done)
+    CrashPoint.objects.create(number=3, label="ledger: COMMIT", state_after_kill="b", **done)
+    work.move_scenario(first.scenario_id, "armed", now=timezone.now())
+    closing.close_scenarios(run.pk, worker="w", now=timezone.now())
+    result = run.slots.get().result
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith(
+        "The recovery from state b, left by kill before at ledger: COMMIT (replay), was never"
+    )
 
 
 def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_waited_for(desk_target):

@@ -1,0 +1,103 @@
+"""Scenarios of which nothing is open any more: the verdicts of their crash points, merged into their slots."""
+
+from datetime import datetime
+
+from django.db.models import Max, Min, QuerySet
+
+from audits.findings import Finding, Level
+from audits.verdicts import Verdict, merge
+from gates import engine
+from gates.chaos.asking import trial_of
+from gates.chaos.messages import KILLS
+from gates.chaos.work import move_scenario, storable
+from gates.checks.outcome import Outcome
+from gates.models import ChaosRun, CrashPoint, ScenarioRun, Slot
+from gates.models.chaos import Phase
+
+KEPT_FINDINGS = 100
+NARROWED_BY_NOTHING = {"only_operation": "", "only_point": "", "only_strike": "", "only_then": ""}
+
+
+def close_scenarios(run_id: int, *, worker: str, now: datetime) -> None:
+    """Fill the slot of each scenario of which no crash point is open."""
+    going = ScenarioRun.objects.filter(run_id=run_id).exclude(phase__in=(Phase.BASELINE, Phase.DONE))
+    for scenario in going.select_related("slot"):
+        if not scenario.crash_points.exclude(phase=Phase.DONE).exists():
+            close_scenario(scenario, worker=worker, now=now)
+
+
+def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason: str = "") -> None:
+    """Merge the verdicts of its crash points into its slot; with a `reason` it is inconclusive for that.
+
+    Where another holds the slot nothing is written: the scenario stays open, and is closed with the slot later.
+    """
+    outcome = _outcome(scenario, storable(reason))
+    slot = engine.claim(scenario.slot_id, worker=worker, now=now)
+    if slot is not None and engine.record(slot, outcome, started_at=slot.window_start, now=now):
+        ScenarioRun.objects.filter(pk=scenario.pk).update(reason=outcome.reason)
+    if not Slot.objects.filter(pk=scenario.slot_id, state=Slot.State.DUE).exists():
+        move_scenario(scenario.pk, Phase.DONE, now=now)
+
+
+def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
+    points = scenario.crash_points.all()
+    struck = points.filter(applies=True)
+    verdicts = [Verdict(verdict or Verdict.INCONCLUSIVE) for verdict in struck.values_list("verdict", flat=True)]
+    verdict = Verdict.INCONCLUSIVE if reason else merge(verdicts)
+    if verdict == Verdict.PASSED and (reason := _never_struck(scenario)):
+        verdict = Verdict.INCONCLUSIVE
+    worst = struck.filter(verdict=verdict).exclude(reason="").first()
+    if not reason and not verdicts:
+        first = points.first()
+        reason = first.reason if first else "Not applicable: there was nothing to strike."
+    elif not reason and worst is not None and verdict != Verdict.PASSED:
+        reason = f"{worst.fault} at {worst.label} ({worst.operation}): {worst.reason}"
+    times = struck.aggregate(recovery_min_ms=Min("recovery_ms"), recovery_max_ms=Max("recovery_ms"))
+    measured = times | {
+        "crash_points": points.count(),
+        "applicable": len(verdicts),
+        "passed": verdicts.count(Verdict.PASSED),
+        "failed": verdicts.count(Verdict.FAILED),
+        "inconclusive": verdicts.count(Verdict.INCONCLUSIVE),
+        "receipts": struck.filter(receipt__isnull=False).count(),
+    }
+    return Outcome(verdict, reason, measured, _findings(struck))
+
+
+def _never_struck(scenario: ScenarioRun) -> str:
+    """Which recovery was due to be struck at depth 2 and has no strike, in words; empty where none is missing.
+
+    Due is the recovery from each durable state that a kill has left for sure and that was passed, unless only some
+    strikes were asked for.
+    """
+    chaos = ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).first()
+    if chaos is None or chaos.depth < 2:
+        return ""
+    points = scenario.crash_points
+    struck = set(points.filter(seconds__isnull=False).values_list("operation", "state_after_kill"))
+    plain = points.filter(verdict=Verdict.PASSED, strike__in=KILLS, half_open=False, then_point="")
+    for point in plain.select_related("first"):
+        if trial_of(point).leaves_one_state and (point.operation, point.state_after_kill) not in struck:
+            where = f"{point.fault} at {point.label} ({point.operation})"
+            return f"The recovery from state {point.state_after_kill}, left by {where}, was never struck."
+    return ""
+
+
+def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:
+    """The first finding of each crash point that failed, as many as a page can show; where it was is in it."""
+    found = []
+    for point in points.filter(verdict=Verdict.FAILED).exclude(findings=[])[:KEPT_FINDINGS]:
+        first = point.findings[0]
+        where = {**first["where"], "crash_point": str(point.pk), "operation": point.operation, "at": point.label}
+        found.append(
+            Finding(
+                rule=first["rule"],
+                level=Level(first["level"]),
+                sentence=f"{point.fault} at {point.label}: {first['sentence']}",
+                expected=first["expected"],
+                measured=first["measured"],
+                difference=first["difference"],
+                where=where | {"fault": point.fault},
+            )
+        )
+    return tuple(found)
