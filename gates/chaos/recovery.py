@@ -15,7 +15,7 @@ from gates.chaos.invariants import Aftermath, Clean, broken
 from gates.chaos.messages import Channel, Direction, Receipt, Strike
 from gates.chaos.receipts import has_deviated, proof_shape, receipt_shape, waited_for_ever, words_of
 from gates.chaos.second import strike_recovery
-from gates.chaos.settling import RECOVERY_LIMIT_S, settled, wall
+from gates.chaos.settling import RECOVERY_LIMIT_S, rested, settled, wall
 from gates.chaos.staleness import STALENESS
 from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
 from gates.chaos.telling import UNTOLD
@@ -108,9 +108,9 @@ async def try_once(
 ) -> Result:
     """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed.
 
-    1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery.
-    5. Invariants and the full audit. 6. Restart once more: nothing may change, nothing may be sent.
-    7. Proof of life: one more open and close, and the books right again.
+    1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery, and
+    whether it stays over. 5. Invariants and the full audit. 6. Restart once more: nothing may change, nothing may be
+    sent. 7. Proof of life: one more open and close, and the books right again.
     """
     began = time.monotonic()
     result = Result()
@@ -168,12 +168,13 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         if trial.kills or (trial.strike is Strike.EXPERIMENT and not cell.target.alive):
             recovered_from = time.monotonic()
             await cell.start()
-        await settled(cell, recovered_from + RECOVERY_LIMIT_S, since=wall(recovered_from) if trial.kills else 0.0)
+        since = wall(recovered_from) if trial.kills else 0.0
+        over_at = await rested(cell, recovered_from + RECOVERY_LIMIT_S, since=since)
     except TargetNotReadyError as error:
         result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", str(error)))
         await _judge(cell, course, result)
         return
-    result.recovery_ms = round((time.monotonic() - recovered_from) * 1000, 1)
+    result.recovery_ms = round((over_at - recovered_from) * 1000, 1)
     if has_deviated(course.hit.receipt):
         words = "the experiment's own steady state has deviated: see its journal in the receipt"
         result.findings.append(_critical("expectation", "the experiment's steady state after its method", words))
@@ -215,7 +216,7 @@ async def _second_restart(cell: Cell, before: State, result: Result) -> None:
         await proxy.control.reset()
     try:
         await cell.start()
-        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+        await rested(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:
         result.findings.append(_critical("second restart", "ready again", str(error)))
         result.concluded(Verdict.FAILED, result.findings[-1].sentence)

@@ -20,11 +20,10 @@ from gates.chaos.invariants import Clean
 from gates.chaos.messages import Point, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.recording import TIMES_AT_MOST, NotSteadyError
-from gates.chaos.settling import RECOVERY_LIMIT_S, settled
+from gates.chaos.settling import RECOVERY_LIMIT_S, REST_S, settled
 from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, make_strike
 from gates.chaos.trials import Then, Trial
 
-REST_S = 0.5  # a recovery pauses longer than an operation: between connecting, creating and reading
 OTHER_STATE = "The first kill left another durable state than the one whose recovery was recorded."
 LATE_S = 3.0  # a background message may come a little after the recovery is over
 

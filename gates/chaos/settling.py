@@ -11,6 +11,7 @@ from gates.chaos.invariants import UNFINISHED
 
 RECOVERY_LIMIT_S = 60.0
 SETTLE_PAUSE_S = 0.1
+REST_S = 0.5  # a recovery pauses longer than an operation: between connecting, creating and reading
 
 
 async def settled(cell: Cell, deadline: float, *, since: float = 0.0, ask_health: bool = True) -> None:
@@ -28,6 +29,19 @@ async def settled(cell: Cell, deadline: float, *, since: float = 0.0, ask_health
             return
         await asyncio.sleep(SETTLE_PAUSE_S)
     raise TargetNotReadyError(f"The target was not settled in time: {missing or 'its work never rested'}")
+
+
+async def rested(cell: Cell, deadline: float, *, since: float = 0.0) -> float:
+    """Wait until the target is settled and has stayed so for REST_S; when it was settled, by the monotonic clock.
+
+    What it does a little later, it does in that time, and is judged by. Raises TargetNotReadyError at the deadline.
+    """
+    while True:
+        await settled(cell, deadline, since=since)
+        over_at = time.monotonic()
+        await asyncio.sleep(REST_S)
+        if not await unsettled(cell, since):
+            return over_at
 
 
 async def unsettled(cell: Cell, since: float) -> str:

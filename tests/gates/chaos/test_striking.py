@@ -26,11 +26,12 @@ from gates.chaos.cells.cell import QUIET_S, running_cell
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises, worker_name
-from gates.chaos.messages import Point, Strike
+from gates.chaos.messages import Channel, Direction, Message, Point, Strike
 from gates.chaos.recording import record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
 from gates.chaos.reporting import repeat_command
-from gates.chaos.second import OTHER_STATE, REST_S, record_recovery
+from gates.chaos.second import OTHER_STATE, record_recovery
+from gates.chaos.settling import REST_S
 from gates.chaos.striking import Unwritten
 from gates.chaos.telling import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
@@ -38,6 +39,7 @@ from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
 from gates.targets.rehearsal import cell_program
 
 LIMIT_S = 900
+ORDER = "broker: POST orders"
 
 
 @pytest.fixture
@@ -395,6 +397,33 @@ def test_a_second_strike_kills_the_recovery_and_one_is_made_again_by_the_names_t
     struck = CrashPoint.objects.filter(scenario__run=again, then_strike=point.then_strike).get()
     assert (struck.point, struck.then_point, struck.fault) == (point.point, point.then_point, point.fault)
     assert (struck.verdict, struck.state_after_kill) == (point.verdict, point.state_after_kill)
+
+
+async def sending_late(spec, folder):
+    """A kill after which the target, started again without cause, sends an order a little after it is ready."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        clean_run = await record_clean(cell, "replay")
+        start, messages, ready = cell.start, cell.messages, []
+
+        async def started():
+            took_ms = await start()
+            ready.append(time.monotonic())
+            return took_ms
+
+        async def with_a_late_order():
+            late = [at_s + 0.2 for at_s in ready[2:3] if time.monotonic() >= at_s + 0.2]
+            sent = [Message(Channel.BROKER, Direction.REQUEST, "POST orders", 1, ORDER, at_s, 1) for at_s in late]
+            return (*await messages(), *sent)
+
+        cell.start, cell.messages = started, with_a_late_order
+        trial = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_BEFORE)
+        return await try_once(cell, trial, clean_run.clean, Unwritten())
+
+
+def test_an_order_sent_a_little_after_a_restart_without_cause_is_found(desk_target, tmp_path):
+    result = asyncio.run(sending_late(desk_target.spec, tmp_path))
+    assert result.verdict == "failed"
+    assert [(found.rule, found.measured) for found in result.findings] == [("second restart", f"sent {ORDER}")]
 
 
 BREAKING = """
