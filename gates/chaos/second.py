@@ -18,10 +18,10 @@ from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
 from gates.chaos.invariants import Clean
 from gates.chaos.messages import Point, Strike
-from gates.chaos.proxies.events import Decision, Held, Missed, Struck
+from gates.chaos.proxies.events import Held, Missed, Struck
 from gates.chaos.recording import TIMES_AT_MOST, NotSteadyError
 from gates.chaos.settling import RECOVERY_LIMIT_S, REST_S, settled
-from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, make_strike
+from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, kill_at, make_strike
 from gates.chaos.trials import Then, Trial
 
 OTHER_STATE = "The first kill left another durable state than the one whose recovery was recorded."
@@ -109,12 +109,10 @@ async def _awaited(cell: Cell) -> Seen:
             if not coming.done():
                 coming.cancel()
                 return Seen(None, time.monotonic(), "No receipt: the moment never came.")
-            channel, event = coming.result()
+            _, event = coming.result()
             if isinstance(event, Held):
-                death = await cell.target.kill()
-                await cell.wires[channel].control.decide(event.held_id, Decision.DISCARD, **death.shape())
-                for proxy in cell.wires.values():
-                    await proxy.control.close_upstream()
+                if outlived := await kill_at(cell, event):
+                    return Seen(None, time.monotonic(), outlived)
             elif isinstance(event, Struck):
                 return Seen(event.receipt, time.monotonic())
             elif isinstance(event, Missed):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gates.chaos.baseline import ASKED, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
-from gates.chaos.cells.target import Answer
+from gates.chaos.cells.target import Answer, OutlivedError
 from gates.chaos.faults import fault_of
 from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Channel, Point, Receipt, Strike
@@ -171,7 +171,8 @@ async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
                 return Seen(None, struck_at, "No receipt: the moment never came.")
             case Held():
                 struck_at = time.monotonic()
-                await _decide(cell, trial, event)
+                if outlived := await _decide(cell, trial, event):
+                    return Seen(None, struck_at, outlived)
             case Struck(receipt):
                 return Seen(receipt, struck_at if trial.kills else time.monotonic())
             case Missed():
@@ -199,15 +200,25 @@ async def next_event(cell: Cell, asked: Asked, ends: float, *, late_s: float) ->
             coming.cancel()
 
 
-async def _decide(cell: Cell, trial: Trial, held: Held) -> None:
-    """Kill and discard, or terminate the backend and forward."""
-    wire = cell.wires[Channel(held.message.channel)].control
+async def _decide(cell: Cell, trial: Trial, held: Held) -> str:
+    """Kill and discard, or terminate the backend and forward; in words why that proves nothing, if it does not."""
     if trial.strike is Strike.TERMINATE_BACKEND:
         ended = await terminate(cell.ledger_url, held.backend_pid or 0)
-        await wire.decide(held.held_id, Decision.FORWARD, terminated=ended)
-        return
-    death = await cell.target.kill()
+        await cell.wires[Channel(held.message.channel)].control.decide(held.held_id, Decision.FORWARD, terminated=ended)
+        return ""
+    return await kill_at(cell, held, half_open=trial.half_open)
+
+
+async def kill_at(cell: Cell, held: Held, *, half_open: bool = False) -> str:
+    """Kill the target while the message is held, then discard that; why there is no receipt, empty where there is."""
+    wire = cell.wires[Channel(held.message.channel)].control
+    try:
+        death = await cell.target.kill()
+    except OutlivedError as error:
+        await wire.decide(held.held_id, Decision.DISCARD)
+        return str(error)
     await wire.decide(held.held_id, Decision.DISCARD, **death.shape())
-    if not trial.half_open:
+    if not half_open:
         for proxy in cell.wires.values():
             await proxy.control.close_upstream()
+    return ""

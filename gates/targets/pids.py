@@ -32,12 +32,8 @@ def _written(path: Path) -> int | None:
 
 def listener_of(url: str) -> int | None:
     """Return who listens at an address of this machine."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    if not is_here(parts.hostname or ""):
+    port = port_here(url)
+    if port is None:
         return None
     try:
         open_now = psutil.net_connections("tcp")
@@ -45,6 +41,16 @@ def listener_of(url: str) -> int | None:
         return None
     pids = {one.pid for one in open_now if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid}
     return _oldest(pids)
+
+
+def port_here(url: str) -> int | None:
+    """The port of an address of this machine; None for another's."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return port if is_here(parts.hostname or "") else None
 
 
 def is_here(host: str) -> bool:

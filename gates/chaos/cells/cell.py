@@ -7,11 +7,10 @@ operation ──► target's process ──HTTP──────► proxy ─�
 """
 
 import asyncio
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -22,13 +21,12 @@ from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries
 from gates.chaos.cells.rest import CellRest
 from gates.chaos.cells.states import State, durable_digest, read_ledger
-from gates.chaos.cells.target import Answer, TargetNotReadyError, TargetProcess
+from gates.chaos.cells.target import Answer, OutlivedError, TargetNotReadyError, TargetProcess
 from gates.chaos.cells.ways import OwnFolder, ledger_parts
 from gates.chaos.messages import Channel, Message
 from gates.chaos.proxies.events import Event
 from gates.chaos.proxies.launching import Proxy, running_proxy
 from gates.targets.kinds.bounded_logs import keep_small
-from gates.targets.pids import listener_of
 
 READY_LIMIT_S = 30.0
 MOST_CELLS = 64
@@ -202,16 +200,6 @@ class Cell:
         books = Books(self.ledger_url, self.premises.schema, simulator.url, self.account, simulator.token)
         return await asyncio.to_thread(audit, books, self.premises.folder)
 
-    def still_listening(self) -> int | None:
-        """Who still listens at the port of a target that has ended: its number, 0 where it cannot be seen."""
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", self._port))
-            except OSError:
-                return listener_of(f"http://127.0.0.1:{self._port}") or 0
-        return None
-
     @property
     def ledger_url(self) -> str:
         """The cell's database, past the proxy."""
@@ -232,7 +220,8 @@ class Cell:
 
     async def _clear(self) -> None:
         if self.target.process is not None:
-            await self.target.kill()
+            with suppress(OutlivedError):
+                await self.target.kill()
         for proxy in self.wires.values():
             await proxy.control.reset()
         while not self.events.empty():

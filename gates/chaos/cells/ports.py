@@ -23,3 +23,14 @@ def reserved_port(number: int) -> Iterator[int]:
             yield port
             return
     raise OSError("No port is free for the target's process.")
+
+
+def is_held(port: int) -> bool:
+    """Whether somebody listens at a port of 127.0.0.1. Connections that are over do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gates.chaos.cells.families import Family, dead
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 DEATH_LIMIT_S = 10.0
@@ -81,7 +83,10 @@ class OwnedProcess:
         return self._popen.poll() is None
 
     async def kill(self) -> Death:
-        """SIGKILL the process and its group, and wait until it is dead. Raises NotOursError, TimeoutError."""
+        """SIGKILL the process, its group and all its descendants, and wait until they are dead.
+
+        Raises NotOursError, TimeoutError.
+        """
         return await self._end(signal.SIGKILL, DEATH_LIMIT_S)
 
     async def end(self, limit_s: float) -> Death:
@@ -103,10 +108,17 @@ class OwnedProcess:
     async def _end(self, wanted: signal.Signals, limit_s: float) -> Death:
         began = time.perf_counter()
         if self._popen.returncode is None:
-            self._signal(wanted)
-            await self._gone(limit_s)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)  # grandchildren; the unreaped leader keeps the group's number ours
+            family = Family(self.pid)
+            try:
+                self._signal(wanted)
+                async with asyncio.timeout(limit_s):
+                    await dead(self._pidfd)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)  # the unreaped leader keeps the group's number ours
+                family.kill()
+                await family.gone(DEATH_LIMIT_S)
+            finally:
+                family.close()
             self._popen.wait(DEATH_LIMIT_S)
         took_ms = round((time.perf_counter() - began) * 1000, 3)
         return Death(self.pid, self.started_ticks, wanted.name, int(self._popen.returncode or 0), took_ms)
@@ -116,17 +128,6 @@ class OwnedProcess:
         if start_ticks(self.pid) != self.started_ticks:
             raise NotOursError(f"Process {self.pid} is not the one the cell started: it is not signalled.")
         signal.pidfd_send_signal(self._pidfd, wanted)
-
-    async def _gone(self, limit_s: float) -> None:
-        """Wait until the pidfd says that the process is dead. Raises TimeoutError."""
-        loop = asyncio.get_running_loop()
-        dead = asyncio.Event()
-        loop.add_reader(self._pidfd, dead.set)
-        try:
-            async with asyncio.timeout(limit_s):
-                await dead.wait()
-        finally:
-            loop.remove_reader(self._pidfd)
 
 
 def start_ticks(pid: int) -> int:

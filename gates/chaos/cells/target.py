@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import httpx
 
 from gates.chaos.cells.operations import by_command, by_ledger
+from gates.chaos.cells.ports import is_held
 from gates.chaos.cells.processes import Death, OwnedProcess
 from gates.targets.asks import Ask
-from gates.targets.pids import listener_of
+from gates.targets.pids import listener_of, port_here
 from gates.targets.programs import Program
 
 READY_PAUSE_S = 0.06
@@ -24,6 +26,10 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "P
 
 class TargetNotReadyError(Exception):
     """The target did not become ready in its time, or ended while starting."""
+
+
+class OutlivedError(Exception):
+    """Something of the target outlived its kill: it was not killed at that message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,16 @@ class TargetProcess:
     async def close(self) -> None:
         """Kill what runs, give everything back."""
         if self.process is not None:
-            await self.kill()
+            with suppress(OutlivedError):
+                await self.kill()
         await self._client.aclose()
 
     def start(self) -> None:
-        """Start the process. Raises OSError, and TargetNotReadyError where one runs already."""
+        """Start the process. Raises OSError, and TargetNotReadyError where one runs already or answers in its place."""
         if self.process is not None:
             raise TargetNotReadyError("The target runs already; it is started once at a time.")
+        if (left := self.still_listening()) is not None:
+            raise TargetNotReadyError(f"The target cannot be started: {_who(left)} still answers in its place.")
         command, folder = self.program.command, self.program.folder
         self.process = OwnedProcess.start(command, env=self._environment(), log=self.log, cwd=folder)
 
@@ -121,8 +130,11 @@ class TargetProcess:
         return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
 
     async def kill(self) -> Death:
-        """SIGKILL, and wait for the death."""
-        return await self._over("kill")
+        """SIGKILL, and wait for the death. Raises OutlivedError where somebody still answers in its place."""
+        death = await self._over("kill")
+        if (left := self.still_listening()) is not None:
+            raise OutlivedError(f"No receipt: {_who(left)} outlived the kill. What the target starts must end with it.")
+        return death
 
     async def end(self) -> Death:
         """Ask it to end; kill it when it does not."""
@@ -137,6 +149,11 @@ class TargetProcess:
         self.process = None
         return death
 
+    def still_listening(self) -> int | None:
+        """Who listens where it says that it is ready, though it has ended: its number, 0 where it cannot be seen."""
+        port = port_here(self.program.ready)
+        return None if port is None or not is_held(port) else listener_of(self.program.ready) or 0
+
     def forget(self) -> None:
         """Begin the log anew."""
         self.log.write_bytes(b"")
@@ -147,3 +164,7 @@ class TargetProcess:
             return self.log.read_text(errors="replace")[-characters:].strip() or "nothing was logged"
         except OSError:
             return "nothing was logged"
+
+
+def _who(pid: int) -> str:
+    return f"process {pid}" if pid else "a process that is not ours to see"

@@ -127,7 +127,7 @@ async def _stopped(cell: Cell) -> Need:
 
 def _listener(cell: Cell) -> str:
     """Whether something still holds its port: a child that it left behind, out of its own process group."""
-    left = cell.still_listening()
+    left = cell.target.still_listening()
     if left is None:
         return ""
     return (

@@ -13,7 +13,10 @@ import psycopg
 import pytest
 
 from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.processes import NotOursError, OwnedProcess, start_ticks
+from gates.chaos.cells.target import OutlivedError, TargetNotReadyError, TargetProcess
+from gates.targets.programs import Program
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 PARENT = (
@@ -44,6 +47,63 @@ def test_a_kill_is_over_when_the_process_and_its_children_are_dead(tmp_path):
     _, alive = psutil.wait_procs([child], timeout=5)
     assert not alive
     process.close()
+
+
+SUPERVISOR = (
+    *(sys.executable, "-c"),
+    'import subprocess, sys, time; word = \'import subprocess, sys; print(subprocess.Popen([sys.executable, "-c",'
+    ' "import time; time.sleep(60)"], start_new_session=True).pid, flush=True); sys.stdin.read()\';'
+    "subprocess.Popen([sys.executable, '-c', word], process_group=0, stdin=subprocess.PIPE); time.sleep(60)",
+)
+
+
+@pytest.mark.parametrize("ends", ["kill", "end"])
+def test_what_a_supervisor_has_started_in_groups_of_its_own_is_dead_with_it(tmp_path, ends):
+    before = psutil.Process().num_fds()
+    process = started(SUPERVISOR, tmp_path)
+    grandchild = psutil.Process(int(read_soon(tmp_path / "log")))
+    family = [grandchild, grandchild.parent()]
+    assert {os.getpgid(each.pid) for each in family}.isdisjoint({os.getpgid(process.pid)})
+    asyncio.run(process.kill() if ends == "kill" else process.end(30))
+    assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    process.close()
+    assert psutil.Process().num_fds() == before
+
+
+DAEMON = """
+import http.server, os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.BaseHTTPRequestHandler) as server:
+            print(os.getpid(), flush=True)
+            server.serve_forever()
+    os._exit(0)
+os.wait()
+time.sleep(60)
+"""
+
+
+def test_a_daemon_that_answers_in_the_place_of_a_killed_target_is_no_proof_of_its_death(tmp_path):
+    async def steps():
+        with reserved_port(1) as port:
+            command = (sys.executable, "-c", DAEMON, str(port))
+        program = Program(command=command, environment={}, ready=f"http://127.0.0.1:{port}/", operations={})
+        target = TargetProcess(program, tmp_path / "log")
+        target.start()
+        daemon = psutil.Process(int(read_soon(tmp_path / "log")))
+        try:
+            with pytest.raises(OutlivedError, match=f"process {daemon.pid} outlived the kill"):
+                await target.kill()
+            with pytest.raises(TargetNotReadyError, match=f"process {daemon.pid} still answers in its place"):
+                target.start()
+        finally:
+            daemon.kill()
+            psutil.wait_procs([daemon], timeout=30)
+        assert target.still_listening() is None
+        await target.close()
+
+    asyncio.run(steps())
 
 
 def test_a_process_that_does_not_heed_sigterm_is_killed(tmp_path):

@@ -224,6 +224,28 @@ def test_a_message_of_the_background_that_is_struck_each_time_is_never_a_pass(de
     assert patience == [False, True]
 
 
+async def outlived(spec, folder):
+    """A kill before the first message of a replay, where somebody answers in the dead target's place."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        clean_run = await record_clean(cell, "replay")
+        start = cell.start
+
+        async def started():
+            took_ms = await start()
+            cell.target.still_listening = lambda: 4711
+            return took_ms
+
+        cell.start = started
+        trial = Trial("replay", clean_run.baseline.points[0].point, Strike.KILL_BEFORE)
+        return await try_once(cell, trial, clean_run.clean, Unwritten())
+
+
+def test_a_kill_that_something_of_the_target_outlived_has_no_receipt(desk_target, tmp_path):
+    result = asyncio.run(outlived(desk_target.spec, tmp_path))
+    assert (result.verdict, result.receipt, result.applies) == ("inconclusive", None, True)
+    assert result.reason.startswith("No receipt: process 4711 outlived the kill")
+
+
 async def struck_twice(spec, folder):
     """A kill after the replay was asked for, and one in the recovery: by its recorded order, and by another."""
     async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
