@@ -7,7 +7,7 @@ Which of two sessions becomes a deadlock's victim is the one whose own deadlock_
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gates.chaos.cells.cell import Cell
@@ -20,7 +20,8 @@ from gates.chaos.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Se
 from gates.chaos.trials import Trial
 
 VICTIM_LIMIT_S = 8.0
-_TOUCHED = re.compile(r"\b(?:INTO|UPDATE|FROM|JOIN)\s+(\"?\w+\"?)\.(\"?\w+\"?)", re.IGNORECASE)
+_NAME = r'("[^"]+"|\w+)'
+_TOUCHED = re.compile(rf"\b(?:INTO|UPDATE|FROM|JOIN)\s+(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?{_NAME}", re.IGNORECASE)
 _HELD_BY = """
     SELECT DISTINCT n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -61,7 +62,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     await session.rollback()
     lock_ms = round((time.monotonic() - began) * 1000, 1)
     if waiter is None:
-        return Seen(None, began, "Not applicable: nothing of the target waited for the locked tables.", applies=False)
+        return _not_applicable(held, "nothing of the target waited for the locked tables")
     return _proven(trial, held, {"lock_ms": lock_ms, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
@@ -74,13 +75,13 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
     if held.backend_pid is None:
         return await _deadlock_within(cell, trial, held, stood)
     has = await listed(session, _HELD_BY, held.backend_pid)
-    wants = [table for table in _touched(held.message.fingerprint) if table not in has]
+    wants = [table for table in touched(held.message.fingerprint, await listed(session, TABLES)) if table not in has]
     locked = await lock_free(session, wants) if has else []
     if not has or not locked:
         await session.rollback()
         await _forward(cell, held)
-        words = "holds no other lock yet" if not has else "wants no table that it has not locked"
-        return Seen(None, time.monotonic(), f"Not applicable: at this statement the target {words}.", applies=False)
+        words = "holds no other lock yet" if not has else "names no table that it has not locked"
+        return _not_applicable(held, f"at this statement the target {words}")
     waiting = asyncio.create_task(lock_one(session, has[0]))
     try:
         while await _waiting(cell, held.backend_pid or 0) is None and not waiting.done():
@@ -113,8 +114,7 @@ async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -
         locked = await within.deadlock(lambda: _forward(cell, held))
         began = time.monotonic()
         if locked is None:
-            words = "Not applicable: a request over HTTP that touches no second table can meet no deadlock."
-            return Seen(None, began, words, applies=False)
+            return _not_applicable(held, "a request over HTTP that touches no second table can meet no deadlock")
         seen = await _victim(cell, held.message.connection)
     except TimeoutError:
         return Seen(None, time.monotonic(), "No receipt: the request neither waited nor was answered.")
@@ -161,10 +161,20 @@ async def _victim(cell: Cell, connection: int) -> bool:
     return False
 
 
-def _touched(statement: str) -> list[Table]:
-    """The tables that a statement names with their schema, in its order."""
-    named = ((schema.strip('"'), name.strip('"')) for schema, name in _TOUCHED.findall(statement))
-    return list(dict.fromkeys(named))
+def touched(statement: str, tables: Sequence[Table]) -> list[Table]:
+    """Those of the tables that a statement names, in its order; by a bare name all of that name, in any schema."""
+    named = [(_folded(schema), _folded(name)) for schema, name in _TOUCHED.findall(statement)]
+    found = [table for schema, name in named for table in tables if table[1] == name and schema in ("", table[0])]
+    return list(dict.fromkeys(found))
+
+
+def _folded(name: str) -> str:
+    """A name as the catalogue has it: in lower case, unless it is quoted (PostgreSQL manual, 4.1.1)."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _not_applicable(held: Held, why: str) -> Seen:
+    return Seen(None, time.monotonic(), f"Not applicable: {why}.", applies=False, met=held.message)
 
 
 def _proven(trial: Trial, held: Held, proof: Proof) -> Seen:

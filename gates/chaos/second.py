@@ -116,7 +116,7 @@ async def _awaited(cell: Cell) -> Seen:
             elif isinstance(event, Struck):
                 return Seen(event.receipt, time.monotonic())
             elif isinstance(event, Missed):
-                return Seen(None, time.monotonic(), f"No receipt: {event.reason}.", event.applicable)
+                return Seen(None, time.monotonic(), f"No receipt: {event.reason}.", event.applicable, event.message)
     finally:
         over.cancel()
 

@@ -4,12 +4,13 @@ At a request the look-ups alone are stale. At an answer it is lost too: the orde
 whoever looks does not find it.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gates.chaos.cells.cell import Cell
-from gates.chaos.faults import LoseAnswer
+from gates.chaos.faults import LoseAnswer, StaleLookup
 from gates.chaos.messages import Direction, Point, Receipt, Strike
 from gates.chaos.proxies.events import Struck
 from gates.chaos.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
@@ -18,7 +19,9 @@ from gates.chaos.trials import Trial
 
 @asynccontextmanager
 async def stale_lookup(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
-    """For the length of the operation the broker's look-ups on this account miss what is younger than `age_ms`."""
+    """For the length of the operation and `age_ms` more the broker's look-ups on this account miss what is younger than
+    `age_ms`.
+    """
     simulator = cell.premises.simulator
     if point.direction is Direction.ANSWER:
         await cell.wires[point.channel].control.arm(point, LoseAnswer(), hold_ms=trial.held_ms)
@@ -33,8 +36,10 @@ async def stale_lookup(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[
                 return Seen(None, time.monotonic(), "No receipt: the answer was not lost.")
             lost = event
         await asked
+        over_at = time.monotonic()
+        await asyncio.sleep(StaleLookup(**trial.parameters).age_ms / 1000)  # what is new is too young as long
         number, fault = fault, None
-        return _seen(trial, lost, await simulator.disarm(number) if number is not None else 0)
+        return _seen(trial, lost, await simulator.disarm(number) if number is not None else 0, over_at)
 
     try:
         yield follow
@@ -43,8 +48,7 @@ async def stale_lookup(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[
             await simulator.disarm(fault)
 
 
-def _seen(trial: Trial, lost: Struck | None, struck: int) -> Seen:
-    now = time.monotonic()
+def _seen(trial: Trial, lost: Struck | None, struck: int, now: float) -> Seen:
     if not struck:
         words = "Not applicable: nothing was looked up while it was too young to be seen."
         return Seen(None, now, words, applies=False)

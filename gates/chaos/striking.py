@@ -12,7 +12,7 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer, OutlivedError
 from gates.chaos.faults import fault_of
 from gates.chaos.faults.terminate_backend import terminate
-from gates.chaos.messages import Channel, Point, Receipt, Strike
+from gates.chaos.messages import Channel, Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.telling import hold_ms, is_waited_for
 from gates.chaos.trials import Trial
@@ -23,12 +23,16 @@ LATE_EVENT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a strike came to: its receipt, or in words why there is none, and whether there could have been one."""
+    """What a strike came to: its receipt, or in words why there is none, and whether there could have been one.
+
+    `met` is the message at which there could not.
+    """
 
     receipt: Receipt | None
     struck_at: float
     missed: str = ""
     applies: bool = True
+    met: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +136,17 @@ def _is_unsure(seen: Seen, recording: Recording, script: Script, answered_s: flo
 def at_its_message(
     seen: Seen, recording: Recording, script: Script, *, began_s: float = 0.0, since: str = ASKED
 ) -> Seen:
-    """Without its receipt where the message struck is not shown to be the script's. Stale look-ups strike none."""
-    struck = seen.receipt.message if seen.receipt else None
+    """Without its receipt where the message struck is not shown to be the script's; and one that does not apply there
+    may well apply at the script's. Stale look-ups strike none.
+    """
+    struck = seen.receipt.message if seen.receipt else seen.met
     if struck is None:
         return seen
     if struck.at_s < began_s:
         wrong = f"The wrong message was struck: it passed before {since}."
     else:
         wrong = wrongly_struck(script, recording.until(struck), since)
-    return replace(seen, receipt=None, missed=wrong) if wrong else seen
+    return replace(seen, receipt=None, missed=wrong, applies=True) if wrong else seen
 
 
 async def heal(cell: Cell, trial: Trial) -> None:
@@ -176,7 +182,7 @@ async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
             case Struck(receipt):
                 return Seen(receipt, struck_at if trial.kills else time.monotonic())
             case Missed():
-                return Seen(None, struck_at, f"No receipt: {event.reason}.", event.applicable)
+                return Seen(None, struck_at, f"No receipt: {event.reason}.", event.applicable, event.message)
     return Seen(None, struck_at, f"No receipt: the strike was not over within {STRIKE_LIMIT_S:.0f} s.")
 
 
