@@ -15,7 +15,7 @@ from typing import Any
 from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
-from gates.chaos.cells.states import State, counted
+from gates.chaos.cells.states import LOST_ORDERS, State, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
@@ -149,14 +149,14 @@ def _legal_end(seen: Aftermath) -> Iterator[Finding]:
 
 
 def _acknowledged(seen: Aftermath) -> Iterator[Finding]:
-    """What the target has said to be done is done."""
+    """What the target has said to be done is done, in whatever words it said so, except that nothing came of it."""
     if seen.acknowledged is None:
         return
     order_id, status = seen.acknowledged.get("order_id"), seen.acknowledged.get("status")
     row = seen.after.ledger["orders"].get(str(order_id), {})
     if order_id is not None and row.get("status") != status:
         yield _finding("acknowledged and lost", str(status), str(row.get("status", "no row")), order_id=str(order_id))
-    elif status in (*EXECUTED, None) and seen.after.economy() != seen.clean.end.economy():
+    elif status not in (*UNFINISHED, *LOST_ORDERS) and seen.after.economy() != seen.clean.end.economy():
         yield _finding("acknowledged and lost", "the end of the clean run", "another end")
 
 

@@ -114,6 +114,11 @@ def test_what_was_acknowledged_must_be_done():
     assert rules(DONE, acknowledged=answer) == set()
     assert rules(START, acknowledged=answer) == {"acknowledged and lost"}
     assert rules(START, acknowledged={}) == {"acknowledged and lost"}
+    for words in ("ok", "closed", "done"):
+        assert rules(DONE, acknowledged={"status": words}) == set()
+        assert rules(START, acknowledged={"status": words}) == {"acknowledged and lost"}
+    for nothing in ("rejected", "cancelled", "pending"):
+        assert rules(START, acknowledged={"status": nothing}) == set()
 
 
 def test_the_difference_holds_changed_rows_only():
