@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline
 from gates.chaos.cells.cell import FLAT, HOLDING, Cell
+from gates.chaos.cells.states import difference
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.invariants import Clean
 
@@ -32,7 +33,7 @@ async def record_clean(cell: Cell, operation: str) -> CleanRun:
     """Prepare the cell and do the operation until two recordings agree, at least twice and at most TIMES_AT_MOST.
 
     1. The books before it must audit clean. 2. It must succeed. 3. The books after it must audit clean.
-    4. All runs must end alike.
+    4. From its answer on nothing may change. 5. All runs must end alike.
 
     Raises NotSteadyError, which makes a scenario inconclusive, not failed.
     """
@@ -76,11 +77,16 @@ async def _once(cell: Cell, operation: str) -> tuple[Clean, Recording, float]:
     known = await cell.quiet()
     answer = await cell.ask(operation)
     after = await cell.messages()
+    at_answer = await cell.state()
     if not answer.success:
         raise NotSteadyError(f"Without a strike {operation} was not done: {answer.status} {dict(answer.body)}")
     await cell.quiet()
     await _demand_clean(cell, "after")
-    return Clean(start, await cell.state()), Recording.since(known, after), answer.took_ms
+    end = await cell.state()
+    if later := difference(at_answer, end):
+        words = f"it has answered that it was done, and then changed {', '.join(later)}: that would not be struck"
+        raise NotSteadyError(f"{operation} goes on after its answer: {words}. Let it answer, or `done` be true, later.")
+    return Clean(start, end), Recording.since(known, after), answer.took_ms
 
 
 async def _demand_clean(cell: Cell, when: str) -> None:

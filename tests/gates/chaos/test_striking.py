@@ -24,10 +24,11 @@ from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import QUIET_S, running_cell
 from gates.chaos.cells.processes import start_ticks
+from gates.chaos.cells.target import Answer
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises, worker_name
 from gates.chaos.messages import Channel, Direction, Message, Point, Strike
-from gates.chaos.recording import record_clean
+from gates.chaos.recording import NotSteadyError, record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
 from gates.chaos.reporting import repeat_command
 from gates.chaos.second import OTHER_STATE, record_recovery
@@ -222,6 +223,30 @@ def test_a_message_of_the_background_that_is_struck_each_time_is_never_a_pass(de
     result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path, always=True))
     assert (result.verdict, result.reason) == ("inconclusive", UNTOLD)
     assert patience == [False, True]
+
+
+async def answering_too_early(spec, folder):
+    """The clean run of an open of which most is done once it has answered that it was."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        ask, state, waiting = cell.ask, cell.state, []
+
+        async def at_once(operation):
+            waiting.append(operation)
+            return Answer(200, {}, 1.0)
+
+        async def and_then():
+            found = await state()
+            if waiting:
+                assert (await ask(waiting.pop())).success
+            return found
+
+        cell.ask, cell.state = at_once, and_then
+        await record_clean(cell, "open")
+
+
+def test_what_an_operation_does_after_its_answer_makes_it_no_clean_run(desk_target, tmp_path):
+    with pytest.raises(NotSteadyError, match=r"open goes on after its answer: .* changed .*orders.*broker"):
+        asyncio.run(answering_too_early(desk_target.spec, tmp_path))
 
 
 async def outlived(spec, folder):
