@@ -73,6 +73,7 @@ class Cell:
             return
         await self._clear()
         await self._drop_kept()
+        self.folder.empty()
         simulator, ledgers = self.premises.simulator, self.premises.ledgers
         await simulator.open_account(self.account)
         self.database = await ledgers.create("kept", template=self.premises.template)
@@ -86,6 +87,7 @@ class Cell:
         for proxy in self.wires.values():
             await proxy.control.reset()
         await simulator.keep(self.account)
+        self.folder.keep()
         await self._let_go()
         self._kept, self.database, self.prepared = self.database, None, state
 
@@ -95,6 +97,7 @@ class Cell:
             raise TargetNotReadyError("The cell was never prepared.")
         await self._clear()
         self.target.forget()
+        self.folder.go_back()
         await self.premises.simulator.go_back(self.account)
         self.database = await self.premises.ledgers.create("run", template=self._kept)
         await self._serve()
@@ -190,9 +193,10 @@ class Cell:
         return State(ledger, tuple(await self.premises.simulator.transactions(self.account)))
 
     async def durable_digest(self) -> str:
-        """One hash for the durable state, by everything that the ledger's database and the broker hold."""
+        """One hash for the durable state, by all that the ledger's database, the broker and the cell's folder hold."""
         broker = await self.premises.simulator.transactions(self.account)
-        return await durable_digest(await self.direct(), broker, self.account)
+        files = self.folder.written(self.account)
+        return await durable_digest(await self.direct(), broker, self.account, files)
 
     async def audited(self) -> Audited:
         """The full audit of the books as they are."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -87,13 +88,17 @@ async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str
 
 
 async def durable_digest(
-    connection: psycopg.AsyncConnection[TupleRow], broker: Iterable[Mapping[str, Any]], account: str
+    connection: psycopg.AsyncConnection[TupleRow],
+    broker: Iterable[Mapping[str, Any]],
+    account: str,
+    files: Mapping[str, str] | None = None,
 ) -> str:
     """One hash for everything that would survive: equal for runs that differ in the cell's `account`, in random ids and
     in times only.
 
     Every table of the ledger's database counts, not only what the contract names: two states that differ in a cursor of
-    the target's own are recovered from in two ways. Of a table above MOST_BYTES its size stands for its rows.
+    the target's own are recovered from in two ways. So do its `files`, by name and hash. Of a table above MOST_BYTES
+    its size stands for its rows.
     Raises psycopg.Error.
     """
     async with connection.transaction(), connection.cursor() as cursor:
@@ -105,7 +110,14 @@ async def durable_digest(
                 query = sql.SQL(_ROWS).format(table=sql.Identifier(schema, name))
                 held.append((schema, name, await (await cursor.execute(query, (account, _RANDOM))).fetchone()))
     told = [_values(record, TELLING_TRANSACTION) for record in broker]
-    return hashlib.sha256(json.dumps([held, told]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([held, told, files or {}]).encode()).hexdigest()[:16]
+
+
+def told_alike(text: str, own: Iterable[str]) -> str:
+    """A hash of what a file says, blind to the cell's `own` words, to random ids and to times."""
+    for word in own:
+        text = text.replace(word, "*")
+    return hashlib.sha256(re.sub(_RANDOM, "*", text, flags=re.IGNORECASE).encode()).hexdigest()
 
 
 _TABLES = """SELECT n.nspname, c.relname, pg_table_size(c.oid)

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from urllib.parse import unquote, urlsplit
 
 from gates.chaos.cells import own_hosts
+from gates.chaos.cells.states import told_alike
 from gates.chaos.proxies.safety import UnsafeError
 from gates.targets.programs import Program
 from gates.targets.ways import Ways
@@ -18,6 +20,8 @@ from gates.targets.ways import Ways
 HTTPS = 443
 ADDRESSES_TRIED = 50
 TRY_LIMIT_S = 20
+MOST_FILES, MOST_BYTES = 1_000, 16 * 2**20
+OF_A_PROCESS = (".log", ".pid", ".lock")
 NO_NAMES = "nameserver 127.255.255.254\noptions timeout:1 attempts:1\n"  # where nobody answers
 BY_FILE = "passwd: files\ngroup: files\nhosts: files\n"
 # Each library reads its own variable; of all of them it is the one file.
@@ -71,12 +75,44 @@ def ledger_parts(url: str) -> dict[str, str]:
 
 
 class OwnFolder:
-    """A cell's own folder: the program's files, made anew for each start, and gone with the cell."""
+    """A cell's own folder, gone with the cell.
+
+    It holds the program's files, made anew for each start, and what it writes itself, which goes back with its books.
+    """
 
     def __init__(self, path: Path, ways: Ways) -> None:
         self.path = path
         self._ways = ways
         self._lookup = path.with_name(f"{path.name}-names")
+        self._kept = path.with_name(f"{path.name}-kept")
+
+    def empty(self) -> None:
+        """Begin with nothing in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep(self) -> None:
+        """Keep it as it is for every `go_back`. Raises OSError."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+        shutil.copytree(self.path, self._kept, symlinks=True, ignore=_special)
+
+    def go_back(self) -> None:
+        """Make it as it was kept. Raises OSError."""
+        self.empty()
+        shutil.copytree(self._kept, self.path, symlinks=True)
+
+    def written(self, account: str) -> dict[str, str]:
+        """A hash of each file that the program itself has written: equal for runs that differ in the cell's `account`
+        and folder, in random ids and in times only. What tells of a process and not of the books is left out, and of
+        what is large the size stands for the rest.
+        """
+        ours, own = {file.name for file in self._ways.files}, (account, str(self.path))
+        paths = [path for path in sorted(self.path.rglob("*")) if path.is_file() and path.suffix not in OF_A_PROCESS]
+        found = {"": str(len(paths))} if len(paths) > MOST_FILES else {}
+        for path in paths[:MOST_FILES]:
+            name = str(path.relative_to(self.path))
+            if name not in ours:
+                found[name] = told_alike(_beginning(path), own)
+        return found
 
     def lay(self, places: Mapping[str, str], broker_host: str) -> None:
         """Write every file with its places filled, for its owner alone. Raises OSError."""
@@ -104,12 +140,26 @@ class OwnFolder:
 
     def remove(self) -> None:
         """Delete it, with every secret in it."""
-        for folder in (self.path, self._lookup):
+        for folder in (self.path, self._lookup, self._kept):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_by(folder: Path) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", own_hosts.__file__, str(folder), "--")
+
+
+def _beginning(path: Path) -> str:
+    """What a file says; of one above MOST_BYTES the size and as much of it."""
+    with path.open("rb") as file:
+        text = file.read(MOST_BYTES).decode(errors="replace")
+    size = path.stat().st_size
+    return f"{size} {text}" if size > MOST_BYTES else text
+
+
+def _special(folder: str, names: list[str]) -> list[str]:
+    """What cannot be copied and does not survive its process either: sockets and pipes."""
+    kinds = {name: (Path(folder) / name).lstat().st_mode for name in names}
+    return [name for name, mode in kinds.items() if not any(kind(mode) for kind in (S_ISREG, S_ISDIR, S_ISLNK))]
 
 
 def _write(path: Path, text: str, mode: int = 0o600) -> None:

@@ -22,7 +22,7 @@ from django.utils import timezone
 from gates import commands, reports
 from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
-from gates.chaos.cells.cell import QUIET_S, running_cell
+from gates.chaos.cells.cell import FLAT, HOLDING, QUIET_S, running_cell
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.cells.target import Answer
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
@@ -223,6 +223,37 @@ def test_a_message_of_the_background_that_is_struck_each_time_is_never_a_pass(de
     result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path, always=True))
     assert (result.verdict, result.reason) == ("inconclusive", UNTOLD)
     assert patience == [False, True]
+
+
+async def with_a_cursor_of_its_own(spec, folder):
+    """What the target's file says after each reset, and the states it is in: it counts its starts there."""
+    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+        launch, said, states = cell.launch, [], []
+
+        def counting():
+            launch()
+            cursor = cell.folder.path / "cursor"
+            cursor.write_text(f"{cursor.read_text() if cursor.exists() else ''}|")
+
+        cell.launch = counting
+        await cell.prepare(FLAT)
+        for _ in range(2):
+            await cell.reset()
+            said.append((cell.folder.path / "cursor").read_text())
+            states.append(await cell.durable_digest())
+            await cell.start()
+            states.append(await cell.durable_digest())
+        await cell.prepare(HOLDING)
+        await cell.reset()
+        return said, (cell.folder.path / "cursor").read_text(), states
+
+
+def test_a_file_of_the_targets_own_goes_back_with_its_books_and_tells_states_apart(desk_target, tmp_path):
+    said, of_another_beginning, states = asyncio.run(with_a_cursor_of_its_own(desk_target.spec, tmp_path))
+    assert said == ["|", "|"]
+    assert of_another_beginning == "|"
+    assert states[:2] == states[2:]
+    assert states[0] != states[1]
 
 
 async def answering_too_early(spec, folder):

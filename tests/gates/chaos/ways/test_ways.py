@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +21,7 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
-from gates.chaos.cells.ways import listening_place
+from gates.chaos.cells.ways import OwnFolder, listening_place
 from gates.chaos.faults import LoseAnswer
 from gates.chaos.messages import Channel, Direction, Receipt
 from gates.chaos.proxies.events import Struck
@@ -176,6 +177,33 @@ def test_a_machine_that_allows_no_hosts_of_ones_own_says_so_and_what_to_do(monke
     ):
         listening_place(Ways((HOST,), host_override=True))
     assert listening_place(Ways((HOST,))) == "127.0.0.1:0"
+
+
+def test_what_a_program_wrote_in_its_folder_goes_back_and_tells_its_state(tmp_path: Path) -> None:
+    filled = Ways(files=(CellFile("settings.json", "{port}"),))
+    one, two = (OwnFolder(tmp_path / name, filled) for name in ("cell-1", "cell-2"))
+    for number, folder in enumerate((one, two), start=1):
+        folder.lay({"port": str(number)}, "127.0.0.1")
+        (folder.path / "spool").mkdir()
+        (folder.path / "spool" / "cursor").write_text(
+            f"7 of a-{number} in {folder.path} at 2026-11-26T06:00:0{number}Z"
+        )
+        (folder.path / "desk.pid").write_text(str(number))
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(folder.path / "door"))
+        folder.keep()
+    assert one.written("a-1") == two.written("a-2")
+    assert list(one.written("a-1")) == ["spool/cursor"]
+    (two.path / "spool" / "cursor").write_text("8")
+    (two.path / "journal").write_text("8")
+    assert one.written("a-1") != two.written("a-2")
+    two.go_back()
+    assert one.written("a-1") == two.written("a-2")
+    two.empty()
+    two.lay({"port": "2"}, "127.0.0.1")
+    assert two.written("a-2") == {}
+    two.remove()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["cell-1", "cell-1-kept"]
 
 
 @pytest.fixture
