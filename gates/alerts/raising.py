@@ -5,7 +5,7 @@ the 1st, 10th, 100th, … and not for each. Nothing here waits for a message: wh
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from gates.alerts.delivery import outbox
+from gates.alerts.storable import storable
 from gates.alerts.thresholds import DEADLINES, HOLD, LEVEL_RANK, LONGEST_HOLD, QUIET
 from gates.models import Alert, AlertStep, Run, Target
 
@@ -51,13 +52,14 @@ def raise_alert(
 
 @transaction.atomic
 def raise_event(event: Event, *, target: Target | None, run: Run | None, now: datetime) -> Alert:
-    """Raise an alert, or fold the event into the one that stands.
+    """Raise an alert, or fold the event into the one that stands; what cannot be stored of its texts is replaced.
 
     1. Fold: where an alert of this target, run and rule is not resolved, only its count and last time move.
     2. Else, alone with this key: look once more, for another may have been faster.
     3. Open again what was resolved within the quiet time: a condition that flaps is one alert.
     4. Else it is new.
     """
+    event = replace(event, sentence=storable(event.sentence), cause=storable(event.cause))
     alert = _fold(event, target, run, now)
     if alert is None:
         _alone_with(target, run, event.rule)

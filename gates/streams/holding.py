@@ -93,6 +93,8 @@ class Holder:
         except (OperationalError, InterfaceError) as error:
             log.warning("the portal's database does not answer: %s", str(error).splitlines()[0])
             await hang_up()
+        except Exception:  # one row that can never be written must not end the streams of all targets
+            log.exception("what runs could not be attended to: tried again in %g s", lease.RENEW_S)
 
     def _note(self) -> None:
         running = [held.follower for held in self.held.values() if not held.followed.ended]

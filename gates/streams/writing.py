@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import WATCH
+from gates.alerts.storable import storable
 from gates.alerts.thresholds import LEVEL_RANK
 from gates.hanging_up import let_go
 from gates.models import Run, Stream, StreamGap
@@ -151,7 +152,7 @@ def _write(many: tuple[Happened | Cut, int]) -> None:
         first_id=event.first_id,
         last_id=event.last_id,
         repaired=event.repaired,
-        sentence=event.sentence,
+        sentence=storable(event.sentence),
     )
 
 
@@ -161,8 +162,8 @@ COLUMNS = ("state", "reason", "last_line_at", "last_id", "lines", "unreadable", 
 def keep(standings: list[Standing]) -> None:
     """Write down how each stream is."""
     rows = [
-        Stream(run_id=standing.run_id, kind=standing.kind, **{name: getattr(standing, name) for name in COLUMNS})
-        for standing in standings
+        Stream(run_id=one.run_id, kind=one.kind, **{name: storable(getattr(one, name)) for name in COLUMNS})
+        for one in standings
     ]
     Stream.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["run", "kind"], update_fields=list(COLUMNS), batch_size=500

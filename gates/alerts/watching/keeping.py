@@ -8,6 +8,7 @@ from django.db import connection
 from gates.alerts.raising import resolve
 from gates.alerts.rechecking import WATCH, standing
 from gates.alerts.rules import BY_NAME
+from gates.alerts.storable import storable
 from gates.alerts.watching.run_watch import RuleStanding, RunWatch
 from gates.models import RuleWatch
 
@@ -50,7 +51,7 @@ def _row(run_id: int, what: RuleStanding) -> RuleWatch:
         run_id=run_id,
         rule=what.rule.name,
         state=judgement.state,
-        words=words[:MOST_WORDS],
+        words=storable(words[:MOST_WORDS]),
         looked_at=what.looked_at,
         clean_at=what.clean_at,
     )
@@ -92,7 +93,7 @@ def _resolve(watches: list[RunWatch], now: datetime) -> None:
         for watch in by_world.get((target_id or 0, gate == 4), ()):
             what = watch.standings.get(rule)
             if what is not None and what.clean_at is not None and _is_clean_since(what, last_at):
-                resolved += resolve(pk, rechecked_at=what.clean_at, words=what.clean_words, now=now)
+                resolved += resolve(pk, rechecked_at=what.clean_at, words=storable(what.clean_words), now=now)
         if resolved >= MOST_RESOLVED:
             return
 

@@ -53,6 +53,14 @@ def test_what_happens_again_folds_into_the_alert_that_stands(run):
     assert happens(run, 6, rule="slow queries", level="medium").deadline_at == after(6) + timedelta(hours=4)
 
 
+@pytest.mark.parametrize("bad", ["\0", "\ud83d"], ids=["the byte NUL", "half a letter"])
+def test_text_that_cannot_be_stored_loses_no_alert(run, bad):
+    for _ in range(2):
+        alert = happens(run, 0, sentence=f"Last: {bad}raw", cause={"line": f"{bad}raw", "lines": [bad], bad: 1})
+    assert (alert.count, alert.sentence) == (2, "Last: \ufffdraw")
+    assert alert.cause == {"line": "\ufffdraw", "lines": ["\ufffd"], "\ufffd": 1}
+
+
 def test_a_storm_is_counted_whole_and_told_in_a_few_steps(run):
     for number in range(120):
         happens(run, number / 100)

@@ -101,6 +101,14 @@ def test_a_clean_look_resolves_and_the_rule_says_so_in_its_row(run):
     assert (row.state, row.words, row.clean_at) == ("clean", "All adds up.", after(11))
 
 
+def test_words_that_cannot_be_stored_keep_no_alert_from_being_resolved(run):
+    alert = seen_by(run, "watch")
+    keep([Watching(run, Judgement(clean="Last: \0."), 11)], {}, after(12))
+    alert.refresh_from_db()
+    assert (alert.state, alert.recheck) == ("resolved", "Last: \ufffd.")
+    assert RuleWatch.objects.get(run=run).words == "Last: \ufffd."
+
+
 def test_what_fires_on_is_seen_again_but_not_counted_and_no_look_of_before_resolves_it(run):
     alert = seen_by(run, "watch")
     keep([Watching(run, FIRING, 20, fired_s=20)], {}, after(20))

@@ -1,5 +1,6 @@
 """The stream process itself: one of two holds, the other takes over, and a run's streams are in its rows."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,11 +9,12 @@ import sys
 import time
 
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.utils import timezone
 
 from gates.models import Alert, Stream, StreamGap, StreamLease
-from gates.streams import lease
+from gates.streams import holding, lease
+from gates.streams.writing import Cut, Standing, _write, keep
 from tests.gates.cast import a_run
 from tests.gates.elsewhere import ROOT
 from tests.gates.rehearsal.broker.conftest import TOKEN, running_broker
@@ -124,3 +126,22 @@ def test_a_lease_is_renewed_by_its_holder_and_by_nobody_else_until_it_is_over():
     assert not lease.take("one", now=now + 2 * lease.LEASE)
     lease.give_back("one", now=now)
     assert StreamLease.objects.get().holder == "two"
+
+
+@pytest.mark.django_db
+def test_what_the_broker_says_is_kept_where_no_database_could_store_it_as_it_is():
+    run = a_run(start=timezone.now())
+    keep([Standing(run.pk, "prices", reason="No JSON: \0\ud83d")])
+    now = timezone.now()
+    _write((Cut(run.pk, "prices", now, now, "no price: \0", repaired=False), 1))
+    assert Stream.objects.get().reason == "No JSON: \ufffd\ufffd"
+    assert StreamGap.objects.get().sentence == "no price: \ufffd"
+
+
+def test_rows_that_cannot_be_written_do_not_end_the_streams(monkeypatch, caplog):
+    def refuse():
+        raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+
+    monkeypatch.setattr(holding, "runs_to_follow", refuse)
+    asyncio.run(holding.Holder("one")._attend())
+    assert "could not be attended to" in caplog.text
