@@ -34,7 +34,7 @@ from gates.chaos.invariants import Clean
 from gates.chaos.memory import Memory
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Result, demand_end, try_until_struck
-from gates.chaos.safety import demand_safe
+from gates.chaos.safety import UnsafeError, demand_safe
 from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.second import record_recovery
@@ -68,7 +68,8 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     reach = access(spec)
     ledgers = LedgerServer(cells_ledger(spec))
     ways = ways_of(spec)
-    demand_safe(program, ledgers.host, chaos.get("allowed_hosts") or (), ways)
+    allowed = tuple(chaos.get("allowed_hosts") or ())
+    demand_safe(program, ledgers.host, allowed, ways)
     listening_place(ways)  # a machine that does not allow it is said here, once, and not by each cell
     token = secrets.token_urlsafe(16)
     with reserved_port(1) as port, reserved_port(2) as control:
@@ -81,7 +82,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
             await simulator.wait_ready()
             await ledgers.sweep()
             async with cells_template(chaos, ledgers) as template:
-                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways)
+                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed)
     finally:
         await process.kill()
         process.close()
@@ -138,6 +139,8 @@ class Engine:
                     while await self._is_open():
                         if not await self._one(cell):
                             await asyncio.sleep(IDLE_S)
+            except UnsafeError:
+                raise  # no fresh cell would be any safer: the run says so
             except Exception:
                 log.exception("cell %s broke; it is made anew", number)
                 await asyncio.sleep(IDLE_S)
@@ -191,7 +194,7 @@ class Engine:
             await self._close(row, reason)
             return
         count = await sync_to_async(work.store_plan)(row, planned, now=timezone.now())
-        if not count:
+        if count == 0:
             await self._close(row, "No crash point is left to strike: none of this name was recorded.")
 
     async def _close(self, row: ScenarioRun, reason: str) -> None:

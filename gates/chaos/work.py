@@ -42,11 +42,11 @@ def claim_scenario(run_id: int, *, worker: str, now: datetime) -> ScenarioRun | 
 
 
 @transaction.atomic
-def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: datetime) -> int:
-    """Write down the clean runs and cut a row for each trial; how many. Nothing when another attempt has it."""
+def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: datetime) -> int | None:
+    """Write down the clean runs and cut a row for each trial; how many. None when another attempt has it."""
     held = ScenarioRun.objects.filter(pk=scenario.pk, attempt=scenario.attempt, phase=Phase.BASELINE)
     if not held.select_for_update().exists():
-        return 0
+        return None
     rows: list[CrashPoint] = []
     for each in planned:
         OperationBaseline.objects.create(scenario=scenario, recorded_at=now, **_baseline_fields(each.clean_run))
@@ -141,10 +141,13 @@ def note_healed(heal_id: int, *, by: str, now: datetime) -> bool:
 
 @transaction.atomic
 def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Trial]] = (), *, now: datetime) -> bool:
-    """Close the crash point with its result, unless another attempt has taken it. Returns whether it was closed.
+    """Close the crash point with its result. Returns whether it was closed.
 
+    It is not where another attempt has taken it, or the run is closed: the sealed report says what it was by then.
     Its second strikes are cut in the same transaction, so that its scenario never looks over in between.
     """
+    if not Run.objects.select_for_update().filter(pk=point.scenario.run_id, state=Run.State.RUNNING).exists():
+        return False
     closed = (
         CrashPoint.objects.filter(pk=point.pk, attempt=point.attempt)
         .exclude(phase=Phase.DONE)

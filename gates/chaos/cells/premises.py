@@ -18,7 +18,10 @@ AUTHORITY = "authority"
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """What the cells of one engine share. `folder` takes logs and sockets; it must be private."""
+    """What the cells of one engine share. `folder` takes logs and sockets; it must be private.
+
+    `allowed_hosts` are ledger servers beside this machine's.
+    """
 
     program: Program
     ledgers: LedgerServer
@@ -27,6 +30,7 @@ class Premises:
     schema: str = "wartest"
     template: str = "template1"
     ways: Ways = PLAIN
+    allowed_hosts: tuple[str, ...] = ()
 
 
 def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, str, *tuple[str, ...]]]:
@@ -35,7 +39,8 @@ def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, 
     Raises UnsafeError.
     """
     ways, ledgers = premises.ways, premises.ledgers
-    ledger: tuple[Wire, str, *tuple[str, ...]] = ("postgres", f"{ledgers.host}:{ledgers.port}")
+    allowed = [word for host in premises.allowed_hosts for word in ("--allowed-host", host)]
+    ledger: tuple[Wire, str, *tuple[str, ...]] = ("postgres", f"{ledgers.host}:{ledgers.port}", *allowed)
     if ways.postgrest is not None:
         ledger = ("http", f"127.0.0.1:{rest_port}", "--channel", Channel.LEDGER, "--prefix", ways.postgrest.path)
     authority = Authority.in_folder(premises.folder / AUTHORITY, hosts=ways.hosts)

@@ -14,8 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.premises import Premises, boundaries
+from gates.chaos.messages import Channel
 from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.safety import UnsafeError, is_live, refuse_listening, safe_address
+from gates.targets.programs import Program
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,15 @@ def handshake(authority: Authority, name: x509.GeneralName, host: str, tmp_path:
                 side.do_handshake()
             except ssl.SSLWantReadError:
                 continue
+
+
+def test_a_ledger_server_that_chaos_may_use_is_one_that_its_proxy_may_stand_before(tmp_path: Path):
+    program = Program(command=("desk",), environment={}, ready="http://127.0.0.1:9/", operations={})
+    ledgers, simulator = LedgerServer("postgresql://books.example:5432/"), Simulator("http://127.0.0.1:9", "", "")
+    premises = Premises(program, ledgers, simulator, tmp_path, allowed_hosts=("books.example",))
+    wires = boundaries(premises, 1)
+    assert wires[Channel.LEDGER] == ("postgres", "books.example:5432", "--allowed-host", "books.example")
+    assert "--allowed-host" not in wires[Channel.BROKER]
 
 
 def test_the_authority_vouches_for_loopback_and_for_nothing_else(tmp_path: Path):

@@ -36,6 +36,7 @@ from gates.chaos.settling import REST_S
 from gates.chaos.striking import Unwritten
 from gates.chaos.telling import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
+from gates.engine import LEASE, claim
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
 from gates.targets.rehearsal import cell_program
 
@@ -359,6 +360,27 @@ def test_the_database_refuses_a_pass_without_a_receipt(desk_target):
         work.record(point, Result().concluded("passed", ""), now=timezone.now())
     point.refresh_from_db()
     assert point.verdict is None
+
+
+def test_a_result_that_comes_after_its_run_was_closed_changes_nothing(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    point = CrashPoint.objects.create(scenario=run.scenarios.get(), number=1, point="p", label="l", position=0)
+    Run.objects.filter(pk=run.pk).update(state="closed", verdict="inconclusive")
+    assert not work.record(point, Result().concluded("failed", "late"), now=timezone.now())
+    point.refresh_from_db()
+    assert (point.phase, point.verdict) == ("baseline", None)
+
+
+def test_a_scenario_whose_slot_another_holds_stays_open_until_it_is_filled(desk_target):
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    scenario, now = run.scenarios.get(), timezone.now()
+    assert claim(scenario.slot_id, worker="another", now=now)
+    closing.close_scenario(scenario, worker="w", now=now, reason="none")
+    scenario.refresh_from_db()
+    assert scenario.phase == "baseline"
+    closing.close_scenario(scenario, worker="w", now=now + LEASE * 2, reason="none")
+    scenario.refresh_from_db()
+    assert (scenario.phase, run.slots.get().verdict) == ("done", "inconclusive")
 
 
 def test_a_killed_engine_is_healed_at_once_and_its_work_is_done_by_the_next(desk_target, postgres_server, monkeypatch):
