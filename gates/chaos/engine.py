@@ -31,6 +31,7 @@ from gates.chaos.cells.processes import OwnedProcess, start_ticks
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
 from gates.chaos.invariants import Clean
+from gates.chaos.journal import Rows
 from gates.chaos.memory import Memory
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.recovery import Result, demand_end, try_until_struck
@@ -263,35 +264,3 @@ class Engine:
     async def _is_open(self) -> bool:
         going = ScenarioRun.objects.filter(run_id=self.chaos.run_id, run__state=Run.State.RUNNING).exclude(phase="done")
         return await sync_to_async(going.exists)()
-
-
-class Rows:
-    """The journal of one strike in the portal's rows: the heal is committed before the strike is made."""
-
-    def __init__(self, point: CrashPoint, worker: str) -> None:
-        self._point = point
-        self._worker = worker
-        self._heal: int | None = None
-
-    async def before(self, trial: Trial, cell: Cell) -> None:
-        """Commit what must be undone: which process and which database stand behind the strike."""
-        process = cell.target.process
-        what = {
-            "engine": self._worker,
-            "target_pid": process.pid if process else None,
-            "target_started_ticks": process.started_ticks if process else None,
-            "database": cell.database,
-            "proxies": [proxy.process.pid for proxy in cell.wires.values()],
-        }
-        heal = await sync_to_async(work.write_heal)(self._point, what, now=timezone.now())
-        self._heal = heal.pk
-
-    async def healed(self) -> None:
-        """Commit that it is undone."""
-        if self._heal is not None:
-            await sync_to_async(work.note_healed)(self._heal, by=self._worker, now=timezone.now())
-            self._heal = None
-
-    async def reached(self, phase: str) -> None:
-        """Note the phase."""
-        await sync_to_async(work.reached)(self._point, phase, now=timezone.now())
