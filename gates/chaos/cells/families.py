@@ -52,8 +52,8 @@ async def dead(pidfd: int) -> None:
         loop.remove_reader(pidfd)
 
 
-def _held(root: int) -> Iterator[int]:
-    """A descriptor of each descendant that lives, which is the same process still that was found."""
+def descendants(root: int) -> list[Known]:
+    """Each descendant that lives."""
     children: defaultdict[int, list[Known]] = defaultdict(list)
     for name in os.listdir("/proc"):  # noqa: PTH208  a Path for each costs more than the rest
         if name.isdigit() and (stat := _stat(int(name))):
@@ -62,7 +62,12 @@ def _held(root: int) -> Iterator[int]:
     for pid, _ in found:
         if len(found) < MOST:
             found += children[pid]
-    for pid, started in found:
+    return found
+
+
+def _held(root: int) -> Iterator[int]:
+    """A descriptor of each descendant, which is the same process still that was found."""
+    for pid, started in descendants(root):
         with suppress(ProcessLookupError):
             pidfd = os.pidfd_open(pid)
             if (stat := _stat(pid)) and int(stat[STARTED]) == started:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gates.chaos.cells.families import descendants
 from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.ports import is_held
 from gates.chaos.cells.processes import Death, OwnedProcess
@@ -20,6 +21,7 @@ from gates.targets.programs import Program
 
 READY_PAUSE_S = 0.06
 PROBE_TIMEOUT_S = 5.0
+FOREGROUND = "Let it run in the foreground, or nothing can kill it exactly."
 # What a program may see of our own environment: where programs, libraries and a home are, and nothing secret.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -54,6 +56,7 @@ class TargetProcess:
         self.log = log
         self.process: OwnedProcess | None = None
         self.ledger_url = ""  # of its own database, past the proxy
+        self._answers_itself = False
         self._client = httpx.AsyncClient(trust_env=False)
 
     async def close(self) -> None:
@@ -84,9 +87,20 @@ class TargetProcess:
         while time.monotonic() - began < limit_s:
             words = await self.unwell()
             if not words:
+                self._demand_that_it_answers_itself()
                 return round((time.monotonic() - began) * 1000, 1)
             await asyncio.sleep(READY_PAUSE_S)
         raise TargetNotReadyError(f"The target was not ready within {limit_s:.0f} s: {words}")
+
+    def _demand_that_it_answers_itself(self) -> None:
+        """Once, where it can be seen: whoever answers is its process or a descendant. Raises TargetNotReadyError."""
+        if self._answers_itself or self.process is None:
+            return
+        who = listener_of(self.program.ready)
+        pid = self.process.pid
+        if who not in (None, pid) and who not in {found for found, _ in descendants(pid)}:
+            raise TargetNotReadyError(f"{_who(who or 0).capitalize()} answers in the target's place. {FOREGROUND}")
+        self._answers_itself = True
 
     async def unwell(self) -> str:
         """Why it is not well, in words; empty when it is. Raises TargetNotReadyError when it has ended."""
@@ -100,7 +114,7 @@ class TargetProcess:
 
     def _why_ended(self) -> str:
         if listener_of(self.program.ready) is not None:
-            return "it forked away from its leader; let it run in the foreground, or nothing can kill it exactly."
+            return f"it forked away from its leader. {FOREGROUND}"
         return self.last_words()
 
     async def ask(self, operation: str) -> Answer:

@@ -72,10 +72,14 @@ def test_what_a_supervisor_has_started_in_groups_of_its_own_is_dead_with_it(tmp_
 
 DAEMON = """
 import http.server, os, sys, time
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.BaseHTTPRequestHandler) as server:
+        with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Door) as server:
             print(os.getpid(), flush=True)
             server.serve_forever()
     os._exit(0)
@@ -93,6 +97,8 @@ def test_a_daemon_that_answers_in_the_place_of_a_killed_target_is_no_proof_of_it
         target.start()
         daemon = psutil.Process(int(read_soon(tmp_path / "log")))
         try:
+            with pytest.raises(TargetNotReadyError, match=f"Process {daemon.pid} answers in the target's place"):
+                await target.wait_ready(60)
             with pytest.raises(OutlivedError, match=f"process {daemon.pid} outlived the kill"):
                 await target.kill()
             with pytest.raises(TargetNotReadyError, match=f"process {daemon.pid} still answers in its place"):
