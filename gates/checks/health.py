@@ -14,6 +14,7 @@ from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.checks.processes import started_ticks
 from gates.checks.untold import untold
 from gates.targets.access import Access
+from gates.targets.pids import is_told_here
 
 TIMEOUT_S = 5.0
 BODY_LIMIT = 64 * 1024
@@ -23,6 +24,10 @@ MAY_TELL = ("configuration",)  # compared where the target tells it: a fingerpri
 NUMBERS = ("pid", "database_ms", "broker_ms", "open_positions")
 CONTAINED = ("docker", "kubernetes")  # where the number that a process knows of itself is not this machine's
 TEXTS = ("status", "reason", "build", "configuration")
+ELSEWHERE = (
+    "The process number that it tells is not that of whoever listens at its health address on this machine: add "
+    "[process] pid_file, or describe what runs it (systemd, docker, external)."
+)
 NO_HEALTH = "The target's description lacks [process] health: add it."
 
 
@@ -31,10 +36,15 @@ def observe(access: Access) -> dict[str, Any]:
 
     Returns the health answer's `pid`, `build`, `database_ms`, `broker_ms`, … with `status_code`, `answer_ms`, and of
     the process `started_ticks` (which tell it apart), `created_at` (epoch s), `cpu_s`, `memory_mib`, `threads`,
-    `handles`; or `error` in words. What the answer does not tell is looked for as the description says.
+    `handles`; or `error` in words. What the answer does not tell is looked for as the description says. A number that
+    is no process of the target's on this machine, because it runs on another or in a container, is `pid_elsewhere`.
     """
     seen = _told(access)
+    if "pid" in seen and not is_told_here(seen["pid"], access.health_url):
+        seen["pid_elsewhere"] = seen.pop("pid")
     seen = untold(seen, access) | seen
+    if "pid_elsewhere" in seen and "pid" not in seen:
+        seen["trouble"] = f"{seen.get('trouble', '')} {ELSEWHERE}".strip()
     return seen if "error" in seen else seen | _process(seen.get("pid"))
 
 

@@ -30,12 +30,18 @@ def untold(seen: dict[str, Any], access: Access) -> dict[str, Any]:
             found["trouble"] = str(error)
     if "error" in seen or not access.process or str(access.process.get("health", "")).startswith("rehearsal:"):
         return found
-    found |= {"pid": _pid(access)} if "pid" not in seen else {}
+    if "pid" not in seen and ("pid_elsewhere" not in seen or _is_described(access)):
+        found["pid"] = _pid(access)
     if access.process.get("kind") == "kubernetes":
         found["trouble"] = " ".join(filter(None, (found.get("trouble"), UNSEEN)))
     found |= {"database_ms": _database_ms(access)} if "database_ms" not in seen else {}
     found |= {"broker_ms": _broker_ms(access)} if "broker_ms" not in seen else {}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _is_described(access: Access) -> bool:
+    """Whether the description says more of the process than where it listens, which may be a way to it only."""
+    return bool(access.process.get("pid_file")) or access.process.get("kind", "command") != "command"
 
 
 def _pid(access: Access) -> int | None:

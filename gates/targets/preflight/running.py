@@ -48,7 +48,8 @@ def _well(seen: dict[str, Any]) -> Need:
 
 def _process(seen: dict[str, Any]) -> Need:
     if seen.get("pid") is None:
-        return Need(GROUP, "process", False, f"not seen: {MENDING['pid']}")
+        words = health.ELSEWHERE if "pid_elsewhere" in seen else f"not seen: {MENDING['pid']}"
+        return Need(GROUP, "process", False, words)
     if seen.get("started_ticks") is None:
         return Need(GROUP, "process", False, f"{seen['pid']:.0f} cannot be looked at: {MENDING['started_ticks']}")
     since = datetime.fromtimestamp(seen["created_at"], UTC)
