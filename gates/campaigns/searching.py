@@ -22,7 +22,7 @@ from audits.sources.postgres_moment import OUR_NAME
 from audits.transactions import Record
 from gates.campaigns.hands import ClosedByHand, judge_at_rest, judge_description, judge_slots
 from gates.checks import at_rest, health
-from gates.checks.hands import SentOrders, judge_hands
+from gates.checks.hands import SentOrders, judge_hands, undecided
 from gates.checks.ledger import reader_of
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.models import AtRest, Run, Slot, SlotResult
@@ -56,7 +56,9 @@ def look_for_hands(slot: Slot, reach: Access) -> Outcome:
         *judge_slots(closed_by_hand(slot.run)),
     )
     last = max((int(record["id"]) for record in transactions), default=since)
-    return judged(findings, {"last_transaction_id": last, "transactions": len(transactions)} | _rows(slot.run))
+    measured = {"last_transaction_id": last, "transactions": len(transactions)} | _rows(slot.run)
+    unsure = undecided(transactions, sent)
+    return inconclusive(unsure, **measured) if unsure and not findings else judged(findings, measured)
 
 
 _IDENTITY = ("another process", "another build", "another configuration")

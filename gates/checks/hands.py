@@ -1,15 +1,15 @@
 """Hands: what was done at the broker that the target did not send. Pure.
 
-A target commits to an order before it sends it, so its books show an intent that is older than the broker's record, or
-that carries an id of the target's own. An order that the books only took over afterwards shows neither: somebody else
-placed it. Money that moves and settings that change are never the target's doing.
+A target commits to an order before it sends it, so its books show an intent that is older than the broker's record. A
+row that was written later took the order over from the broker: somebody else placed it. Money that moves and settings
+that change are never the target's doing.
 
 What cannot be told from the two books is not judged here: who cancelled a pending order over the same interface.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from audits.findings import Finding, Level
@@ -30,39 +30,67 @@ CLOSES = frozenset({"TRADE_CLOSE", "POSITION_CLOSEOUT"})
 SETTINGS = frozenset({"CLIENT_CONFIGURE", "RESET_RESETTABLE_PL", "CLOSE", "REOPEN"})
 
 
+MOST_NAMED = 5
+CLOCKS_APART = timedelta(seconds=5)  # as much as preflight lets the ledger's and the broker's clocks differ from ours
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """When a row of the books says that the target committed to an order, and whether it has a client id."""
+
+    at: datetime
+    has_client_id: bool
+
+    def is_older_than(self, moment: datetime) -> bool | None:
+        """Whether it was written before the broker's record; None where its time was cut so that it does not tell.
+
+        A client id is the target's own word for what it meant to send, so that clocks may differ; without one the time
+        is all there is.
+        """
+        if self.has_client_id:
+            return self.at <= moment + CLOCKS_APART
+        if self.at >= moment:
+            return False
+        return True if self.at + self._step <= moment else None
+
+    @property
+    def _step(self) -> timedelta:
+        """What the books' time may have been cut by, as its digits show."""
+        micros = self.at.microsecond
+        return timedelta(seconds=1) if not micros else timedelta(milliseconds=0 if micros % 1000 else 1)
+
+
 @dataclass(frozen=True, slots=True)
 class SentOrders:
-    """What the target's books say it sent: its own client ids, and when it committed to each order of the broker's.
+    """What the target's books say it sent: by its own client ids, and by the broker's order ids."""
 
-    `committed` has a broker order id and the time of its row; the time is None where the row has a client id.
-    """
-
-    client_ids: frozenset[str]
-    committed: Mapping[str, datetime | None]
+    by_client_id: Mapping[str, Committed]
+    by_order_id: Mapping[str, Committed]
 
     @classmethod
     def of(cls, orders: Iterable[Mapping[str, Any]]) -> "SentOrders":
-        """Read them from rows of the ledger's `orders`."""
-        rows = tuple(orders)
-        return cls(
-            frozenset(str(row["client_order_id"]) for row in rows if row["client_order_id"]),
-            {
-                str(row["broker_order_id"]): None if row["client_order_id"] else row["created_at"]
-                for row in rows
-                if row["broker_order_id"]
-            },
-        )
+        """Read them from rows of the ledger's `orders`, of several with one id the oldest."""
+        by_client_id: dict[str, Committed] = {}
+        by_order_id: dict[str, Committed] = {}
+        for row in sorted(orders, key=lambda row: row["created_at"]):
+            committed = Committed(row["created_at"], bool(row["client_order_id"]))
+            if row["client_order_id"]:
+                by_client_id.setdefault(str(row["client_order_id"]), committed)
+            if row["broker_order_id"]:
+                by_order_id.setdefault(str(row["broker_order_id"]), committed)
+        return cls(by_client_id, by_order_id)
 
-    def holds(self, record: Record) -> bool:
-        """Whether the target sent this order: by a client id of its own, or by a row that is older than the order."""
+    def holds(self, record: Record) -> bool | None:
+        """Whether the target sent this order: a row of its client id, or else of its number, is older than it.
+
+        A row that was written afterwards took the order over. None where that cannot be told.
+        """
         extensions = (record.get("clientExtensions") or {}, record.get("tradeClientExtensions") or {})
-        if any(str(each.get("id")) in self.client_ids for each in extensions if each.get("id")):
-            return True
-        order_id = required(record, "id")
-        if order_id not in self.committed:
-            return False
-        committed_at = self.committed[order_id]
-        return committed_at is None or committed_at < moment_of(required(record, "time"))
+        rows = [self.by_client_id.get(str(each.get("id"))) for each in extensions if each.get("id")]
+        rows.append(self.by_order_id.get(required(record, "id")))
+        moment = moment_of(required(record, "time"))
+        told = {row.is_older_than(moment) for row in rows if row}
+        return True if True in told else None if None in told else False
 
 
 def judge_hands(transactions: Iterable[Record], sent: SentOrders) -> tuple[Finding, ...]:
@@ -73,6 +101,23 @@ def judge_hands(transactions: Iterable[Record], sent: SentOrders) -> tuple[Findi
     return tuple(found for record in transactions if (found := _hand(record, sent)) is not None)
 
 
+def undecided(transactions: Iterable[Record], sent: SentOrders) -> str:
+    """Return why nobody can say who sent some of the orders, or nothing."""
+    numbers = [required(record, "id") for record in transactions if _is_asked(record) and sent.holds(record) is None]
+    if not numbers:
+        return ""
+    which = f"{'transaction' if len(numbers) == 1 else 'transactions'} {', '.join(numbers[:MOST_NAMED])}"
+    return (
+        f"Nobody's hands can be ruled out: the books' rows of {which} have no client id, and times cut so short that "
+        "they do not show which came first: keep created_at to the microsecond, or send a client id."
+    )
+
+
+def _is_asked(record: Record) -> bool:
+    """Whether somebody asked for it: an order, or a stop that did not come with one."""
+    return str(record.get("type")) in ORDER_TYPES | STOP_TYPES and str(record.get("reason") or "") in ASKED_FOR
+
+
 def _hand(record: Record, sent: SentOrders) -> Finding | None:
     kind, reason = str(record.get("type")), str(record.get("reason") or "")
     if kind == "TRANSFER_FUNDS":
@@ -81,7 +126,7 @@ def _hand(record: Record, sent: SentOrders) -> Finding | None:
         return _finding(TRANSFER, record, f"{words} at the broker", ("no transfer", amount))
     if kind in SETTINGS:
         return _finding(SETTING, record, f"The account was changed at the broker: {kind}", ("no change", kind))
-    if kind not in ORDER_TYPES | STOP_TYPES or reason not in ASKED_FOR or sent.holds(record):
+    if not _is_asked(record) or sent.holds(record) is not False:
         return None
     what = f"{required(record, 'type')} {reason}"
     if kind in STOP_TYPES:

@@ -15,7 +15,7 @@ from gates.campaigns.hands import judge_description, judge_slots
 from gates.campaigns.searching import closed_by_hand, description_sha256
 from gates.checks import health, stops
 from gates.checks.books import rows_of, snapshot_of
-from gates.checks.hands import SETTING, TRANSFER, SentOrders, judge_hands
+from gates.checks.hands import SETTING, TRANSFER, SentOrders, judge_hands, undecided
 from gates.checks.outcome import Outcome, inconclusive, judged
 from gates.live_capital.limits import MINUTE, Money, judge_money, judge_orders
 from gates.live_capital.performance import Equity, drawdown, moved_since, performance
@@ -85,13 +85,13 @@ def check_hands(slot: Slot, reach: Access) -> Outcome:
     since = int((before or slot.run.baseline["capital"])["last_transaction_id"])
     with reader_of(reach) as broker:
         records = broker.transactions(since)
-        found = _foreign(records, slot, reach, broker)
+        found, unsure = _foreign(records, slot, reach, broker)
     found += judge_description(slot.run.baseline, description_sha256(slot.run.campaign.target.spec))
     found += judge_slots(closed_by_hand(slot.run))
     orders = sum(str(record.get("type")).endswith("_ORDER") for record in records)
     last_id = number_of(records[-1]) if records else since
-    counts = {"transactions": len(records), "orders": orders, "by_hand": len(found)}
-    return judged(found, counts | {"last_transaction_id": last_id})
+    measured = {"transactions": len(records), "orders": orders, "by_hand": len(found), "last_transaction_id": last_id}
+    return inconclusive(unsure, **measured) if unsure and not found else judged(found, measured)
 
 
 def check_performance(slot: Slot, reach: Access) -> Outcome:
@@ -153,8 +153,13 @@ def stop_summary(measured: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _foreign(records: Sequence[Record], slot: Slot, reach: Access, broker: OandaReader) -> tuple[Finding, ...]:
-    """Compare with the books, again for a while where something is in none: it may be booked a moment later."""
+def _foreign(
+    records: Sequence[Record], slot: Slot, reach: Access, broker: OandaReader
+) -> tuple[tuple[Finding, ...], str]:
+    """Compare with the books, again for a while where something is in none: it may be booked a moment later.
+
+    Returns what was found, and why nobody can say who sent the rest.
+    """
     ends = time.monotonic() + BOOKED_WITHIN_S
     oldest = min((moment_of(required(record, "time")) for record in records), default=slot.window_start)
     since = ("created_at", oldest - BEFORE)
@@ -164,7 +169,7 @@ def _foreign(records: Sequence[Record], slot: Slot, reach: Access, broker: Oanda
         found = judge_hands(records, sent)
         certain = all(each.rule in (TRANSFER, SETTING) for each in found)
         if certain or time.monotonic() > ends:
-            return found
+            return found, undecided(records, sent)
         time.sleep(BOOKED_PAUSE_S)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.checks.hands import CLOSE, ORDER, SETTING, STOP, TRANSFER, SentOrders, judge_hands
+from gates.checks.hands import CLOSE, ORDER, SETTING, STOP, TRANSFER, SentOrders, judge_hands, undecided
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -44,6 +44,40 @@ def test_an_order_committed_to_before_it_was_placed_is_the_targets_without_any_c
     placed = record(7, "MARKET_ORDER", "TRADE_CLOSE", tradeClose={"tradeID": "3"})
     assert rules([placed], row(broker="7", created=NOON - timedelta(milliseconds=1))) == []
     assert rules([placed], row(broker="7", client="close-3", created=NOON)) == []
+
+
+@pytest.mark.parametrize("client", ["adopted-7", "web-1"])  # of the books' own making, and copied from the broker
+def test_a_row_written_long_after_its_order_took_it_over_whatever_client_id_it_has(client):
+    placed = record(7, "MARKET_ORDER", units="100", instrument="EUR_USD", clientExtensions={"id": "web-1"})
+    assert rules([placed], row(client=client, broker="7", created=NOON + timedelta(hours=1))) == [ORDER]
+    clocks_apart = row(client=client, broker="7", created=NOON + timedelta(seconds=4))
+    assert rules([placed], clocks_apart) == []
+
+
+def test_of_two_rows_with_one_client_id_the_older_counts():
+    placed = record(7, "MARKET_ORDER", units="100", instrument="EUR_USD", clientExtensions={"id": "desk-1"})
+    late = row(client="desk-1", broker="7", created=NOON + timedelta(hours=1))
+    assert rules([placed], late, row(client="desk-1", created=NOON - timedelta(hours=1))) == []
+
+
+@pytest.mark.parametrize(
+    ("at_us", "created_us", "says"),
+    [
+        (456_789, 456_788, True),
+        (456_789, 456_789, False),
+        (456_789, 456_000, None),  # the broker's own time, cut to the millisecond, or an intent as old
+        (456_789, 455_000, True),
+        (456_789, 0, None),  # cut to the second
+        (456_789, -1_000_000, True),
+    ],
+)
+def test_a_time_that_was_cut_proves_neither_a_hand_nor_an_intent(at_us, created_us, says):
+    at, created = (NOON + timedelta(microseconds=micros) for micros in (at_us, created_us))
+    placed = record(7, "MARKET_ORDER", at=at, units="100", instrument="EUR_USD")
+    sent = SentOrders.of([row(broker="7", created=created)])
+    assert sent.holds(placed) is says
+    assert [found.rule for found in judge_hands([placed], sent)] == ([ORDER] if says is False else [])
+    assert ("transaction 7 have no client id" in undecided([placed], sent)) == (says is None)
 
 
 @pytest.mark.parametrize(
