@@ -1,36 +1,38 @@
-"""All that a process of ours has started: found by who its parent is, and held so that no other is ever signalled."""
+"""All that a process of ours has started, held so that no other is ever signalled.
+
+It is found by who its parent is, and by a mark in the environment that it was started with: a daemon leaves its parent,
+and a program that empties the environment of another does not.
+"""
 
 import asyncio
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 MOST = 1_000
+MARK = "WARTEST_STARTED_AS"
+MOST_BYTES, STAT_BYTES = 512 * 1024, 1024  # of an environment, and of what the kernel says of a process
 PARENT, STARTED = 1, 19  # of the fields of /proc/PID/stat behind the name (proc(5), fields 4 and 22)
 Known = tuple[int, int]
 """The number of a process and when it was started, which together name one process only."""
 
 
 class Family:
-    """The descendants of a process, each held by a pidfd; `close` gives those back.
+    """Processes that a process has started and that live, each held by a pidfd; `close` gives those back."""
 
-    They need not be in its group: supervisors give each child a group of its own. One that has left its parent, as a
-    daemon does, is nobody's descendant any more.
-    """
+    def __init__(self, members: Iterable[Known]) -> None:
+        self._pidfds = list(_held(members))
 
-    def __init__(self, root: int) -> None:
-        self._pidfds = list(_held(root))
+    def __bool__(self) -> bool:
+        return bool(self._pidfds)
 
-    def kill(self) -> None:
-        """SIGKILL each."""
+    async def end(self, limit_s: float) -> None:
+        """SIGKILL each and wait until it is dead. Raises TimeoutError."""
         for pidfd in self._pidfds:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-
-    async def gone(self, limit_s: float) -> None:
-        """Wait until each is dead. Raises TimeoutError."""
         async with asyncio.timeout(limit_s):
             for pidfd in self._pidfds:
                 await dead(pidfd)
@@ -52,22 +54,27 @@ async def dead(pidfd: int) -> None:
         loop.remove_reader(pidfd)
 
 
-def descendants(root: int) -> list[Known]:
-    """Each descendant that lives."""
+def family_of(root: Known, mark: str) -> list[Known]:
+    """What lives of all that it has started: its descendants, and what carries its mark."""
     children: defaultdict[int, list[Known]] = defaultdict(list)
+    found: list[Known] = []
     for name in os.listdir("/proc"):  # noqa: PTH208  a Path for each costs more than the rest
         if name.isdigit() and (stat := _stat(int(name))):
-            children[int(stat[PARENT])].append((int(name), int(stat[STARTED])))
-    found = list(children[root])
+            known = int(name), int(stat[STARTED])
+            if known[1] >= root[1] and known != root:  # nobody is older than who has started it
+                children[int(stat[PARENT])].append(known)
+                if f"{MARK}={mark}".encode() in _read(f"/proc/{name}/environ", MOST_BYTES).split(b"\0"):
+                    found.append(known)
+    found += children[root[0]]
     for pid, _ in found:
         if len(found) < MOST:
             found += children[pid]
-    return found
+    return list(dict.fromkeys(found))
 
 
-def _held(root: int) -> Iterator[int]:
-    """A descriptor of each descendant, which is the same process still that was found."""
-    for pid, started in descendants(root):
+def _held(members: Iterable[Known]) -> Iterator[int]:
+    """A descriptor of each, which is the same process still that was found."""
+    for pid, started in members:
         with suppress(ProcessLookupError):
             pidfd = os.pidfd_open(pid)
             if (stat := _stat(pid)) and int(stat[STARTED]) == started:
@@ -77,14 +84,18 @@ def _held(root: int) -> Iterator[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """What the kernel says of a process behind its name; nothing of one that is gone. Read at one go: it is cheap."""
+    return _read(f"/proc/{pid}/stat", STAT_BYTES).rpartition(b")")[2].split()
+
+
+def _read(path: str, most: int) -> bytes:
+    """What the kernel says of a process; nothing of one that is gone or not ours to see."""
     try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
-        return []
+        return b""
     try:
-        return os.read(descriptor, 1024).rpartition(b")")[2].split()
-    except ProcessLookupError:
-        return []
+        return os.read(descriptor, most)
+    except OSError:
+        return b""
     finally:
         os.close(descriptor)

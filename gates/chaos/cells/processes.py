@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gates.chaos.cells.families import Family, dead
+from gates.chaos.cells.families import MARK, Family, Known, dead, family_of
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -41,21 +42,25 @@ class Death:
 
 
 class OwnedProcess:
-    """A child in a process group of its own, held by a pidfd; the kernel kills it when we die."""
+    """A child in a process group of its own, held by a pidfd; the kernel kills it when we die.
 
-    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+    All that it starts carries its `mark`.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], mark: str) -> None:
         self._popen = popen
+        self.mark = mark
         self._pidfd = os.pidfd_open(popen.pid)
         self.pid = popen.pid
         self.started_ticks = start_ticks(popen.pid)
 
     @classmethod
     def start(cls, argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: str | None = None) -> "OwnedProcess":
-        """Start it with exactly this environment, its output appended to `log`. Raises OSError.
+        """Start it with this environment and its mark, its output appended to `log`. Raises OSError.
 
         Call it from the main thread only: the kernel counts the death of the starting thread.
         """
-        parent = os.getpid()
+        parent, mark = os.getpid(), secrets.token_hex(8)
 
         def die_with_parent() -> None:
             if _libc is None:
@@ -67,7 +72,7 @@ class OwnedProcess:
         with log.open("ab") as output:
             popen = subprocess.Popen(  # noqa: S603  the target's own command
                 list(argv),
-                env=dict(env),
+                env=dict(env) | {MARK: mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -75,7 +80,7 @@ class OwnedProcess:
                 process_group=0,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  takes no lock: two system calls
             )
-        return cls(popen)
+        return cls(popen, mark)
 
     @property
     def alive(self) -> bool:
@@ -83,7 +88,7 @@ class OwnedProcess:
         return self._popen.poll() is None
 
     async def kill(self) -> Death:
-        """SIGKILL the process, its group and all its descendants, and wait until they are dead.
+        """SIGKILL the process and all that it has started, and wait until they are dead.
 
         Raises NotOursError, TimeoutError.
         """
@@ -108,20 +113,33 @@ class OwnedProcess:
     async def _end(self, wanted: signal.Signals, limit_s: float) -> Death:
         began = time.perf_counter()
         if self._popen.returncode is None:
-            family = Family(self.pid)
+            family = Family(self.family())
             try:
                 self._signal(wanted)
                 async with asyncio.timeout(limit_s):
                     await dead(self._pidfd)
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)  # the unreaped leader keeps the group's number ours
-                family.kill()
-                await family.gone(DEATH_LIMIT_S)
+                await family.end(DEATH_LIMIT_S)
             finally:
                 family.close()
+            await self._end_late_born()
             self._popen.wait(DEATH_LIMIT_S)
         took_ms = round((time.perf_counter() - began) * 1000, 3)
         return Death(self.pid, self.started_ticks, wanted.name, int(self._popen.returncode or 0), took_ms)
+
+    def family(self) -> list[Known]:
+        """What lives of all that it has started."""
+        return family_of((self.pid, self.started_ticks), self.mark)
+
+    async def _end_late_born(self) -> None:
+        """Kill what was started while the others died. Raises TimeoutError where that does not end."""
+        async with asyncio.timeout(DEATH_LIMIT_S):
+            while family := Family(self.family()):
+                try:
+                    await family.end(DEATH_LIMIT_S)
+                finally:
+                    family.close()
 
     def _signal(self, wanted: signal.Signals) -> None:
         """By pidfd, after comparing the start time: a number given to another process is never struck."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from gates.chaos.cells.families import descendants
 from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.ports import is_held
 from gates.chaos.cells.processes import Death, OwnedProcess
@@ -97,8 +96,7 @@ class TargetProcess:
         if self._answers_itself or self.process is None:
             return
         who = listener_of(self.program.ready)
-        pid = self.process.pid
-        if who not in (None, pid) and who not in {found for found, _ in descendants(pid)}:
+        if who not in (None, self.process.pid) and who not in {pid for pid, _ in self.process.family()}:
             raise TargetNotReadyError(f"{_who(who or 0).capitalize()} answers in the target's place. {FOREGROUND}")
         self._answers_itself = True
 

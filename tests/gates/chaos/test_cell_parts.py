@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -70,32 +71,62 @@ def test_what_a_supervisor_has_started_in_groups_of_its_own_is_dead_with_it(tmp_
     assert psutil.Process().num_fds() == before
 
 
-DAEMON = """
-import http.server, os, sys, time
+SERVER = """
+import http.server, os, sys
 class Door(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Door) as server:
+    print(os.getpid(), flush=True)
+    server.serve_forever()
+"""
+DAEMON = f"""
+import os, sys, time
 if os.fork() == 0:
     os.setsid()
+    between = os.getpid()
     if os.fork() == 0:
-        with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Door) as server:
-            print(os.getpid(), flush=True)
-            server.serve_forever()
+        while os.getppid() == between:
+            time.sleep(0.01)
+        env = os.environ if sys.argv[2] == "marked" else {{}}
+        os.execve(sys.executable, [sys.executable, "-c", {SERVER!r}, sys.argv[1]], env)
     os._exit(0)
 os.wait()
 time.sleep(60)
 """
 
 
-def test_a_daemon_that_answers_in_the_place_of_a_killed_target_is_no_proof_of_its_death(tmp_path):
+async def with_a_daemon(environment, tmp_path):
+    """A target that has let a daemon go which answers for it, with the environment that it got or a bare one."""
+    with reserved_port(1) as port:
+        command = (sys.executable, "-c", DAEMON, str(port), environment)
+    program = Program(command=command, environment={}, ready=f"http://127.0.0.1:{port}/", operations={})
+    target = TargetProcess(program, tmp_path / "log")
+    target.start()
+    return target, psutil.Process(int(read_soon(tmp_path / "log")))
+
+
+def test_a_daemon_that_the_target_let_go_dies_with_it(tmp_path):
     async def steps():
-        with reserved_port(1) as port:
-            command = (sys.executable, "-c", DAEMON, str(port))
-        program = Program(command=command, environment={}, ready=f"http://127.0.0.1:{port}/", operations={})
-        target = TargetProcess(program, tmp_path / "log")
-        target.start()
-        daemon = psutil.Process(int(read_soon(tmp_path / "log")))
+        target, daemon = await with_a_daemon("marked", tmp_path)
+        assert os.getsid(daemon.pid) != os.getsid(target.process.pid)
+        assert daemon.ppid() != target.process.pid
+        try:
+            await target.wait_ready(60)
+            await target.kill()
+            assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                daemon.kill()
+        await target.close()
+
+    asyncio.run(steps())
+
+
+def test_a_stranger_that_answers_in_the_place_of_a_killed_target_is_no_proof_of_its_death(tmp_path):
+    async def steps():
+        target, daemon = await with_a_daemon("bare", tmp_path)
         try:
             with pytest.raises(TargetNotReadyError, match=f"Process {daemon.pid} answers in the target's place"):
                 await target.wait_ready(60)
