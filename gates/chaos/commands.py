@@ -54,6 +54,8 @@ class Asked:
 def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     """Start a run of gate 2; it may be done at any time, but counts only in its turn.
 
+    The build looked at here is the running target's; which one the cells strike is compared by the engine.
+
     1. Look at what is asked for, and where it would strike. 2. Find the campaign whose gate 1 passed and whose gate 2
     has not run; without one, or for a part, the run is a campaign of its own that opens nothing.
     3. In one transaction: the run, a slot and a row for each scenario, the lease row, the first event.

@@ -21,6 +21,7 @@ from django.utils import timezone
 from audits.verdicts import Verdict
 from gates.chaos import asking, closing, sampling, work
 from gates.chaos.baseline import CrashPoint as Place
+from gates.chaos.builds import another_build
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
@@ -42,7 +43,7 @@ from gates.chaos.second import record_recovery
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
-from gates.targets.programs import program_of
+from gates.targets.programs import planted_in, program_of
 from gates.targets.rehearsal import cell_broker
 from gates.targets.ways import ways_of
 
@@ -110,7 +111,9 @@ class Engine:
         self._clean_runs: dict[str, CleanRun] = {}
         self._recording: dict[str, asyncio.Lock] = {}
         self._memory = Memory()
-        self._scenarios = {each.name: each for each in scenarios_of(chaos.run.campaign.target.spec)}
+        spec = chaos.run.campaign.target.spec
+        self._scenarios = {each.name: each for each in scenarios_of(spec)}
+        self._build = "" if planted_in(spec) else chaos.run.campaign.build
 
     async def work(self) -> None:
         """Run the cells until the run has no open scenario. A cell that breaks is replaced by a fresh one."""
@@ -212,10 +215,16 @@ class Engine:
         return tuple(name for name in scenario.operations if only in ("", name))
 
     async def _clean_run(self, cell: Cell, operation: str) -> CleanRun:
-        """The clean run of an operation, recorded once by this engine: its program is the same in every scenario."""
+        """The clean run of an operation, recorded once by this engine: its program is the same in every scenario.
+
+        Raises NotSteadyError, where the program shows another build than the campaign's too.
+        """
         async with self._recording.setdefault(operation, asyncio.Lock()):
             if operation not in self._clean_runs:
-                self._clean_runs[operation] = await record_clean(cell, operation)
+                clean_run = await record_clean(cell, operation)
+                if another := another_build(clean_run.build, self._build):
+                    raise NotSteadyError(another)
+                self._clean_runs[operation] = clean_run
             return self._clean_runs[operation]
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
@@ -229,6 +238,9 @@ class Engine:
         quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open
         judged = self._memory.judged(point) if quick else None
         result = await try_until_struck(cell, trial, clean, Rows(point, self.worker), judged)
+        if another := another_build(cell.target.build, self._build):  # a deploy while the gate runs
+            result.after_kill, result.same_as = "", None  # it stands for no strike of the campaign's build
+            return result.concluded(Verdict.INCONCLUSIVE, another)
         demand_end(result, self._scenarios[point.scenario.name].end)
         return result
 

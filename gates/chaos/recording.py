@@ -20,13 +20,14 @@ class NotSteadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CleanRun:
-    """What is known of an operation when nothing strikes."""
+    """What is known of an operation when nothing strikes. `build` is what the program showed, or empty."""
 
     operation: str
     clean: Clean
     baseline: Baseline
     recordings: tuple[Recording, ...]
     took_ms: float
+    build: str = ""
 
 
 async def record_clean(cell: Cell, operation: str) -> CleanRun:
@@ -54,7 +55,8 @@ async def record_clean(cell: Cell, operation: str) -> CleanRun:
     found = baseline(agreed)
     if not found.points:
         raise NotSteadyError(f"{operation} sent no message that two clean runs share: there is nothing to strike.")
-    return CleanRun(operation, replace(first, script=found.script), found, agreed, took_ms)
+    clean = replace(first, script=found.script)
+    return CleanRun(operation, clean, found, agreed, took_ms, cell.target.build)
 
 
 async def prepare(cell: Cell, operation: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gates.chaos import asking
 from gates.chaos.messages import Point
-from gates.chaos.standing import durable_states, recovery_times, why_partial
+from gates.chaos.standing import builds_struck, durable_states, recovery_times, why_partial
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 
 MOST_FINDINGS = 100  # of one strike; all of them are in the run's kept file of strikes
@@ -22,6 +22,7 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
             "sampled": chaos.sampled,
             "depth": chaos.depth,
             "partial": why_partial(chaos) or None,
+            "builds": [build or None for build in builds_struck(run)],
             "counted": chaos.counted,
             "not_counted_because": chaos.not_counted_because or None,
         },

@@ -10,7 +10,7 @@ from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
 from gates.chaos.invariants import RULES
 from gates.chaos.scenarios import NAMES
 from gates.criteria import Criterion
-from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
+from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 
 
 def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
@@ -32,6 +32,12 @@ def why_partial(chaos: ChaosRun) -> str:
     if chaos.sampled and chaos.run.campaign.profile == "production":
         return f"It is sampled, {chaos.sampled} strikes of each kind: production strikes everywhere."
     return ""
+
+
+def builds_struck(run: Run) -> list[str]:
+    """The builds that the program in the cells showed in the clean runs, "" among them where it showed none."""
+    shown = OperationBaseline.objects.filter(scenario__run=run).order_by("build")
+    return list(shown.values_list("build", flat=True).distinct())
 
 
 def recovery_times(scenario: ScenarioRun) -> dict[str, float | None]:

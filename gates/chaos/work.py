@@ -216,6 +216,7 @@ def _baseline_fields(clean_run: CleanRun) -> dict[str, Any]:
         "operation": clean_run.operation,
         "clean": clean_run.clean.shape(),
         "took_ms": clean_run.took_ms,
+        "build": clean_run.build,
         "messages": [
             {
                 "channel": message.channel,

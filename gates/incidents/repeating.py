@@ -31,7 +31,6 @@ from gates.incidents.prevention import PreventionError, spec_of_build
 from gates.models import CrashPoint
 from gates.targets.access import TargetUnreachableError
 
-HEALTH_LIMIT_S = 5.0
 MOST_FINDINGS = 20
 
 
@@ -91,17 +90,15 @@ async def _within(spec: dict[str, Any], build: str, wanted: Wanted, limit_s: flo
         ):
             cell.operation = wanted.trial.operation
             clean_run = await record_clean(cell, wanted.trial.operation)
-            await _demand_build(cell, build)
+            _demand_build(clean_run, build)
             trial = await _here(cell, wanted.trial, clean_run)
             await prepare(cell, trial.operation)
             return judged(wanted, await try_until_struck(cell, trial, clean_run.clean, Unwritten()))
 
 
-async def _demand_build(cell: Cell, build: str) -> None:
+def _demand_build(clean_run: CleanRun, build: str) -> None:
     """The program in the cell says of itself which build it is. Raises NotRepeatableError."""
-    async with httpx.AsyncClient(trust_env=False, timeout=HEALTH_LIMIT_S) as client:
-        told = (await client.get(cell.target.program.ready)).json()
-    shown = told.get("build") if isinstance(told, dict) else None
+    shown = clean_run.build
     if shown != build:
         words = f"shows the build {shown}" if shown else "shows no build: let [process] ready answer with one"
         raise NotRepeatableError(f"the program that [prevention] program starts for {build} {words}.")

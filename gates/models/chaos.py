@@ -118,7 +118,8 @@ class OperationBaseline(models.Model):
     """The clean run of one operation: where it starts and ends, and its messages in order of time.
 
     `clean` is `gates.chaos.invariants.Clean` as JSON.
-    `messages` holds {channel, direction, label, point, at_ms}; `background` what only one recording held.
+    `messages` holds {channel, direction, label, point, at_ms}; `background` what only one recording held. `build` is
+    what the program in the cell showed of itself, empty where it showed none.
     """
 
     scenario = models.ForeignKey(ScenarioRun, on_delete=models.PROTECT, related_name="baselines")
@@ -127,6 +128,7 @@ class OperationBaseline(models.Model):
     messages = models.JSONField()
     background = models.JSONField()
     took_ms = models.FloatField()
+    build = models.CharField(max_length=300, blank=True)
     recorded_at = models.DateTimeField()
 
     class Meta:

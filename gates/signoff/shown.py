@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
+from gates.chaos.standing import builds_struck
 from gates.models import Campaign, ChaosRun, CrashPoint, Finding, LedgerAudit, Report, Review, Run, RunEvent, SignOff
 from gates.models.campaigns import GATES
 
@@ -107,6 +108,8 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
     if run is None or chaos is None:
         return
     yield Untested("Kills at the live broker", "Gate 2 struck copies of the target, each with a broker of its own.")
+    if "" in builds_struck(run):
+        yield Untested("Which build was struck", "Gate 2's program shows none: only the description says which it was.")
     if chaos.sampled:
         yield Untested("Every crash point", f"Sampled: {chaos.sampled} strikes of each kind and operation.")
     if chaos.mode == ChaosRun.Mode.QUICK:

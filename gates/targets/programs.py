@@ -49,11 +49,17 @@ def program_of(spec: Mapping[str, Any]) -> Program:
     """The target's own program, or the bundled desk's where the description is that of the rehearsal target; with the
     defects that its `[process] defects` names.
     """
+    return read_program(cell_program(planted_in(spec)) if _is_bundled(spec) else spec)
+
+
+def planted_in(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The defects that cells start the bundled desk with: another build, then, than that of the desk that trades."""
+    return tuple((spec.get("process") or {}).get("defects") or ()) if _is_bundled(spec) else ()
+
+
+def _is_bundled(spec: Mapping[str, Any]) -> bool:
     process = spec.get("process") or {}
-    is_rehearsal = str(process.get("health", "")).startswith("rehearsal:")
-    if is_rehearsal and not process.get("command"):
-        return read_program(cell_program(process.get("defects") or ()))
-    return read_program(spec)
+    return str(process.get("health", "")).startswith("rehearsal:") and not process.get("command")
 
 
 def read_program(spec: Mapping[str, Any]) -> Program:

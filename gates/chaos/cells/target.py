@@ -21,6 +21,7 @@ from gates.targets.programs import Program
 READY_PAUSE_S = 0.06
 PROBE_TIMEOUT_S = 5.0
 FOREGROUND = "Let it run in the foreground, or nothing can kill it exactly."
+MOST_OF_A_BUILD = 300  # characters, as of the running target's
 # What a program may see of our own environment: where programs, libraries and a home are, and nothing secret.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -48,7 +49,10 @@ class Answer:
 
 
 class TargetProcess:
-    """One program, filled in for one cell. At most one process of it runs at a time."""
+    """One program, filled in for one cell. At most one process of it runs at a time.
+
+    `build` is what its last good `ready` answer showed, empty where it showed none.
+    """
 
     def __init__(self, program: Program, log: Path) -> None:
         self.program = program
@@ -56,6 +60,7 @@ class TargetProcess:
         self.process: OwnedProcess | None = None
         self.ledger_url = ""  # of its own database, past the proxy
         self._answers_itself = False
+        self.build = ""
         self._client = httpx.AsyncClient(trust_env=False)
 
     async def close(self) -> None:
@@ -71,6 +76,7 @@ class TargetProcess:
             raise TargetNotReadyError("The target runs already; it is started once at a time.")
         if (left := self.still_listening()) is not None:
             raise TargetNotReadyError(f"The target cannot be started: {_who(left)} still answers in its place.")
+        self.build = ""
         command, folder = self.program.command, self.program.folder
         self.process = OwnedProcess.start(command, env=self._environment(), log=self.log, cwd=folder)
 
@@ -108,7 +114,10 @@ class TargetProcess:
             reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
         except httpx.HTTPError:
             return "it does not answer"
-        return "" if reply.status_code == 200 else f"it answers {reply.status_code}: {reply.text[:200]}"
+        if reply.status_code != httpx.codes.OK:
+            return f"it answers {reply.status_code}: {reply.text[:200]}"
+        self.build = _build_in(reply)
+        return ""
 
     def _why_ended(self) -> str:
         if listener_of(self.program.ready) is not None:
@@ -180,3 +189,13 @@ class TargetProcess:
 
 def _who(pid: int) -> str:
     return f"process {pid}" if pid else "a process that is not ours to see"
+
+
+def _build_in(reply: httpx.Response) -> str:
+    """The `build` of an answer, as `gates.checks.health` reads that of the running target; empty without one."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return ""
+    told = body.get("build") if isinstance(body, dict) else None
+    return "" if told is None else str(told).replace("\0", "").strip()[:MOST_OF_A_BUILD]

@@ -6,6 +6,7 @@ from gates.chaos.comparing import Comparison
 from gates.chaos.pages.chart import Chart, StrikeSeen
 from gates.chaos.pages.rows import ScenarioLine, point_status
 from gates.chaos.reporting import repeat_command
+from gates.chaos.standing import builds_struck
 from gates.models import ChaosRun, CrashPoint, Run
 from gates.pages import twins
 
@@ -19,6 +20,7 @@ def chaos_twin(run: Run, chaos: ChaosRun) -> dict[str, Any]:
         "mode": chaos.mode,
         "sampled": chaos.sampled,
         "depth": chaos.depth,
+        "builds": [build or None for build in builds_struck(run)],
         "only": {
             "operation": chaos.only_operation,
             "point": chaos.only_point,

@@ -38,6 +38,7 @@ from gates.chaos.telling import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
 from gates.engine import LEASE, claim
 from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
+from gates.rehearsal.desk.health import own_build
 from gates.targets.rehearsal import cell_program
 
 LIMIT_S = 900
@@ -107,6 +108,8 @@ def finished(run):
 
 
 def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_target, postgres_server):
+    desk_target.spec |= {"build": {"value": own_build()}}
+    desk_target.save()
     run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
     engine = engine_of(run)
     assert engine.wait(LIMIT_S) == 0
@@ -126,6 +129,18 @@ def test_a_sampled_scenario_passes_on_the_clean_desk_and_nothing_is_left(desk_ta
     assert scenario["recovery"]["max_ms"] >= scenario["recovery"]["p50_ms"] > 0
     assert scenario["durable_states"]["verdicts_differ"] == 0
     assert body["chaos"]["sampled"] == 1
+    assert body["chaos"]["builds"] == [body["target"]["build"]] == [own_build()]
+
+
+def test_a_program_that_shows_another_build_than_the_campaigns_is_not_struck(desk_target):
+    desk_target.spec |= {"build": {"value": "sha256:running"}}
+    desk_target.save()
+    run = start_chaos(asked(desk_target, "kill_during_event_replay"), started_by=None, now=timezone.now())
+    assert run.campaign.build == "sha256:running"
+    assert engine_of(run).wait(LIMIT_S) == 0
+    scenario = run.scenarios.get()
+    assert (scenario.slot.verdict, scenario.crash_points.count()) == ("inconclusive", 0)
+    assert f"shows the build {own_build()}, and the campaign is for sha256:running" in scenario.reason
 
 
 def test_a_scenario_of_the_targets_own_is_struck_and_counted_beside_the_twelve(desk_target):
