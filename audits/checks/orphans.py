@@ -6,6 +6,7 @@ without a position are found by the check of positions.
 
 from audits.checks.check import Check, Rule
 from audits.checks.dealings import DEALING_RULES, FILLED_SQL, ORDERS_SQL
+from audits.checks.unnamed import UNNAMED_REMARKS_SQL, UNNAMED_RULES, UNNAMED_SQL
 from audits.findings import Level
 
 # rule: (relation, its key, its column, the relation that must hold it, that relation's column)
@@ -39,8 +40,10 @@ def _reference_sql(rule: str) -> str:
 
 def _rules() -> dict[str, Rule]:
     rules = {rule: Rule(Level.CRITICAL, f"{{key}}: {rule}; there is no {{expected}}.") for rule in _REFERENCES}
-    return rules | DEALING_RULES
+    return rules | DEALING_RULES | UNNAMED_RULES
 
+
+_PARTS = (f"({ORDERS_SQL})", FILLED_SQL, UNNAMED_SQL, *(_reference_sql(rule) for rule in _REFERENCES))
 
 ORPHANS = Check(
     name="orphans",
@@ -52,9 +55,8 @@ ORPHANS = Check(
         SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM executions) + (SELECT count(*) FROM positions)
              + (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)
     """,
-    findings_sql="FROM ("
-    + "\nUNION ALL\n".join([f"({ORDERS_SQL})", FILLED_SQL, *(_reference_sql(rule) for rule in _REFERENCES)])
-    + "\n) ORDER BY rule, key",
+    findings_sql="FROM (" + "\nUNION ALL\n".join(_PARTS) + ") ORDER BY rule, key",
+    remarks_sql=UNNAMED_REMARKS_SQL,
     rules=_rules(),
     empty="the ledger has no orders, executions, positions or events",
     needs_tie=True,

@@ -100,6 +100,7 @@ ALTERED: list[tuple[str, str, str, Callable[[Any], Any], Where]] = [
     ("executions", "order_id", "orphans", lambda value: value + "x", any_row),
     ("executions", "position_id", "orphans", lambda value: value + "x", any_row),
     ("executions", "broker_transaction_id", "orphans", lambda value: value + "000", any_row),
+    ("executions", "broker_transaction_id", "orphans", lambda value: None, any_row),
     ("executions", "instrument", "positions", lambda value: value + "x", any_row),
     ("executions", "units", "positions", lambda value: value + 1, any_row),
     ("executions", "price", "positions", lambda value: value + Decimal("0.00001"), any_row),

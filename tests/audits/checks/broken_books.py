@@ -33,6 +33,20 @@ def swap_the_fills(books: Books) -> None:
     books.rows("executions")[1]["position_id"] = "p2"
 
 
+def made_up_round_trip(books: Books) -> None:
+    """A position opened and closed at one price, with orders and events, of which the broker knows nothing."""
+    new = {"position_id": "p9", "broker_trade_id": None, "broker_order_id": None, "broker_transaction_id": None}
+    new |= {"realized_pnl": Decimal(0), "price": Decimal("1.1")}
+    keys = ("order_id", "client_order_id", "execution_id", "event_id", "idempotency_key")
+    for relation in ("positions", "orders", "executions", "position_events"):
+        for row in [row for row in books.rows(relation) if row["position_id"] == "p1"]:
+            copy = row | {name: value for name, value in new.items() if name in row}
+            copy |= {key: str(row[key]).replace("1", "9") for key in keys if key in row}
+            if row.get("event_type") == "PNL_REALIZED":
+                copy["payload"] = '{"realized_pnl": "0"}'
+            books.rows(relation).append(copy)
+
+
 CLOSED_BY_STOP = {"reason": "STOP_LOSS_ORDER"}
 STOP_OF_3 = {"tradeID": "3", "price": "1.09", "triggerCondition": "DEFAULT"}
 
@@ -174,6 +188,8 @@ ORPHANS: list[tuple[str, str, Break, str, str]] = [
     ("orphans", "execution of another order", change("orders", 2, broker_order_id="4"), "-500", "x2"),
     ("orphans", "broker fill without execution", erase_the_open_position, "-500", "6"),
     ("orphans", "broker fill without execution", change("positions", 1, broker_trade_id="7"), "-500", "6"),
+    ("orphans", "execution without transaction", change("executions", 1, broker_transaction_id=None), "-1000", "x1c"),
+    ("orphans", "execution without transaction", made_up_round_trip, "1000", "x9"),
     ("orphans", "execution unknown to the broker", change("executions", 2, broker_transaction_id="7"), "-500", "x2"),
 ]
 

@@ -9,7 +9,7 @@ from audits.contract import BY_NAME
 from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
-from tests.audits.books import Books, BooksBroker, at, clean_books
+from tests.audits.books import ACCOUNT, Books, BooksBroker, at, clean_books
 from tests.audits.checks.breaks import Break, both, change, change_transaction
 from tests.audits.checks.broken_books import BROKEN
 
@@ -86,3 +86,20 @@ def test_a_ledger_with_another_account_only_is_not_compared_with_the_broker(tmp_
     books.rows("accounts")[0]["account_id"] = "one"
     books.rows("accounts").append(books.rows("accounts")[0] | {"account_id": "two", "updated_at": at(1)})
     assert results_of(books, tmp_path)["broker_balance"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_executions_that_never_name_the_broker_s_transactions_are_noted_and_nothing_is_found(tmp_path: Path) -> None:
+    books = clean_books()
+    for row in books.rows("executions"):
+        row["broker_transaction_id"] = None
+    result = results_of(books, tmp_path, "orphans")["orphans"]
+    assert (result.verdict, result.reason) == (Verdict.PASSED, "")
+    assert [note for note in result.notes if f"no execution of account {ACCOUNT} names" in note]
+
+
+def test_an_execution_older_than_the_statement_or_of_this_moment_need_not_name_its_transaction(tmp_path: Path) -> None:
+    books = clean_books()
+    change("executions", 0, broker_transaction_id=None, executed_at=at(-1))(books)
+    change("executions", 2, broker_transaction_id=None, executed_at=at(57))(books)
+    rules = {found.rule for found in results_of(books, tmp_path, "orphans")["orphans"].findings}
+    assert "execution without transaction" not in rules
