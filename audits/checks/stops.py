@@ -8,6 +8,7 @@ from audits.checks.check import INCONCLUSIVE, NOTE, Check
 from audits.checks.protection import PROTECTION_RULES, PROTECTION_SQL
 from audits.checks.stopped import STOPPED_RULES, STOPPED_SQL
 from audits.checks.touched import TOUCHED_REMARKS_SQL, TOUCHED_RULES, TOUCHED_SQL
+from audits.checks.unprotected import UNPROTECTED_RULES, UNPROTECTED_SQL
 
 STOPS = Check(
     name="stops",
@@ -19,7 +20,8 @@ STOPS = Check(
                 WHERE stop_loss IS NOT NULL OR take_profit IS NOT NULL)
     """,
     findings_sql=f"""
-        FROM (({PROTECTION_SQL}) UNION ALL ({STOPPED_SQL}) UNION ALL BY NAME ({TOUCHED_SQL}))
+        FROM (({PROTECTION_SQL}) UNION ALL ({STOPPED_SQL}) UNION ALL BY NAME ({TOUCHED_SQL})
+              UNION ALL BY NAME ({UNPROTECTED_SQL}))
         ORDER BY rule, position_id, broker_order_id, expected
     """,
     remarks_sql=f"""
@@ -38,7 +40,7 @@ STOPS = Check(
         SELECT '{INCONCLUSIVE}', 'no position names its broker_trade_id: its stops cannot be found'
         FROM positions HAVING count(*) > 0 AND count(broker_trade_id) = 0
     """,
-    rules=PROTECTION_RULES | STOPPED_RULES | TOUCHED_RULES,
+    rules=PROTECTION_RULES | UNPROTECTED_RULES | STOPPED_RULES | TOUCHED_RULES,
     empty="no position has a stop loss or a take profit, and the broker saw none",
     needs_tie=True,
 )

@@ -184,6 +184,24 @@ class Life:
         pips = int((at_price - START[trade.instrument]) / PIP[trade.instrument])
         self.fill(broker, trade.stops[kind], f"{kind}_ORDER", trade.instrument, [(trade, -trade.units)], ZERO, pips)
 
+    def move_stop(self, broker: BrokerAccount, trade: Trade) -> None:
+        """Replace the stop loss by one a little farther from the price."""
+        self.second += 1
+        farther = PIP[trade.instrument] * (-1 if trade.units > 0 else 1)
+        trade.position["stop_loss"] += farther
+        self.transact(broker, "ORDER_CANCEL", orderID=trade.stops["STOP_LOSS"], reason="CLIENT_REQUEST_REPLACED")
+        price = str(trade.position["stop_loss"])
+        trade.stops["STOP_LOSS"] = self.transact(broker, "STOP_LOSS_ORDER", tradeID=trade.trade_id, price=price)
+
+    def trail(self, broker: BrokerAccount, trade: Trade) -> None:
+        """Place a trailing stop beside the stop loss, or take it away again."""
+        self.second += 1
+        kind = "TRAILING_STOP_LOSS"
+        if kind in trade.stops:
+            self.transact(broker, "ORDER_CANCEL", orderID=trade.stops.pop(kind), reason="CLIENT_REQUEST")
+        else:
+            trade.stops[kind] = self.transact(broker, f"{kind}_ORDER", tradeID=trade.trade_id, distance="0.1")
+
     def fill(  # noqa: PLR0917  what an ORDER_FILL holds
         self,
         broker: BrokerAccount,
@@ -375,10 +393,12 @@ def lived(steps: list[tuple[str, int, int, int]], accounts: dict[str, str] | Non
                 life.trade(broker, instrument, units, pips, hedge=kind == "hedge")
             case "close" if trades:
                 life.close(broker, trades[size % len(trades)], Decimal(1) if pips % 2 else Decimal("0.4"), pips)
+            case "move_stop" | "trail" if trades:
+                getattr(life, kind)(broker, trades[size % len(trades)])
             case "stop_loss" | "take_profit" if trades:
                 life.stop(broker, trades[size % len(trades)], kind.upper())
     life.finished()
     return life
 
 
-KINDS = ("deposit", "finance", "dividend", "hedge", "net", "close", "stop_loss", "take_profit")
+KINDS = ("deposit", "finance", "dividend", "hedge", "net", "close", "stop_loss", "take_profit", "move_stop", "trail")

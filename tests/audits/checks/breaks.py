@@ -1,9 +1,11 @@
 """Ways to break a set of books, one thing at a time."""
 
+import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from tests.audits.books import Books, text_at
+from tests.audits.books import Books, at, text_at
 
 Break = Callable[[Books], None]
 
@@ -80,3 +82,29 @@ def erase_the_open_position(books: Books) -> None:
     for relation in ("positions", "executions", "orders", "position_events"):
         rows = books.rows(relation)
         rows[:] = [row for row in rows if row.get("position_id") != "p2"]
+
+
+def close_the_open_position(books: Books, seconds: float = 55) -> None:
+    """The open position is closed at its entry price, here and at the broker."""
+    order, fill = (str(int(books.account["lastTransactionID"]) + step) for step in (1, 2))
+    closed = {"tradeID": "6", "units": "500", "price": "1.1", "realizedPL": "0.0000"}
+    add_transaction("MARKET_ORDER", seconds, instrument="EUR_USD", units="500")(books)
+    money = {"pl": "0.0000", "financing": "0", "commission": "0", "accountBalance": "100012.2500"}
+    add_transaction(
+        "ORDER_FILL", seconds, **money, reason="MARKET_ORDER_TRADE_CLOSE", orderID=order, tradesClosed=[closed]
+    )(books)
+    books.account.update(trades=[], openTradeCount=0, NAV="100012.2500", marginUsed="0", positionValue="0")
+    balance, nothing, moment = Decimal("100012.25"), Decimal(0), at(seconds)
+    books.rows("accounts")[0].update(equity=balance, margin_used=nothing, margin_available=balance)
+    over = {"units_open": nothing, "status": "closed", "close_reason": "MARKET", "closed_at": moment}
+    books.rows("positions")[1].update(over | {"margin_used": nothing})
+    again("orders", 1, order_id="o2c", client_order_id="c2c", position_id="p2", broker_order_id=order)(books)
+    books.rows("orders")[-1].update(units=Decimal(500), created_at=moment, updated_at=moment)
+    deal = {"execution_id": "x2c", "order_id": "o2c", "position_id": "p2", "broker_transaction_id": fill}
+    again("executions", 1, **deal, units=Decimal(500), price=Decimal("1.1"))(books)
+    books.rows("executions")[-1].update(realized_pnl=nothing, executed_at=moment)
+    told = ({"units": "500"}, {"realized_pnl": "0"}, {"margin_used": "0"}, {})
+    for number, payload in enumerate(told):
+        key = {"position_id": "p2", "event_id": f"e2.c{number}", "idempotency_key": f"p2/c{number}"}
+        again("position_events", 3 + number, **key, sequence=4 + number, payload=json.dumps(payload))(books)
+        books.rows("position_events")[-1].update(occurred_at=moment, recorded_at=moment)

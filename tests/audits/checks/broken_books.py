@@ -14,6 +14,7 @@ from tests.audits.checks.breaks import (
     change_prices,
     change_trade,
     change_transaction,
+    close_the_open_position,
     drop,
     erase_the_open_position,
 )
@@ -48,6 +49,9 @@ def made_up_round_trip(books: Books) -> None:
 
 
 CLOSED_BY_STOP = {"reason": "STOP_LOSS_ORDER"}
+STOP_CANCELLED = add_transaction("ORDER_CANCEL", 31, orderID="7", reason="CLIENT_REQUEST")
+STOP_AGAIN = add_transaction("STOP_LOSS_ORDER", 45, tradeID="6", price="1.2")
+TRAILED = add_transaction("TRAILING_STOP_LOSS_ORDER", 45, tradeID="6", distance="0.01", trailingStopValue="1.15")
 STOP_OF_3 = {"tradeID": "3", "price": "1.09", "triggerCondition": "DEFAULT"}
 
 BALANCE: list[tuple[str, str, Break, str, str]] = [
@@ -270,6 +274,17 @@ STOPS: list[tuple[str, str, Break, str, str]] = [
     ("stops", "stop at another price", change_transaction(7, price="1.3"), "0.1", "p2"),
     ("stops", "stop unknown to the ledger", change("positions", 1, stop_loss=None), "", "p2"),
     ("stops", "unprotected", change_transaction(7, time="2026-11-22T12:00:40.000000000Z"), "10000", "p2"),
+    ("stops", "unprotected", both(STOP_CANCELLED, close_the_open_position), "24000", "11"),
+    ("stops", "unprotected", both(STOP_CANCELLED, STOP_AGAIN), "14000", "10"),
+    (
+        "stops",
+        "unprotected",
+        both(change_transaction(7, type="TRAILING_STOP_LOSS_ORDER", price=None), STOP_CANCELLED, STOP_AGAIN),
+        "14000",
+        "10",
+    ),
+    ("stops", "stop at another price", both(change_transaction(7, price="1.9"), TRAILED), "0.7", "p2"),
+    ("stops", "stop unknown to the ledger", both(change("positions", 1, stop_loss=None), TRAILED), "", "p2"),
     ("stops", "close booked as something else", change_transaction(5, **CLOSED_BY_STOP), "", "p1"),
     ("stops", "close booked as something else", change("positions", 0, close_reason="TAKE_PROFIT"), "", "p1"),
     (

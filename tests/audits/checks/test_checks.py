@@ -10,8 +10,15 @@ from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
 from tests.audits.books import ACCOUNT, Books, BooksBroker, at, clean_books
-from tests.audits.checks.breaks import Break, both, change, change_transaction
-from tests.audits.checks.broken_books import BROKEN
+from tests.audits.checks.breaks import (
+    Break,
+    add_transaction,
+    both,
+    change,
+    change_transaction,
+    close_the_open_position,
+)
+from tests.audits.checks.broken_books import BROKEN, STOP_CANCELLED, TRAILED
 
 
 def results_of(books: Books, directory: Path, *names: str) -> dict[str, CheckResult]:
@@ -103,3 +110,33 @@ def test_an_execution_older_than_the_statement_or_of_this_moment_need_not_name_i
     change("executions", 2, broker_transaction_id=None, executed_at=at(57))(books)
     rules = {found.rule for found in results_of(books, tmp_path, "orphans")["orphans"].findings}
     assert "execution without transaction" not in rules
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        TRAILED,
+        both(TRAILED, add_transaction("ORDER_CANCEL", 50, orderID="9", reason="CLIENT_REQUEST")),
+        close_the_open_position,
+        both(close_the_open_position, add_transaction("ORDER_CANCEL", 55, orderID="7", reason="LINKED_TRADE_CLOSED")),
+        both(add_transaction("ORDER_CANCEL", 53, orderID="7", reason="CLIENT_REQUEST"), close_the_open_position),
+        both(TRAILED, add_transaction("ORDER_CANCEL", 46, orderID="7", reason="CLIENT_REQUEST")),
+        both(STOP_CANCELLED, change("positions", 1, stop_loss=None), close_the_open_position),
+    ],
+    ids=[
+        "a trailing stop beside a stop loss",
+        "a trailing stop that ended beside one",
+        "closed with its stop",
+        "the stop ends with its trade",
+        "the stop is withdrawn just before the close",
+        "only a trailing stop in the end",
+        "no stop is wanted any more",
+    ],
+)
+def test_what_a_stop_may_do_passes_every_check(tmp_path: Path, right: Break) -> None:
+    books = clean_books()
+    right(books)
+    results = results_of(books, tmp_path)
+    assert {name: (result.outcome, result.findings) for name, result in results.items()} == {
+        check.name: ("passed", ()) for check in CHECKS
+    }
