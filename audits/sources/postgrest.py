@@ -60,7 +60,7 @@ class PostgrestLedger:
                 began = time.monotonic()
                 before = self._marks(relations)
                 tables = {relation.name: self._read(relation) for relation in relations}
-                if self._marks(relations) == before:
+                if all(table is not None for table in tables.values()) and self._marks(relations) == before:
                     break
             else:
                 raise LedgerUnreadable(
@@ -107,15 +107,18 @@ class PostgrestLedger:
                 marks.append((relation.name, last.total, *(row.get(order) for row in last.rows)))
         return tuple(marks)
 
-    def _read(self, relation: Relation) -> pa.Table:
-        """Read all pages in the order of the key; as many rows must come as were counted, each key once."""
+    def _read(self, relation: Relation) -> pa.Table | None:
+        """Read all pages in the order of the key; as many rows must come as were counted, each key once.
+
+        None where the count changed on the way: what was read is no whole, even if the count is as before in the end.
+        """
         names = [column.name for column in relation.columns]
         rows: list[Mapping[str, Any]] = []
         total: int | None = None
         while total is None or len(rows) < total:
             page = self._door.page(relation, names, f"{relation.key}.asc", first=len(rows), rows=PAGE_ROWS)
             if total is not None and page.total != total:
-                break  # it changed: the marks will tell
+                return None
             total = page.total
             self._demand_progress(relation, page, len(rows))
             rows += page.rows
