@@ -6,6 +6,7 @@ without a position are found by the check of positions.
 
 from audits.checks.check import Check, Rule
 from audits.checks.dealings import DEALING_RULES, FILLED_SQL, ORDERS_SQL
+from audits.checks.resting import RESTING_REMARKS_SQL, RESTING_RULES, RESTING_SQL
 from audits.checks.unnamed import UNNAMED_REMARKS_SQL, UNNAMED_RULES, UNNAMED_SQL
 from audits.findings import Level
 
@@ -40,23 +41,29 @@ def _reference_sql(rule: str) -> str:
 
 def _rules() -> dict[str, Rule]:
     rules = {rule: Rule(Level.CRITICAL, f"{{key}}: {rule}; there is no {{expected}}.") for rule in _REFERENCES}
-    return rules | DEALING_RULES | UNNAMED_RULES
+    return rules | DEALING_RULES | RESTING_RULES | UNNAMED_RULES
 
 
-_PARTS = (f"({ORDERS_SQL})", FILLED_SQL, UNNAMED_SQL, *(_reference_sql(rule) for rule in _REFERENCES))
+_PARTS = (
+    f"({ORDERS_SQL})",
+    FILLED_SQL,
+    f"({RESTING_SQL})",
+    UNNAMED_SQL,
+    *(_reference_sql(rule) for rule in _REFERENCES),
+)
 
 ORPHANS = Check(
     name="orphans",
     title="Nothing without its other half",
     needs=("accounts", "orders", "executions", "positions", "position_events", "balance_events", "reconciliations"),
     compares=("broker_transactions",),
-    uses=("starts", "parts", "misfits", "stories", "deals"),
+    uses=("flows", "starts", "parts", "misfits", "stories", "deals"),
     rows_sql="""
         SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM executions) + (SELECT count(*) FROM positions)
              + (SELECT count(*) FROM position_events) + (SELECT count(*) FROM balance_events)
     """,
     findings_sql="FROM (" + "\nUNION ALL\n".join(_PARTS) + ") ORDER BY rule, key",
-    remarks_sql=UNNAMED_REMARKS_SQL,
+    remarks_sql=f"({RESTING_REMARKS_SQL}) UNION ALL ({UNNAMED_REMARKS_SQL})",
     rules=_rules(),
     empty="the ledger has no orders, executions, positions or events",
     needs_tie=True,

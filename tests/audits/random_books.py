@@ -202,6 +202,30 @@ class Life:
         else:
             trade.stops[kind] = self.transact(broker, f"{kind}_ORDER", tradeID=trade.trade_id, distance="0.1")
 
+    def rest(self, broker: BrokerAccount, instrument: str, units: Decimal) -> None:
+        """Place an order that waits for its price for ever, or withdraw the last one."""
+        self.second += 1
+        orders = [row for row in self.books.rows("orders") if row["account_id"] == broker.account_id]
+        resting = [row for row in orders if row["status"] == "submitted"]
+        if len(resting) > 2:
+            resting[-1].update(status="cancelled", updated_at=at(self.second + 0.2))
+            self.transact(broker, "ORDER_CANCEL", orderID=resting[-1]["broker_order_id"], reason="CLIENT_REQUEST")
+            return
+        number = self.transact(broker, "LIMIT_ORDER", instrument=instrument, units=str(units), price="0.5")
+        self.row(
+            "orders",
+            order_id=f"{broker.account_id} order {number}",
+            account_id=broker.account_id,
+            client_order_id=f"client {number}",
+            broker_order_id=number,
+            instrument=instrument,
+            units=units,
+            order_type="LIMIT",
+            status="submitted",
+            created_at=at(self.second),
+            updated_at=at(self.second + 0.2),
+        )
+
     def fill(  # noqa: PLR0917  what an ORDER_FILL holds
         self,
         broker: BrokerAccount,
@@ -393,6 +417,8 @@ def lived(steps: list[tuple[str, int, int, int]], accounts: dict[str, str] | Non
                 life.trade(broker, instrument, units, pips, hedge=kind == "hedge")
             case "close" if trades:
                 life.close(broker, trades[size % len(trades)], Decimal(1) if pips % 2 else Decimal("0.4"), pips)
+            case "rest":
+                life.rest(broker, instrument, Decimal(size))
             case "move_stop" | "trail" if trades:
                 getattr(life, kind)(broker, trades[size % len(trades)])
             case "stop_loss" | "take_profit" if trades:
@@ -401,4 +427,16 @@ def lived(steps: list[tuple[str, int, int, int]], accounts: dict[str, str] | Non
     return life
 
 
-KINDS = ("deposit", "finance", "dividend", "hedge", "net", "close", "stop_loss", "take_profit", "move_stop", "trail")
+KINDS = (
+    "deposit",
+    "finance",
+    "dividend",
+    "hedge",
+    "net",
+    "close",
+    "stop_loss",
+    "take_profit",
+    "move_stop",
+    "trail",
+    "rest",
+)

@@ -57,8 +57,13 @@ def test_a_long_life_passes_all_eighteen() -> None:
 Where = Callable[[Row], bool]
 
 
-def any_row(_row: Row) -> bool:
-    return True
+def any_row(row: Row) -> bool:
+    """Any row, but no order that never dealt: most of what it says goes with nothing else."""
+    return row.get("order_type") != "LIMIT"
+
+
+def is_resting(row: Row) -> bool:
+    return (row["order_type"], row["status"]) == ("LIMIT", "submitted")
 
 
 def is_open(row: Row) -> bool:
@@ -89,6 +94,8 @@ ALTERED: list[tuple[str, str, str, Callable[[Any], Any], Where]] = [
     ("orders", "account_id", "orphans", lambda value: value + "x", any_row),
     ("orders", "position_id", "orphans", lambda value: value + "x", any_row),
     ("orders", "broker_order_id", "orphans", lambda value: value + "0", any_row),
+    ("orders", "broker_order_id", "orphans", lambda value: value + "0", is_resting),
+    ("orders", "status", "orphans", lambda value: "cancelled", is_resting),
     ("orders", "instrument", "orphans", lambda value: value + "x", any_row),
     ("orders", "units", "orphans", lambda value: value + 1, any_row),
     ("orders", "status", "orphans", lambda value: "rejected", any_row),

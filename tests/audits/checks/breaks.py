@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from tests.audits.books import Books, at, text_at
+from tests.audits.books import ACCOUNT, Books, at, text_at
 
 Break = Callable[[Books], None]
 
@@ -108,3 +108,17 @@ def close_the_open_position(books: Books, seconds: float = 55) -> None:
         key = {"position_id": "p2", "event_id": f"e2.c{number}", "idempotency_key": f"p2/c{number}"}
         again("position_events", 3 + number, **key, sequence=4 + number, payload=json.dumps(payload))(books)
         books.rows("position_events")[-1].update(occurred_at=moment, recorded_at=moment)
+
+
+def send_an_order(broker_order_id: str | None, status: str, **values: object) -> Break:
+    """An order that waits for its price, more than a minute before the snapshot."""
+    row = {"order_id": "o9", "account_id": ACCOUNT, "client_order_id": "c9", "instrument": "EUR_USD"}
+    row |= {"order_type": "limit", "units": Decimal(1000), "created_at": at(-1), "updated_at": at(-1)}
+    return lambda books: books.rows("orders").append(
+        row | {"broker_order_id": broker_order_id, "status": status} | values
+    )
+
+
+def hold_an_order(**values: object) -> Break:
+    """The broker takes an order that waits for its price, more than a minute before the snapshot."""
+    return add_transaction("LIMIT_ORDER", -1, **{"instrument": "EUR_USD", "units": "1000", "price": "1.05"} | values)

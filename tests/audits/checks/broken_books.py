@@ -17,6 +17,8 @@ from tests.audits.checks.breaks import (
     close_the_open_position,
     drop,
     erase_the_open_position,
+    hold_an_order,
+    send_an_order,
 )
 
 MOON = datetime(1969, 7, 20, 20, 17, 40, tzinfo=UTC)
@@ -194,6 +196,17 @@ ORPHANS: list[tuple[str, str, Break, str, str]] = [
     ("orphans", "broker fill without execution", change("positions", 1, broker_trade_id="7"), "-500", "6"),
     ("orphans", "execution without transaction", change("executions", 1, broker_transaction_id=None), "-1000", "x1c"),
     ("orphans", "execution without transaction", made_up_round_trip, "1000", "x9"),
+    ("orphans", "broker order without order", hold_an_order(), "1000", "9"),
+    ("orphans", "broker order without order", hold_an_order(clientExtensions={"id": "c8"}), "1000", "9"),
+    ("orphans", "order unknown to the broker", send_an_order("777", "submitted"), "1000", "777"),
+    (
+        "orphans",
+        "order over at the broker",
+        both(hold_an_order(), add_transaction("ORDER_CANCEL", 0, orderID="9"), send_an_order("9", "submitted")),
+        "1000",
+        "o9",
+    ),
+    ("orphans", "order still at the broker", both(hold_an_order(), send_an_order("9", "cancelled")), "1000", "o9"),
     ("orphans", "execution unknown to the broker", change("executions", 2, broker_transaction_id="7"), "-500", "x2"),
 ]
 

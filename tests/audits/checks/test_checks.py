@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from audits.checks import CHECKS, Check
+from audits.checks.resting import RESTING_RULES
 from audits.contract import BY_NAME
 from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
@@ -17,6 +18,8 @@ from tests.audits.checks.breaks import (
     change,
     change_transaction,
     close_the_open_position,
+    hold_an_order,
+    send_an_order,
 )
 from tests.audits.checks.broken_books import BROKEN, STOP_CANCELLED, TRAILED
 
@@ -140,3 +143,56 @@ def test_what_a_stop_may_do_passes_every_check(tmp_path: Path, right: Break) -> 
     assert {name: (result.outcome, result.findings) for name, result in results.items()} == {
         check.name: ("passed", ()) for check in CHECKS
     }
+
+
+REPLACED = both(
+    hold_an_order(),
+    add_transaction("ORDER_CANCEL", 0, orderID="9", reason="CLIENT_REQUEST_REPLACED"),
+    add_transaction("LIMIT_ORDER", 0, replacesOrderID="9", instrument="EUR_USD", units="1000"),
+)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        both(hold_an_order(), send_an_order("9", "submitted")),
+        both(hold_an_order(clientExtensions={"id": "c9"}), send_an_order(None, "submitted")),
+        both(REPLACED, send_an_order("9", "submitted")),
+        both(REPLACED, send_an_order("11", "submitted")),
+        both(
+            hold_an_order(),
+            add_transaction("ORDER_CANCEL", 0, orderID="9", reason="TIME_IN_FORCE_EXPIRED"),
+            send_an_order("9", "cancelled"),
+        ),
+        add_transaction("LIMIT_ORDER", 5, instrument="EUR_USD", units="1000", price="1.05"),
+        send_an_order("777", "submitted", updated_at=at(5)),
+        both(hold_an_order(), send_an_order("9", "cancelled", updated_at=at(5))),
+        both(change_transaction(4, id="40"), hold_an_order(), send_an_order("777", "submitted")),
+    ],
+    ids=[
+        "both halves",
+        "named by the client",
+        "replaced, the row keeps its number",
+        "replaced, the row has the new number",
+        "expired in both",
+        "just placed",
+        "just sent",
+        "just withdrawn",
+        "a statement with holes",
+    ],
+)
+def test_an_order_that_waits_is_no_orphan_while_both_halves_may_be_there(tmp_path: Path, right: Break) -> None:
+    books = clean_books()
+    right(books)
+    result = results_of(books, tmp_path, "orphans")["orphans"]
+    assert {found.rule for found in result.findings} & set(RESTING_RULES) == set()
+
+
+def test_where_no_order_names_the_broker_s_those_that_wait_there_are_noted(tmp_path: Path) -> None:
+    books = clean_books()
+    hold_an_order()(books)
+    for row in books.rows("orders"):
+        row["broker_order_id"] = None
+    result = results_of(books, tmp_path, "orphans")["orphans"]
+    assert result.verdict is Verdict.PASSED
+    assert [note for note in result.notes if note.startswith("orders that wait at the broker: 1, not compared")]
