@@ -232,7 +232,7 @@ SHARED = {
     "misfits": """
         SELECT e.execution_id, e.account_id, e.position_id, e.broker_transaction_id, e.instrument, e.units, e.price,
                e.broker_trade_id, f.account_id AS fill_account_id, f.fill_id, f.fill_number, f.trade_id,
-               f.units AS fill_units, f.price AS fill_price
+               f.units AS fill_units, f.price AS fill_price, e.executed_at, f.time AS fill_time
         FROM (SELECT e.*, p.broker_trade_id, e.account_id IN (SELECT account_id FROM tied_pairs)
                   AS is_tied, coalesce(
                   p.account_id <> e.account_id OR p.instrument <> e.instrument, p.position_id IS NULL) AS is_odd
@@ -240,7 +240,7 @@ SHARED = {
         FULL JOIN parts f ON f.account_id = e.account_id AND f.fill_id = e.broker_transaction_id
             AND f.trade_id = e.broker_trade_id
         WHERE e.execution_id IS NULL OR is_odd OR (f.fill_id IS NULL AND broker_transaction_id IS NOT NULL AND is_tied)
-           OR e.units <> f.units OR e.price <> f.price
+           OR e.units <> f.units OR e.price <> f.price OR e.executed_at < f.time - INTERVAL 5 SECOND
     """,
     "stories": """
         SELECT position_id, count(*) AS events, min(sequence) AS first_sequence, max(sequence) AS last_sequence,

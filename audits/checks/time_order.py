@@ -14,6 +14,8 @@ _RECORDED = ("recorded before it occurred", "recorded_at", "occurred_at", SKEW_M
 _CHANGED = ("order changed before it was created", "updated_at", "created_at", SKEW_MS)
 _CLOSED = ("position closed before it was opened", "closed_at", "opened_at", 0)
 _ORDERED = ("executed before its order", "executed_at", "created_at", SKEW_MS)
+# An execution's time may have been rounded to the second.
+_BOOKED = ("recorded before its execution", "recorded_at", "executed_at", 2 * SKEW_MS)
 _FIRST_DEAL = ("executed before its position was opened", "first_at", "opened_at", SKEW_MS)
 _LAST_DEAL = ("executed after its position was closed", "closed_at", "last_at", SKEW_MS)
 _FIRST_EVENT = ("event before its position was opened", "first_at", "opened_at", SKEW_MS)
@@ -23,11 +25,12 @@ _LAST_EVENT = ("event after its position was closed", "closed_at", "last_at", SK
 _TIMES: tuple[Times, ...] = (
     ("position_events", "event_id", [_RECORDED], ("occurred_at", "recorded_at")),
     ("balance_events", "event_id", [_RECORDED], ("occurred_at", "recorded_at")),
-    ("orders", "order_id", [_CHANGED], ("created_at",)),
+    ("orders", "order_id", [_CHANGED], ("created_at", "updated_at")),
     ("executions", "execution_id", [], ("executed_at",)),
     ("positions", "position_id", [_CLOSED], ("opened_at", "closed_at")),
     ("reconciliations", "reconciliation_id", [], ("started_at",)),
     ("executions JOIN orders USING (order_id)", "execution_id", [_ORDERED], ()),
+    ("balance_events JOIN executions USING (execution_id)", "event_id", [_BOOKED], ()),
     ("deals JOIN positions USING (position_id)", "position_id", [_FIRST_DEAL, _LAST_DEAL], ()),
     ("stories JOIN positions USING (position_id)", "position_id", [_FIRST_EVENT, _LAST_EVENT], ()),
 )

@@ -158,6 +158,7 @@ POSITIONS: list[tuple[str, str, Break, str, str]] = [
     ("positions", "fill on the wrong position", swap_the_fills, "-1000", "x1c"),
     ("positions", "units of the fill", change("executions", 2, units=Decimal(-400)), "100", "x2"),
     ("positions", "price of the fill", change("executions", 2, price=Decimal("1.2")), "0.1", "x2"),
+    ("positions", "time of the fill", change("executions", 2, executed_at=at(24)), "-6000", "x2"),
     ("positions", "position without broker trade", change_account(trades=[]), "", "p2"),
     ("positions", "position without broker trade", change("positions", 1, broker_trade_id=None), "", "p2"),
     ("positions", "broker trade without position", erase_the_open_position, "", "6"),
@@ -270,6 +271,15 @@ TIME: list[tuple[str, str, Break, str, str]] = [
     ),
     ("time_order", "time out of range", change("executions", 0, executed_at=MOON), "", "x1"),
     ("time_order", "time out of range", change("balance_events", 0, recorded_at=at(999)), "", "b1"),
+    ("time_order", "time out of range", change("orders", 0, updated_at=at(999)), "", "o1"),
+    ("time_order", "recorded before its execution", change("executions", 1, executed_at=at(22)), "-2000", "b1"),
+    (
+        "time_order",
+        "recorded before its execution",
+        change("balance_events", 0, occurred_at=at(-3600), recorded_at=at(-3600)),
+        "-3620000",
+        "b1",
+    ),
     ("time_order", "first event", change("position_events", 7, sequence=9), "", "p2"),
     ("time_order", "event after the close", change("position_events", 5, sequence=9), "2", "p1"),
 ]
