@@ -8,7 +8,8 @@ _BOOKED = """
     WHERE event_type = 'PNL_REALIZED' AND execution_id IS NOT NULL GROUP BY execution_id
 """
 
-# A commission may be booked as a fee; the broker's other fees are booked beside it.
+# A commission may be booked as a fee; the broker's other fees are booked beside it. An account whose executions never
+# name a commission keeps none there.
 _COMMISSIONS = """
     SELECT account_id, broker_transaction_id, sum(commission) AS commission, coalesce(any_value(paid), 0) AS paid,
            coalesce(any_value(paid_with_fees), 0) AS paid_with_fees
@@ -19,7 +20,7 @@ _COMMISSIONS = """
         WHERE event_type IN ('COMMISSION', 'FEE') AND broker_transaction_id IS NOT NULL GROUP BY ALL
     ) USING (account_id, broker_transaction_id)
     WHERE broker_transaction_id IS NOT NULL GROUP BY account_id, broker_transaction_id
-    HAVING sum(commission) <> 0
+    HAVING sum(commission) <> 0 OR account_id IN (SELECT account_id FROM executions WHERE commission <> 0)
 """
 
 _PER_ACCOUNT = """

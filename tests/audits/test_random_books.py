@@ -114,6 +114,7 @@ ALTERED: list[tuple[str, str, str, Callable[[Any], Any], Where]] = [
     ("executions", "conversion_rate", "pnl", lambda value: value * 2, is_close),
     ("executions", "realized_pnl", "pnl", lambda value: value + CENT, any_row),
     ("executions", "commission", "pnl", lambda value: value + CENT, any_row),
+    ("executions", "commission", "pnl", lambda value: value * 0, lambda row: bool(row["commission"])),
     ("executions", "executed_at", "time_order", lambda value: value - DAY, any_row),
     ("positions", "position_id", "orphans", lambda value: value + "x", any_row),
     ("positions", "account_id", "positions", lambda value: value + "x", any_row),
