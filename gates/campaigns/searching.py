@@ -57,8 +57,14 @@ def look_for_hands(slot: Slot, reach: Access) -> Outcome:
     )
     last = max((int(record["id"]) for record in transactions), default=since)
     measured = {"last_transaction_id": last, "transactions": len(transactions)} | _rows(slot.run)
-    unsure = undecided(transactions, sent)
+    unsure = _unseen(seen, slot.run) or undecided(transactions, sent)
     return inconclusive(unsure, **measured) if unsure and not findings else judged(findings, measured)
+
+
+def _unseen(seen: dict[str, Any], run: Run) -> str:
+    names = health.no_longer_told(seen, run.baseline)
+    words = f"the target's {', '.join(names)}, known at the start of the run, cannot be seen any more."
+    return f"Nobody's hands can be ruled out: {words}" if names else ""
 
 
 _IDENTITY = ("another process", "another build", "another configuration")

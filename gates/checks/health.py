@@ -122,7 +122,7 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
 
     `baseline` holds `pid`, `started_ticks`, `build` and, where it was told, `configuration` of the start. A target that
     does not answer, answers unhealthy, is another process or another build, or has other settings is a critical
-    finding; what cannot be seen is inconclusive.
+    finding; what cannot be seen is inconclusive, and so are settings that it told then and tells no more.
     """
     if "error" in seen:
         return judged((_critical("target does not answer", str(seen["error"]), "an answer", "none"),), seen)
@@ -137,7 +137,7 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
             findings.append(_critical(rule, sentence, str(baseline[key]), str(seen[key])))
     if findings:
         return judged(tuple(findings), seen)
-    needed = (*IDENTITY, "cpu_s", "database_ms", "broker_ms")
+    needed = (*IDENTITY, *(key for key in MAY_TELL if key in baseline), "cpu_s", "database_ms", "broker_ms")
     missing = [key for key in needed if seen.get(key) is None]
     if missing:
         why = f" {seen['trouble']}" if seen.get("trouble") else ""
@@ -149,6 +149,11 @@ def judge(seen: dict[str, Any], baseline: dict[str, Any]) -> Outcome:
         words = f"The run started without knowing the target's {', '.join(unknown)}: nothing proves it is the same."
         return inconclusive(words, **seen)
     return judged((), seen)
+
+
+def no_longer_told(seen: dict[str, Any], baseline: dict[str, Any]) -> tuple[str, ...]:
+    """Return what was known of the target at the start of the run and is not seen now: it may be another."""
+    return tuple(key for key in (*IDENTITY, *MAY_TELL) if key in baseline and seen.get(key) is None)
 
 
 def _critical(rule: str, sentence: str, expected: str, measured: str) -> Finding:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from gates import commands, engine, stepping
 from gates.campaigns import pauses
 from gates.campaigns.reviews import ReviewRefusedError, missed_reviews, write_review
+from gates.checks import health
 from gates.models import Beat, Review, Run, Slot, SlotResult, Target
 from tests.gates.cast import START, a_run
 from tests.gates.rehearsal.desk.processes import TOKEN, running_broker, running_desk, wait_until
@@ -98,6 +99,16 @@ def test_orders_closes_stops_and_transfers_past_the_desk_are_each_found_once_and
         assert sum(line.startswith(words) for line in found) == 1, found
     assert watched.look().verdict == "passed", "what was found once is not found again"
     watched.desk.ask("reconcile")
+
+
+def test_a_target_that_tells_its_settings_no_more_leaves_nobodys_hands_unproven(watched, monkeypatch):
+    observe, silent = health.observe, "configuration"
+    assert watched.run.baseline[silent]
+    monkeypatch.setattr(
+        health, "observe", lambda reach: {key: told for key, told in observe(reach).items() if key != silent}
+    )
+    found = watched.look()
+    assert (found.verdict, silent in found.reason) == ("inconclusive", True)
 
 
 def test_a_row_that_is_final_is_found_changed_or_deleted_at_every_later_look(watched):

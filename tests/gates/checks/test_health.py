@@ -114,6 +114,14 @@ def test_what_health_does_not_show_as_a_value_is_no_evidence(name, value):
     assert name in seen.reason
 
 
+def test_settings_that_are_no_longer_told_are_no_evidence_that_they_are_the_same():
+    told = BASELINE | {"configuration": "sha256:1"}
+    assert outcome(as_json(WELL | {"configuration": "sha256:1"}), told).verdict == Verdict.PASSED
+    assert outcome(as_json(WELL | {"configuration": "sha256:2"}), told).verdict == Verdict.FAILED
+    seen = outcome(as_json(WELL), told)
+    assert (seen.verdict, "does not show configuration" in seen.reason) == (Verdict.INCONCLUSIVE, True)
+
+
 @pytest.mark.parametrize("name", health.IDENTITY)
 def test_a_run_that_does_not_know_what_it_started_with_proves_nothing(name):
     seen = outcome(as_json(WELL), {key: value for key, value in BASELINE.items() if key != name})
