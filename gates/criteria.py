@@ -88,7 +88,7 @@ def _stops(plan: Plan, rows: tuple[Judged, ...], gaps: Sequence[Gap]) -> Criteri
     mine = [row for row in rows if row.check_name == "stops"]
     touched = sum(int(row.measured.get("touches", 0)) for row in mine)
     executed = sum(int(row.measured.get("executed", 0)) for row in mine)
-    required = f"100 % of at least {plan.min_touches} touched"
+    required = f"100 % of at least {plan.min_touches} touched, each within {plan.stop_limit_s} s"
     measured = f"{executed} of {touched} executed{_how_well(mine)}"
     verdict = _verdict_of_check(rows, "stops")
     # A touch whose time limit was not over when it was looked at makes its slot inconclusive, not missed.
@@ -147,7 +147,8 @@ def _mismatches(plan: Plan, rows: tuple[Judged, ...]) -> Criterion:
     elif verdict == Verdict.PASSED and own < plan.min_reconciliations:
         verdict = Verdict.INCONCLUSIVE
         reason = f"The target reconciled {own} times in this run; a pass needs {plan.min_reconciliations}."
-    required = f"every comparison equal; 0 in at least {plan.min_reconciliations} reconciliations of its own"
+    own_ones = f"{plan.min_reconciliations} reconciliations of its own, each within {plan.reconciliation_limit_ms} ms"
+    required = f"every comparison equal; 0 in at least {own_ones}"
     measured = f"{measured}; {found} in {own} of its own"
     return Criterion("zero reconciliation mismatches", required, measured, verdict, reason)
 

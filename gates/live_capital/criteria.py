@@ -66,7 +66,7 @@ def _stops(plan: LivePlan, live: Live) -> Criterion:
         reason = "Not every window of the month was judged clean."
     if live.gaps and verdict != Verdict.FAILED:
         verdict, reason = Verdict.INCONCLUSIVE, f"{gap_words(live.gaps)} {reason}".strip()
-    required = f"100 % of at least {plan.min_touches} touched"
+    required = f"100 % of at least {plan.min_touches} touched, each within {plan.stop_limit_s} s"
     return Criterion(STOPS, required, f"{executed} of {touched} executed", verdict, reason)
 
 

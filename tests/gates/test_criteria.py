@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audits.verdicts import Verdict
 from gates.criteria import Gap, Judged, criteria, verdict_of
-from gates.plans import plan_for
+from gates.plans import CONFIGURABLE, plan_for
 
 SMOKE = plan_for("smoke")
 CHECKS = ("health", "positions", "integrity", "stops", "hands")
@@ -73,6 +73,12 @@ def test_too_few_touches_are_inconclusive_and_say_how_many_are_needed():
 def test_a_touch_without_execution_fails_even_when_the_slot_says_passed():
     slots = with_stops(touches=3, executed=2)
     assert judged(slots) == Verdict.FAILED
+
+
+def test_the_table_says_every_limit_and_minimum_that_a_description_may_set():
+    plan = SMOKE.with_evidence(dict(zip(CONFIGURABLE, range(101, 999), strict=False)))
+    told = " ".join(row.required for row in criteria(plan, CLEAN, ()))
+    assert [name for name in CONFIGURABLE if str(getattr(plan, name)) not in told] == []
 
 
 def test_a_death_between_two_health_slots_fails_the_run():

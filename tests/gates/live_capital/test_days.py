@@ -130,6 +130,11 @@ def test_a_whole_month_passes():
     assert verdict_of(live(SMOKE)) == Verdict.PASSED
 
 
+def test_the_table_says_how_fast_a_touched_stop_must_be_executed():
+    (stops,) = [line for line in live(live_plan_for("production")) if line.name == "stops executed"]
+    assert stops.required == "100 % of at least 30 touched, each within 5 s"
+
+
 @pytest.mark.parametrize("name", [name.replace(" ", "_") for name in LIVE_CHECKS])
 def test_no_check_may_fail_or_be_missed(name):
     assert verdict_of(live(SMOKE, **{name: Verdict.FAILED})) == Verdict.FAILED
