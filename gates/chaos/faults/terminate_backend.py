@@ -8,11 +8,13 @@ from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import MissedError, Moment, NotApplicableError
 
 CONNECT_LIMIT_S = 5
+TERMINATED = "57P01"  # admin_shutdown
 
 
 @dataclass(frozen=True)
 class TerminateBackend:
-    """The message is held, the owner calls `terminate` and decides `forward`; the proxy waits `limit_ms` to see 57P01.
+    """The message is held, the owner calls `terminate` and decides `forward`, saying whether it `terminated` a backend;
+    the proxy waits `limit_ms` to see 57P01.
 
     A request is lost with its backend; an answer is delivered first, so that the backend ends between two round trips.
     """
@@ -28,10 +30,12 @@ class TerminateBackend:
         pid = moment.backend_pid
         if pid is None:
             raise NotApplicableError(f"No PostgreSQL backend stands behind {moment.message.label}")
-        await moment.owner_decides(self.strike)
+        told = await moment.owner_decides(self.strike)
+        if not told.get("terminated"):
+            raise MissedError(f"The server knew no backend {pid} to terminate")
         sqlstate = await moment.server_gone(self.limit_ms / 1000)
-        if not sqlstate:
-            raise MissedError(f"Backend {pid} ended without an SQLSTATE")
+        if sqlstate != TERMINATED:
+            raise MissedError(f"Backend {pid} ended with {sqlstate or 'no SQLSTATE'} instead of {TERMINATED}")
         return {"backend_pid": pid, "sqlstate": sqlstate}
 
 

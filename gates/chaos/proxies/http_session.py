@@ -15,12 +15,11 @@ from gates.chaos.proxies.http_exchanges import WebExchange, named, plain_answer,
 from gates.chaos.proxies.http_pool import Pool, Server
 from gates.chaos.proxies.http_requests import Request, RequestReader
 from gates.chaos.proxies.lines import STOPPED, BadBytesError, within
-from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, Session
+from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, MAXIMUM_HELD_BYTES, Session
 from gates.chaos.proxies.switchboard import Switchboard
 
 log = logging.getLogger("proxy")
 
-MAXIMUM_HELD_BYTES = 16 * 1024 * 1024
 TLS_HELLO = 0x16
 BUSY = 4
 HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"expect", b"upgrade"))
@@ -152,7 +151,7 @@ class WebSession(Session):
         else:
             exchange.answer = (exchange.answer or bytearray()) + piece
             if len(exchange.answer) > MAXIMUM_HELD_BYTES:
-                self.release_answer(exchange)
+                self.release_long_answer(exchange)
         if self._answer.done:
             self._answer_complete(exchange)
 
@@ -173,10 +172,6 @@ class WebSession(Session):
             self.client.write(answer)
         if exchange is self._current and self._current.complete:
             self._exchange_over()
-
-    def release_answer(self, exchange: Exchange) -> None:
-        exchange.hold_answer = False
-        self.pass_answer(exchange)
 
     def answer_instead(self, exchange: Exchange, status: int, body: bytes, headers: dict[str, str]) -> None:
         if not isinstance(exchange, WebExchange):

@@ -15,15 +15,13 @@ from gates.chaos.proxies.lines import STOPPED, Line, within
 from gates.chaos.proxies.pg_answers import Answers
 from gates.chaos.proxies.pg_outstanding import Outstanding
 from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, PASS, Requests
-from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, Session
+from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, MAXIMUM_HELD_BYTES, Session
 from gates.chaos.proxies.switchboard import Switchboard
 
 if TYPE_CHECKING:
     from gates.chaos.proxies.pg_opening import Opening
 
 log = logging.getLogger("proxy")
-
-MAXIMUM_HELD_BYTES = 16 * 1024 * 1024
 
 
 class LedgerSession(Session):
@@ -159,7 +157,7 @@ class LedgerSession(Session):
                 exchange.answer = exchange.answer or bytearray()
                 exchange.answer += piece
                 if len(exchange.answer) > MAXIMUM_HELD_BYTES:
-                    self.release_answer(exchange)
+                    self.release_long_answer(exchange)
             if exchange is not None and complete:
                 self.answer_complete(exchange)
         if not self._answered_pieces:
@@ -178,10 +176,6 @@ class LedgerSession(Session):
         answer, exchange.answer = exchange.answer, None
         if answer:
             self.client.write(answer)
-
-    def release_answer(self, exchange: Exchange) -> None:
-        exchange.hold_answer = False
-        self.pass_answer(exchange)
 
     def refused(self, sqlstate: str) -> None:
         """The server answered with an error."""

@@ -14,6 +14,7 @@ from gates.chaos.proxies.switchboard import Switchboard
 log = logging.getLogger("proxy")
 
 DRAIN_LIMIT_S = 5.0
+MAXIMUM_HELD_BYTES = 16 * 1024 * 1024
 
 
 class Session(abc.ABC):
@@ -56,10 +57,6 @@ class Session(abc.ABC):
     def pass_answer(self, exchange: Exchange) -> None: ...
 
     @abc.abstractmethod
-    def release_answer(self, exchange: Exchange) -> None:
-        """The answer is not to be held any longer."""
-
-    @abc.abstractmethod
     def answer_instead(self, exchange: Exchange, status: int, body: bytes, headers: dict[str, str]) -> None: ...
 
     @property
@@ -91,6 +88,18 @@ class Session(abc.ABC):
         return False
 
     # What all do alike.
+
+    def release_answer(self, exchange: Exchange) -> None:
+        """The answer is not to be held any longer."""
+        exchange.hold_answer = False
+        self.pass_answer(exchange)
+
+    def release_long_answer(self, exchange: Exchange) -> None:
+        """The answer is longer than is held: it passes, and a fault that waits for it has not struck."""
+        standing, exchange.standing = exchange.standing, None
+        if standing is not None:
+            standing.answer_too_long()
+        self.release_answer(exchange)
 
     def stop(self) -> None:
         for way in Direction:

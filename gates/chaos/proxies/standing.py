@@ -73,8 +73,15 @@ class Standing:
 
     def server_ended(self) -> None:
         """The server hung up before the answer was complete."""
+        self._unanswered(f"The server hung up instead of answering {self.message.label}")
+
+    def answer_too_long(self) -> None:
+        """The answer this waits for is longer than is held, and has begun to pass."""
+        self._unanswered(f"The answer to {self.message.label} is too long to be held; it passes")
+
+    def _unanswered(self, why: str) -> None:
         if not self._answered.done():
-            self._answered.set_exception(MissedError(f"The server hung up instead of answering {self.message.label}"))
+            self._answered.set_exception(MissedError(why))
             self._answered.exception()  # seen, also where nobody waits
 
     def deliver(self) -> None:

@@ -9,6 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from gates.chaos.proxies.sessions import MAXIMUM_HELD_BYTES
+
+MORE_THAN_IS_HELD = MAXIMUM_HELD_BYTES + 1024 * 1024
+
 carried_out: list[str] = []
 
 
@@ -52,6 +56,10 @@ async def stream(_request: Request) -> Response:
     return StreamingResponse(lines(), media_type="application/octet-stream")
 
 
+async def large(_request: Request) -> Response:
+    return Response(bytes(MORE_THAN_IS_HELD), media_type="text/plain")
+
+
 async def unmodified(_request: Request) -> Response:
     return Response(status_code=304, headers={"ETag": '"x"'})
 
@@ -63,6 +71,7 @@ ROUTES = [
     Route("/v3/accounts/{account}/transactions/stream", stream, methods=["GET"]),
     Route("/echo", echo, methods=["GET", "POST", "HEAD", "PUT"]),
     Route("/chunks", chunks, methods=["GET"]),
+    Route("/large", large, methods=["GET"]),
     Route("/unmodified", unmodified, methods=["GET"]),
 ]
 

@@ -24,6 +24,7 @@ from gates.chaos.messages import Direction
 from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.events import Decision, Held, Missed
 from tests.gates.chaos.conftest import Web, running_origin
+from tests.gates.chaos.origin import MORE_THAN_IS_HELD
 from tests.gates.chaos.owners import broker as at
 from tests.gates.chaos.owners import owned_proxy
 
@@ -158,6 +159,14 @@ def test_a_lost_answer_leaves_the_order_carried_out(web: Web, direction: Directi
     assert web.owner.receipt().proof["answer"] == "201"
     assert web.orders() == ["buy"]
     assert web.client.post(ORDERS, content="again").status_code == 201
+
+
+@pytest.mark.parametrize("fault", [LoseAnswer(), KillAfter()], ids=lambda fault: fault.strike)
+def test_an_answer_that_is_too_long_to_be_held_passes_and_is_no_receipt(web: Web, fault: LoseAnswer | KillAfter):
+    web.owner.arm(at(Direction.REQUEST, "GET /large"), fault)
+    assert len(web.client.get("/large").content) == MORE_THAN_IS_HELD
+    assert "too long to be held" in web.owner.next(Missed).reason
+    assert web.client.get("/echo").status_code == 200
 
 
 @pytest.mark.parametrize(("fault", "carried_out"), [(KillBefore(), []), (KillAfter(), ["buy"])])

@@ -32,6 +32,7 @@ from gates.chaos.faults import (
 from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Direction, Point, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Refused
+from gates.chaos.proxies.sessions import MAXIMUM_HELD_BYTES
 from tests.gates.chaos.conftest import Ledger
 from tests.gates.chaos.owners import ledger as at
 
@@ -241,6 +242,15 @@ def test_a_lost_answer_leaves_the_work_done(ledger: Ledger, point: Point):
     assert ledger.executions() == ["a"]
 
 
+def test_an_answer_that_is_too_long_to_be_held_passes_and_is_no_receipt(ledger: Ledger):
+    ledger.owner.arm(at(Direction.REQUEST, "SELECT repeat(?)"), LoseAnswer())
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        (row,) = connection.execute(f"SELECT repeat('x', {MAXIMUM_HELD_BYTES + 1})").fetchall()
+        assert len(row[0]) == MAXIMUM_HELD_BYTES + 1
+        assert "too long to be held" in ledger.owner.next(Missed).reason
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_lost_request_is_not_applicable_to_an_answer(ledger: Ledger):
     ledger.owner.arm(COMMITTED, LoseRequest())
     insert(ledger.url)
@@ -354,25 +364,51 @@ def test_refused_connections_are_refused_by_the_kernel_and_then_taken_again(ledg
     assert ledger.executions() == ["after"]
 
 
+def commit_and_go_on(ledger: Ledger) -> None:
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        connection.execute("BEGIN; INSERT INTO executions (name) VALUES ('a')")
+        connection.execute("COMMIT")
+        connection.execute("SELECT 1")
+
+
 @pytest.mark.parametrize("point", [COMMIT, COMMITTED], ids=str)
 def test_a_terminated_backend_is_proven_by_its_sqlstate(ledger: Ledger, background: ThreadPoolExecutor, point: Point):
     ledger.owner.arm(point, TerminateBackend())
-
-    def commit_and_go_on() -> None:
-        with psycopg.connect(ledger.url, autocommit=True) as connection:
-            connection.execute("BEGIN; INSERT INTO executions (name) VALUES ('a')")
-            connection.execute("COMMIT")
-            connection.execute("SELECT 1")
-
-    going = background.submit(commit_and_go_on)
+    going = background.submit(commit_and_go_on, ledger)
     held = ledger.owner.next(Held)
     assert held.backend_pid
-    assert ledger.owner.do(terminate(ledger.direct, held.backend_pid))
-    ledger.owner.decide(held, Decision.FORWARD)
+    ended = ledger.owner.do(terminate(ledger.direct, held.backend_pid))
+    ledger.owner.decide(held, Decision.FORWARD, terminated=ended)
     assert ledger.owner.receipt().proof == {"backend_pid": held.backend_pid, "sqlstate": "57P01"}
     with pytest.raises(psycopg.OperationalError):
         going.result(20)
     assert ledger.executions() == ([] if point == COMMIT else ["a"])
+
+
+def test_a_backend_that_nobody_terminated_is_no_receipt_and_goes_on(ledger: Ledger, background: ThreadPoolExecutor):
+    ledger.owner.arm(COMMIT, TerminateBackend())
+    going = background.submit(commit_and_go_on, ledger)
+    ledger.owner.decide(ledger.owner.next(Held), Decision.FORWARD, terminated=False)
+    assert "knew no backend" in ledger.owner.next(Missed).reason
+    going.result(20)
+    assert ledger.executions() == ["a"]
+
+
+def test_a_backend_that_ended_by_itself_is_no_receipt(ledger: Ledger, background: ThreadPoolExecutor):
+    def commit_too_late() -> None:
+        with psycopg.connect(ledger.url, autocommit=True) as connection:
+            connection.execute("SET idle_session_timeout = '100ms'")
+            connection.execute("COMMIT")
+            connection.execute("SELECT pg_sleep(60)")
+
+    ledger.owner.arm(COMMIT, TerminateBackend())
+    going = background.submit(commit_too_late)
+    held = ledger.owner.next(Held)
+    assert ledger.owner.next(Refused).sqlstate == "57P05"
+    ledger.owner.decide(held, Decision.FORWARD, terminated=True)
+    assert "ended with 57P05 instead of 57P01" in ledger.owner.next(Missed).reason
+    with pytest.raises(psycopg.OperationalError):
+        going.result(20)
 
 
 def test_an_error_of_the_server_is_told_with_its_sqlstate(ledger: Ledger):
