@@ -21,6 +21,11 @@ class AnswerReader:
     def done(self) -> bool:
         return self.head is not None and self.body.done
 
+    @property
+    def trailers(self) -> bytes:
+        """What came behind the last chunk."""
+        return self.body.trailers if isinstance(self.body, frames.ChunkedBody) else b""
+
     def feed(self, data: bytes, method: str) -> bytes | bytearray:
         """What of it may pass: nothing before the head is complete, nor of a stream. Raises BadBytesError."""
         at = 0
@@ -39,6 +44,11 @@ class AnswerReader:
         self._cut_lines(self.lines)
         return b""
 
+    def rest(self) -> bytes:
+        """Take the beginning of a line that never ended."""
+        rest, self._line = bytes(self._line), bytearray()
+        return rest
+
     def _read_heads(self, method: str) -> int:
         """Where the body begins, once the head of the final answer is there."""
         while (end := self._raw.find(frames.HEAD_END)) >= 0:
@@ -48,7 +58,7 @@ class AnswerReader:
                 raise BadBytesError("the server changes the protocol, which is not relayed")
             if head.status >= 200:
                 self.head, self.body = head, frames.answer_body(head, method)
-                self.lines = [] if head.is_stream else None
+                self.lines = [] if head.is_stream and not self.body.done else None
                 return end
             self.interim.append(head.raw)
             del self._raw[:end]

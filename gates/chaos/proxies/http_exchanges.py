@@ -28,8 +28,13 @@ def stream_line(stream: WebExchange, line: bytes) -> Exchange:
     """A line of a stream as a message of its own, in a chunk of its own."""
     kind = stream_line_kind(line)
     told = Exchange(f"{stream.fingerprint} line {kind}", f"{stream.label} line {kind}", answers=False, outcome=LINE)
-    told.answer = bytearray(b"%x\r\n%b\r\n" % (len(line), line))
+    told.answer = bytearray(chunk(line))
     return told
+
+
+def chunk(content: bytes) -> bytes:
+    """One chunk (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(content), content)
 
 
 def plain_answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:

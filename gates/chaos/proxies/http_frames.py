@@ -73,12 +73,13 @@ class EndlessBody:
 
 
 class ChunkedBody:
-    """Chunks, each with its size in hexadecimal, and trailers."""
+    """Chunks, each with its size in hexadecimal, and `trailers` as they came."""
 
-    __slots__ = ("_left", "_line", "_trailers", "done")
+    __slots__ = ("_left", "_line", "_trailers", "done", "trailers")
 
     def __init__(self) -> None:
         self.done = False
+        self.trailers = b""
         self._left = 0  # of a chunk and the CR LF behind it
         self._line = b""
         self._trailers = False
@@ -108,6 +109,9 @@ class ChunkedBody:
             raise BadBytesError("a line of an HTTP chunk ends without CR")
         if self._trailers:
             self.done = line == b"\r\n"
+            self.trailers += b"" if self.done else line
+            if len(self.trailers) > MAXIMUM_HEAD_BYTES:
+                raise BadBytesError(f"the trailers of an answer are longer than {MAXIMUM_HEAD_BYTES} bytes")
             return
         size = line.split(b";")[0].strip(b" \t\r\n")
         if not re.fullmatch(rb"[0-9A-Fa-f]{1,10}", size):

@@ -11,7 +11,7 @@ from gates.chaos.moments import NotApplicableError
 from gates.chaos.proxies import http_frames as frames
 from gates.chaos.proxies.exchanges import Exchange
 from gates.chaos.proxies.http_answers import AnswerReader
-from gates.chaos.proxies.http_exchanges import WebExchange, named, plain_answer, stream_line
+from gates.chaos.proxies.http_exchanges import WebExchange, chunk, named, plain_answer, stream_line
 from gates.chaos.proxies.http_pool import Pool, Server
 from gates.chaos.proxies.http_requests import Request, RequestReader
 from gates.chaos.proxies.lines import STOPPED, BadBytesError, within
@@ -198,7 +198,7 @@ class WebSession(Session):
                 self.pass_answer(told)
         if self._answer.done and not self._lines and not self.answers_stand and not exchange.complete:
             exchange.complete = True
-            exchange.answer = bytearray(b"0\r\n\r\n")
+            exchange.answer = bytearray(b"0\r\n%b\r\n" % self._answer.trailers)
             self._let_server_go()
             self.pass_answer(exchange)
 
@@ -277,6 +277,8 @@ class WebSession(Session):
             return
         if exchange.standing is not None:
             exchange.standing.server_ended()
+        if rest := self._answer.rest():  # of a line that was cut: no message, and the target's to see
+            self.client.write(chunk(rest))
         server = self.server
         self._let_server_go()
         self.pass_answer(exchange)

@@ -50,9 +50,7 @@ class Outstanding:
         elif kind == marks.ERROR:
             self.error(said)
         elif kind == marks.READY:
-            while self.queue and self.queue[0].kind == FLUSH:  # skipped by the server after an error
-                self.complete("")
-            return self.complete(said) if self.queue else None
+            return self._ready(said)
         elif kind == marks.COPY_BOTH:
             raise BadBytesError("replication is not relayed")
         head = self.head
@@ -66,6 +64,14 @@ class Outstanding:
             head.expects -= 1
             if kind == marks.ERROR or head.expects <= 0:
                 return self.complete("")
+        return None
+
+    def _ready(self, status: str) -> Exchange | None:
+        while self.queue and self.queue[0].kind == FLUSH:  # skipped by the server after an error
+            self.complete("")
+        if self.queue:
+            return self.complete(status)
+        self._tag = self._error = ""  # of a COPY that was refused before its end came
         return None
 
     def error(self, sqlstate: str) -> None:

@@ -1,6 +1,7 @@
 """The corners of PostgreSQL's protocol, through the proxy: COPY, notices, notifications, cancels, errors, sizes."""
 
 import asyncio
+import select
 import socket
 import struct
 import threading
@@ -60,6 +61,22 @@ def test_a_copy_that_the_server_refuses_leaves_the_connection_in_order(ledger: L
         assert connection.execute("SELECT 1").fetchone() == (1,)
     answers = [message.point for message in ledger.owner.recording() if message.direction is Direction.ANSWER]
     assert answers[-1].fingerprint == "SELECT ?"
+
+
+def test_a_copy_refused_before_its_end_came_is_not_held_against_the_next_statement(ledger: Ledger):
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        wire = connection.pgconn
+        assert wire.exec_(COPY.encode()).status == psycopg.pq.ExecStatus.COPY_IN
+        wire.put_copy_data(b"one\ttoo many\n")
+        wire.flush()
+        assert select.select([wire.socket], [], [], 20)[0], "the server refuses at once"
+        wire.put_copy_end()
+        wire.flush()
+        while (result := wire.get_result()) is not None:
+            assert result.status == psycopg.pq.ExecStatus.FATAL_ERROR
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    answers = [message.label for message in ledger.owner.recording() if message.direction is Direction.ANSWER]
+    assert answers[-1] == "ledger: SELECT ? acknowledged"
 
 
 def test_many_rows_come_out_as_they_went_in(ledger: Ledger):
