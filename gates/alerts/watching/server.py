@@ -35,7 +35,8 @@ SETTINGS = (
     f"SET LOCAL lock_timeout = {LOCK_LIMIT_MS}; SET LOCAL TimeZone = 'UTC'; "
 )
 
-# `to_jsonb` of the row, so that a server too old to count killed sessions says nothing instead of failing.
+# `to_jsonb` of the row, so that a server too old to count killed sessions says nothing instead of failing. What
+# works, or may not be looked at (its state is null), comes before those that rest: a large pool hides no query.
 SESSIONS = """
     SELECT (SELECT coalesce((told ->> 'sessions_killed')::bigint, 0) + coalesce((told ->> 'sessions_fatal')::bigint, 0)
             FROM (SELECT to_jsonb(s) AS told FROM pg_stat_database s WHERE datname = current_database()) counted),
@@ -44,7 +45,7 @@ SESSIONS = """
                'blocked_by', CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) END))
             FROM (SELECT * FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
                   AND backend_type = 'client backend' AND application_name <> %(our_name)s
-                  ORDER BY query_start LIMIT %(sessions)s) others), '[]')
+                  ORDER BY coalesce(state, 'active') <> 'active', query_start LIMIT %(sessions)s) others), '[]')
 """
 ACCOUNTS = "SELECT account_id::text FROM {accounts} ORDER BY account_id::text = %(account)s DESC LIMIT 2"
 BOOKS = """

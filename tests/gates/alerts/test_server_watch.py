@@ -1,10 +1,12 @@
 """A look at a ledger's server is one message: read only, bounded, and nothing of it stays with the session."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
+from gates.alerts.watching import server
 from gates.alerts.watching.server import STATEMENT_LIMIT_MS, _Line
 from wartest_site.embedded.postgres import PostgresServer
 
@@ -45,3 +47,28 @@ def test_after_a_query_that_fails_the_session_is_as_before_and_goes_on(url: str)
         await line.close()
 
     asyncio.run(ask())
+
+
+def test_a_query_is_seen_among_more_sessions_that_rest_than_are_looked_at(url: str, monkeypatch) -> None:
+    monkeypatch.setattr(server, "MOST_SESSIONS", 1)
+
+    async def seen() -> str:
+        resting = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(3)]
+        for each in resting:
+            await each.execute("SELECT 'at rest'")
+        working = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        query = asyncio.create_task(working.execute("SELECT pg_sleep(60), 'at work'"))
+        watch = server.ServerWatch(url, "wartest", "A", datetime.now(UTC))
+        try:
+            async with asyncio.timeout(20):
+                while not (look := await watch.look()) or not look.sessions:
+                    await asyncio.sleep(0.02)
+        finally:
+            await watch.close()
+            await working.cancel_safe()
+            await asyncio.gather(query, return_exceptions=True)
+            for each in (working, *resting):
+                await each.close()
+        return look.sessions[0].query
+
+    assert "'at work'" in asyncio.run(seen())
