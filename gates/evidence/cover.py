@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from audits.verdicts import Verdict, merge
 from gates.evidence.index import Absent, Link
 from gates.evidence.keys import PublicKey
 from gates.evidence.named import snapshots_named
-from gates.models import Campaign, Report
+from gates.models import Campaign, Report, SignOff
 from gates.models.campaigns import GATES
+from gates.signoff.standing import Signature, signatures
 
 MOST_FINDINGS = 100
 NAMES = {"72-hour-test": 1, "chaos-test": 2, "manual-audit": 3, "live-capital": 4}
@@ -22,6 +24,7 @@ def summary_of(report: Report, name: str) -> dict[str, Any]:
         "title": f"Gate {gate}: {dict(GATES)[gate]}" if gate else "Gates 1 to 3 together",
         "name": name,
         "run": report.run_id,
+        "gate": gate,
         "verdict": report.verdict,
         "sha256": report.sha256,
         "signed_by": report.signed_by,
@@ -54,8 +57,9 @@ def cover_context(
     decides = [one for one in summaries if one["run"] is None]
     return {
         "campaign": campaign,
-        "verdict": decides[-1]["verdict"] if decides else "inconclusive",
+        "verdict": verdict_of(campaign, summaries),
         "decided": bool(decides),
+        "decisions": decisions(campaign),
         "summaries": [*decides, *(one for one in summaries if one["run"] is not None)],
         "absent": absent,
         "chain": chain,
@@ -64,6 +68,26 @@ def cover_context(
         "folder": folder_name(campaign),
         "now": now,
     }
+
+
+def verdict_of(campaign: Campaign, summaries: Sequence[dict[str, Any]]) -> Verdict:
+    """Return the worst of the newest report on gates 1 to 3, of each gate's runs, and of what stopped the campaign.
+
+    Of a gate that ran more than once a failure stays, else its newest run counts. Nothing decided is inconclusive.
+    """
+    together = [Verdict(one["verdict"]) for one in summaries if one["run"] is None]
+    gates: dict[int, Verdict] = {}
+    for one in summaries:
+        if one["run"] is not None and gates.get(one["gate"]) != Verdict.FAILED:
+            gates[one["gate"]] = Verdict(one["verdict"])
+    stopped = campaign.state == Campaign.State.STOPPED
+    own = [Verdict(campaign.verdict or Verdict.INCONCLUSIVE)] if stopped else []
+    return merge([*(together[-1:] or [Verdict.INCONCLUSIVE]), *gates.values(), *own])
+
+
+def decisions(campaign: Campaign) -> list[Signature]:
+    """Return what people decided about live capital and about the next step, as it stands now."""
+    return [one for stage in SignOff.Stage.values for one in signatures(campaign, stage)]
 
 
 def folder_name(campaign: Campaign) -> str:

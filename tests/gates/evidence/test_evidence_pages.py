@@ -14,14 +14,18 @@ from django.urls import reverse
 
 from audits.verdicts import Verdict
 from gates import reports
+from gates.campaigns.commands import stop
+from gates.campaigns.reporting import report_of, unreported
 from gates.checks.outcome import Outcome
 from gates.evidence import looking, pdf
+from gates.evidence.cover import verdict_of
 from gates.evidence.keeping import run_folder
 from gates.evidence.places import INDEX, StateFolder, open_place
 from gates.evidence.rotating import rotate_key
 from gates.evidence.signing import portal_key
 from gates.evidence.verifying import Known, verify
-from gates.models import Report, Verification
+from gates.models import Campaign, Report, Verification
+from tests.gates.signoff.deciding import NOW, WORDS, a_decision
 from tests.gates.test_engine import LATER, at_once
 from tests.gates.test_reports import closed_run, wrong
 
@@ -231,6 +235,65 @@ def test_download_evidence_is_one_zip_that_verifies(browser, report, tmp_path):
     assert "http" not in cover
     assert "Wrong 1." in cover
     assert browser.get(place("evidence_zip", report.campaign_id + 1)).status_code == 404
+
+
+def cover_of(browser, campaign):
+    with zipfile.ZipFile(io.BytesIO(browser.get(place("evidence_zip", campaign.pk)).getvalue())) as packed:
+        folder = f"wartest-evidence-campaign-{campaign.pk}"
+        return packed.read(f"{folder}/index.html").decode(), packed.read(f"{folder}/README.txt").decode()
+
+
+def verdict_on(page):
+    return page.split('class="now ')[1].split('"')[0]
+
+
+def test_the_cover_of_a_campaign_that_was_stopped_after_its_success_says_so(browser):
+    decided = a_decision()
+    campaign = decided.campaign
+    decided.sign("ben")
+    page, readme = cover_of(browser, campaign)
+    assert verdict_on(page) == "passed"
+    assert f"Verdict passed; the campaign is {campaign.state}\n" in readme
+    assert WORDS in page
+    stop(campaign.pk, "The account was emptied.", verdict=Verdict.FAILED, now=NOW)
+    page, readme = cover_of(browser, campaign)
+    assert verdict_on(page) == "failed"
+    assert "the campaign was stopped: The account was emptied." in page
+    assert "<strong>approved, void</strong>" in page
+    assert "Verdict failed; the campaign is stopped: The account was emptied.\n" in readme
+
+
+def test_a_campaign_that_was_stopped_after_its_success_is_reported_once_more():
+    campaign = a_decision().campaign
+    assert unreported() == []
+    stop(campaign.pk, "The account was emptied.", verdict=Verdict.INCONCLUSIVE, now=NOW)
+    assert unreported() == [campaign.pk]
+    again = reports.write_campaign(campaign.pk, NOW)
+    assert (again.kind, again.verdict) == ("phase-7-failure", "inconclusive")
+    assert again.content["criteria"][-1]["reason"] == "The account was emptied."
+    assert report_of(campaign.pk) == again
+    assert unreported() == []
+
+
+@pytest.mark.parametrize(
+    ("gates", "expected"),
+    [
+        ([(None, "passed"), (4, "passed")], "passed"),
+        ([(None, "passed"), (4, "failed")], "failed"),
+        ([(None, "passed"), (4, "failed"), (4, "passed")], "failed"),
+        ([(None, "passed"), (4, "inconclusive"), (4, "passed")], "passed"),
+        ([(None, "passed"), (4, "passed"), (4, "inconclusive")], "inconclusive"),
+        ([(None, "passed"), (None, "inconclusive")], "inconclusive"),
+        ([(1, "passed")], "inconclusive"),
+        ([(1, "failed")], "failed"),
+        ([], "inconclusive"),
+    ],
+)
+def test_the_cover_says_the_worst_of_what_decides(gates, expected):
+    summaries = [
+        {"gate": gate, "run": gate and number, "verdict": verdict} for number, (gate, verdict) in enumerate(gates, 1)
+    ]
+    assert verdict_of(Campaign(state="live"), summaries) == expected
 
 
 def test_the_campaigns_page_has_a_summary_of_it(report):
