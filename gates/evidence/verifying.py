@@ -93,12 +93,12 @@ class _Verification:
     def _seal(self) -> None:
         seal, head = self.index.seal, self.index.links[-1].sha256 if self.index.links else None
         key = self.keys.get(seal["signed_by"])
+        if hash_of(self.index.body) != seal["sha256"]:
+            self.found.wrong.append(f"{INDEX} has changed: its content does not have the hash that was sealed.")
         if key is None:
             self.found.unjudged.append(
                 f"The key {seal['signed_by']} that signed {INDEX} is not here: give it by --key."
             )
-        elif hash_of(self.index.body) != seal["sha256"]:
-            self.found.wrong.append(f"{INDEX} has changed: its content does not have the hash that was sealed.")
         elif not key.verifies(seal["signature"], signed_part(seal)):
             self.found.wrong.append(f"{INDEX} has changed: its signature is not of this content.")
         if seal["previous"] != head:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gates.evidence.index import Absent, Contents, FileEntry, read_index, written_index
-from gates.evidence.keys import SigningKey
+from gates.evidence.keys import SigningKey, public_key
 from gates.evidence.places import INDEX, FolderPlace, StateFolder, open_place
 from gates.evidence.sealing import body_sha256, sealed
 from gates.evidence.verifying import Known, verify
@@ -361,12 +361,23 @@ def test_what_cannot_be_looked_at_in_time_is_inconclusive(evident):
     assert found.unjudged == ["The time limit was over before everything was looked at."]
 
 
-def test_a_key_that_is_missing_is_inconclusive(evident, tree):
+def test_a_key_that_was_taken_out_of_the_list_is_missed_and_the_list_has_changed(evident, tree):
     index = json.loads((tree / INDEX).read_text())
     (tree / INDEX).write_bytes(rfc8785.dumps(index | {"keys": []}))
     found = judged(tree, evident.fingerprint)
     assert f"The key {evident.fingerprint} that signed evidence.json is not here: give it by --key." in found.unjudged
-    assert found.verdict != "passed"
+    assert found.wrong == ["evidence.json has changed: its content does not have the hash that was sealed."]
+
+
+def test_a_key_that_was_changed_in_the_list_is_no_lesser_change(evident, tree):
+    index = json.loads((tree / INDEX).read_text())
+    other = SigningKey(Ed25519PrivateKey.generate()).public.pem
+    keys = [other if public_key(pem).fingerprint == evident.fingerprint else pem for pem in index["keys"]]
+    assert keys != index["keys"]
+    (tree / INDEX).write_bytes(rfc8785.dumps(index | {"keys": keys}))
+    found = judged(tree, evident.fingerprint)
+    assert found.verdict == "failed"
+    assert found.wrong == ["evidence.json has changed: its content does not have the hash that was sealed."]
 
 
 def test_the_folder_of_reports_passes_with_what_the_portal_keeps_beside_it(evident):
