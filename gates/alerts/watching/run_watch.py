@@ -31,6 +31,7 @@ from gates.alerts.rules.rule import Breach, Judgement, Rule, Thresholds, unseen
 from gates.alerts.watching.log_file import LogFile
 from gates.alerts.watching.process import ProcessWatch
 from gates.alerts.watching.server import ServerWatch
+from gates.alerts.watching.trades import without_other_half
 from gates.alerts.watching.trends import SpeedTrend, WarningTrend
 from gates.checks import health
 from gates.targets.access import Access
@@ -180,7 +181,10 @@ class RunWatch:
         for (key, _), trend in zip(SPEEDS, self._speeds, strict=True):
             if told.get(key) is not None:
                 trend.add(float(told[key]), now_s)
-        self._seen = replace(self._seen, health=seen, speeds=tuple(trend.seen() for trend in self._speeds))
+        fresh = tuple(trend.seen() for trend in self._speeds if trend.is_fresh(now_s))
+        self._seen = replace(self._seen, health=seen, speeds=fresh)
+        if not fresh:
+            self._miss("speeds", "the target has told no times lately")
 
     def _look_at_log(self) -> Callable[[], Awaitable[None]]:
         file = LogFile(Path(self.watched.log)) if self.watched.log else None
@@ -218,7 +222,8 @@ class RunWatch:
         books = await server.books()
         self._looking("books", began)
         if isinstance(books, str):
-            self._miss("books", books)
+            for part in ("books", "apart"):
+                self._miss(part, books)
             return
         if books != self._seen.books:
             self._fresh.set()
@@ -233,21 +238,11 @@ class RunWatch:
             self._apart = {}
             self._miss("apart", "the broker's stream of transactions is away")
             return
-        held = {position.trade_id: position for position in books.positions}
-        if None in held:
+        if any(position.trade_id is None for position in books.positions):
             self._apart = {}
             self._miss("apart", "the ledger does not say of each position which trade of the broker it is")
             return
-        words = {
-            f"trade {trade_id}": f"The broker has held trade {trade_id} ({instrument}) without a position of the ledger"
-            for trade_id, instrument in trades.items()
-            if trade_id not in held
-        }
-        words |= {
-            f"position {position.position_id}": f"Position {position.position_id} has been open without its trade"
-            for trade_id, position in held.items()
-            if trade_id not in trades
-        }
+        words = without_other_half(trades, books.positions)
         now = timezone.now()
         self._apart = {key: self._apart.get(key) or Apart(key, text, now) for key, text in words.items()}
         self._seen = replace(self._seen, apart=tuple(self._apart.values()))
@@ -287,6 +282,8 @@ class RunWatch:
                 self.tell(rule, breach)
         clean = (at, judgement.clean) if judgement.clean else (before.clean_at, before.clean_words)
         told = frozenset(breach.key for breach in judgement.breaches)
+        if judgement.not_judged:  # what is not seen for a moment is not new when it is seen again
+            told = before.told
         stands = before.judgement if judgement.waits else judgement
         fired_at = at if judgement.breaches else before.fired_at
         self.standings[rule.name] = RuleStanding(rule, stands, at, told, fired_at, *clean)

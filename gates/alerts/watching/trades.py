@@ -1,8 +1,10 @@
-"""The broker's open trades, as an account and then its transactions tell them. Pure."""
+"""The broker's open trades, as an account and then its transactions tell them, against the ledger's positions. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from gates.alerts.rules.observed import PositionSeen
 
 FILL = "ORDER_FILL"
 
@@ -38,3 +40,18 @@ def _has_units(trade: Mapping[str, Any]) -> bool:
         return Decimal(str(trade.get("units", "1"))) != 0
     except InvalidOperation:
         return True
+
+
+def without_other_half(trades: Mapping[str, str], positions: Iterable[PositionSeen]) -> dict[str, str]:
+    """Return in words, by a key of its own, each trade without its position and each position without its trade."""
+    held = {position.trade_id: position for position in positions}
+    words = {
+        f"trade {trade_id}": f"The broker has held trade {trade_id} ({instrument}) without a position of the ledger"
+        for trade_id, instrument in trades.items()
+        if trade_id not in held
+    }
+    return words | {
+        f"position {position.position_id}": f"Position {position.position_id} has been open without its trade"
+        for trade_id, position in held.items()
+        if trade_id not in trades
+    }

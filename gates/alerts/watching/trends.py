@@ -62,12 +62,14 @@ class SpeedTrend:
     window_s: float
     firing: bool = False
     _began_s: float | None = None
+    _added_s: float | None = None
     _sampled: list[float] = field(default_factory=list)
     _lately: deque[float] = field(default_factory=deque)
     _before: deque[float] = field(default_factory=_past)
 
     def add(self, value_ms: float, now_s: float) -> None:
         """Take one sample."""
+        self._added_s = now_s
         if self._began_s is None:
             self._began_s = now_s
         if now_s - self._began_s >= self.window_s:
@@ -82,6 +84,10 @@ class SpeedTrend:
             oldest = self._lately.popleft()
             if not self.firing:
                 self._before.append(oldest)
+
+    def is_fresh(self, now_s: float) -> bool:
+        """Whether a sample came within the last window: older ones say nothing of now."""
+        return self._added_s is not None and now_s - self._added_s <= self.window_s
 
     def seen(self) -> SpeedSeen:
         """Return the last windows and those before them."""

@@ -1,6 +1,7 @@
 """What the watch keeps between two looks: trends, a log that grows, trades, and what a storm is folded into."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gates.alerts.rules import RULES
 from gates.alerts.rules.findings import FOUND_AS
-from gates.alerts.rules.observed import StopSeen
+from gates.alerts.rules.observed import BooksSeen, StopSeen
 from gates.alerts.thresholds import DEFAULTS
 from gates.alerts.watching.log_file import LogFile
 from gates.alerts.watching.process import Sample, busiest_pct
@@ -183,3 +184,51 @@ def test_a_stop_is_no_clean_look_while_the_prices_that_touch_others_are_not_seen
     assert follower.stopwatch.miss("6")
     follower.standings["prices"].state = "waiting"
     assert judged(watch, MISSED).judgement.state == "firing", "what is missed is known all the same"
+
+
+class Ledger:
+    """Stands for a ledger whose books can be read, or not."""
+
+    def __init__(self):
+        self.told = BooksSeen({}, (), (), ())
+
+    async def books(self):
+        return self.told
+
+
+def test_what_could_not_be_compared_is_neither_clean_nor_an_orphan_and_is_told_once():
+    rule, ledger, told = "orphaned position", Ledger(), []
+    follower, watch = watched_stops("1.0950")
+    watch.tell = lambda rule, breach: told.append(breach.key)
+
+    def looked(*, at_the_broker):
+        follower.trades._open = dict.fromkeys(at_the_broker, "EUR_USD")
+        asyncio.run(watch._look_at_books(ledger))
+        return judged(watch, rule).judgement
+
+    assert looked(at_the_broker=()).clean
+    ledger.told = "the books could not be read in time"
+    assert looked(at_the_broker=("77",)).not_judged == ledger.told
+    ledger.told = BooksSeen({}, (), (), ())
+    watch.watched = replace(watch.watched, limits=watch.watched.limits | {"orphan_after_s": 0.0})
+    assert looked(at_the_broker=("77",)).state == "firing"
+    ledger.told = "the books could not be read in time"
+    assert looked(at_the_broker=("77",)).not_judged
+    ledger.told = BooksSeen({}, (), (), ())
+    assert looked(at_the_broker=("77",)).state == "firing"
+    assert told == ["trade 77"]
+    assert looked(at_the_broker=()).clean
+    assert looked(at_the_broker=("77",)).state == "firing"
+    assert told == ["trade 77", "trade 77"], "after a clean look it is new"
+
+
+def test_speeds_of_a_target_that_tells_none_any_more_are_not_those_of_now(monkeypatch):
+    monkeypatch.setattr("gates.checks.health.observe", lambda access: answers.pop())
+    answers = [{"error": "It does not answer."}, {"status_code": 200, "status": "ok", "answer_ms": 3.0}]
+    _, watch = watched_stops()
+    for trend in watch._speeds:
+        trend.window_s = 1e-9
+    asyncio.run(watch._look_at_health())
+    assert [speed.what for speed in watch._seen.speeds] == ["answer at its health address"]
+    asyncio.run(watch._look_at_health())
+    assert judged(watch, "performance degradation").judgement.not_judged == "the target has told no times lately"
