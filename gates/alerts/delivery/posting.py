@@ -1,7 +1,8 @@
 """The process that delivers: it wakes when something is cut, and looks once a second in any case.
 
 Every send has a thread of its own and a limit. A route that hangs fills its own few places and nobody else's, and of
-those the last is kept for what is critical. Two processes share the work by leases.
+those the last is kept for what is critical; a send that hangs for too long is given up, and its place is free again.
+Two processes share the work by leases.
 """
 
 import asyncio
@@ -39,19 +40,22 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 ALL_RANKS = 9
 
 
+Try = tuple[int, int]  # the row, and which try it is
+
+
 @dataclass(slots=True)
 class Places:
-    """What is under way on one route: when each thread began. A thread that hangs keeps its place."""
+    """What is under way on one route: when each try began. A thread that hangs keeps its place until it is given up."""
 
-    begun: dict[int, float] = field(default_factory=dict)
+    begun: dict[Try, float] = field(default_factory=dict)
 
     def room(self) -> Room:
         """The last place is kept for what is critical."""
         free = PLACES - len(self.begun)
         return Room(free - 1, ALL_RANKS) if free > 1 else Room(free, 0)
 
-    def stuck(self, now_s: float) -> int:
-        return sum(now_s - at > STUCK_S for at in self.begun.values())
+    def stuck(self, now_s: float) -> set[Try]:
+        return {one for one, at in self.begun.items() if now_s - at > STUCK_S}
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Post:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     places: dict[int, Places] = field(default_factory=dict)
+    given_up: set[Try] = field(default_factory=set)  # whose threads hang on
     under_way: set[asyncio.Task[None]] = field(default_factory=set)
     looked_at_s: float = 0.0
     beaten_at_s: float = 0.0
@@ -77,7 +82,7 @@ class Post:
             self.wake.clear()
             await self._patiently(self._claim)
             await self._patiently(self._keep)
-            self._end_when_stuck()
+            self._give_up_stuck()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), POLL_S)
         ear.cancel()
@@ -115,7 +120,7 @@ class Post:
                 self.wake.set()
 
     def _begin(self, row: Delivery) -> None:
-        self.places.setdefault(row.route_id, Places()).begun[row.pk] = time.monotonic()
+        self.places.setdefault(row.route_id, Places()).begun[_try(row)] = time.monotonic()
         self.wake.set()  # there may be more, and one place is left
         task = asyncio.create_task(self._deliver(row))
         self.under_way.add(task)
@@ -139,14 +144,25 @@ class Post:
         done.add_done_callback(lambda _: self._leave(row))
 
     def _leave(self, row: Delivery) -> None:
-        self.places[row.route_id].begun.pop(row.pk, None)
+        self.places[row.route_id].begun.pop(_try(row), None)
+        self.given_up.discard(_try(row))
         self.wake.set()
 
-    def _end_when_stuck(self) -> None:
+    def _give_up_stuck(self) -> None:
         """Threads that never come back cannot be ended: past a limit the process ends, and is started anew."""
-        stuck = sum(places.stuck(time.monotonic()) for places in self.places.values())
+        now_s = time.monotonic()
+        for places in self.places.values():
+            for one in places.stuck(now_s):
+                del places.begun[one]
+                self.given_up.add(one)
+                self.wake.set()
+        stuck = len(self.given_up)
         if stuck > MOST_STUCK:
             raise SystemExit(f"{stuck} sends have hung for more than {STUCK_S:.0f} s: begun anew, nothing is lost.")
+
+
+def _try(row: Delivery) -> Try:
+    return row.pk, row.attempts
 
 
 def letter_of(row: Delivery) -> Letter:

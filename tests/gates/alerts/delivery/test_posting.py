@@ -1,20 +1,25 @@
 """The delivering process itself: woken by what is cut, killed in mid-storm, doubled, and beside routes that hang."""
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from gates.alerts.delivery import posting
 from gates.alerts.delivery.posting import PLACES
 from gates.alerts.delivery.routes import Wanted, add_route
 from gates.alerts.raising import raise_alert
+from gates.hanging_up import hang_up
 from gates.models import Alert, Beat, Delivery, Route
 from tests.gates.alerts.delivery.cast import LEVELS
 from tests.gates.cast import a_run
@@ -169,3 +174,65 @@ def test_neither_a_route_that_hangs_nor_a_storm_delays_what_is_critical(postgres
     assert not about.deliveries.filter(route__name="hangs").exists()
     assert not Delivery.objects.filter(route__name="hangs", state="delivered").exists()
     assert len(well.keys) == len(set(well.keys)) == 102
+
+
+@contextmanager
+def dripping():
+    """A receiver that goes on answering, byte by byte, until the block ends; yields who has asked."""
+    over, asked, listening = threading.Event(), [], socket.create_server(("127.0.0.1", 0))
+
+    def drip(client):
+        asked.append(client)
+        with client, suppress(OSError):
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not over.wait(0.05):
+                client.sendall(b".")
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=listening.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listening.getsockname()[1], asked
+    finally:
+        over.set()
+        listening.close()
+
+
+def test_a_send_that_never_ends_is_given_up_and_its_place_is_free_again(monkeypatch):
+    monkeypatch.setattr(posting, "SEND_LIMIT_S", 0.2)
+    monkeypatch.setattr(posting, "STUCK_S", 0.2)
+    run, post = a_run(), posting.Post("one")
+
+    async def deliver(asked):
+        running = asyncio.create_task(post.run())
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                while len(asked) <= PLACES:
+                    await asyncio.sleep(0.02)
+        finally:
+            post._stop()
+            await running
+            await hang_up()
+
+    with dripping() as (port, asked):
+        monkeypatch.setenv("DRIPS", f"json://127.0.0.1:{port}/")
+        route("drips")
+        for number in range(PLACES + 1):
+            happens(run, rule=f"rule {number}")
+        asyncio.run(deliver(asked))
+    assert post.given_up
+
+
+def test_threads_that_hang_on_end_the_process_once_they_are_too_many(monkeypatch):
+    monkeypatch.setattr(posting, "MOST_STUCK", PLACES)
+    post = posting.Post("one")
+    long_ago_s = time.monotonic() - 2 * posting.STUCK_S
+    post.places[1] = posting.Places({(row, 1): long_ago_s for row in range(PLACES)})
+    post._give_up_stuck()
+    assert post.places[1].room().most == PLACES - 1
+    post.places[1].begun[(PLACES, 1)] = long_ago_s
+    with pytest.raises(SystemExit, match="5 sends have hung"):
+        post._give_up_stuck()
