@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from gates.targets.secrets import TargetUnreachableError, resolved
 
+NAMES_A_SECRET = ("env:", "file:")
+
 
 def variable(where: str, value: object) -> str:
     """Return a variable's value; one that names a secret is taken from there, its braces not taken for places.
@@ -12,6 +14,15 @@ def variable(where: str, value: object) -> str:
     """
     text = resolved(str(value), where)
     return text if text == value else text.replace("{", "{{").replace("}", "}}")
+
+
+def secrets_of(where: str, variables: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what variables name and do not hold: it is hidden in whatever a program says.
+
+    Raises TargetUnreachableError, naming `where` it stands.
+    """
+    named = (str(value) for value in variables.values())
+    return tuple(resolved(name, where) for name in named if name.startswith(NAMES_A_SECRET))
 
 
 def filled(text: str, places: Mapping[str, str]) -> str:

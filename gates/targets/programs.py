@@ -12,7 +12,7 @@ from typing import Any
 
 from gates.targets.access import TargetUnreachableError
 from gates.targets.asks import OPERATIONS, Ask, read_ask
-from gates.targets.filling import filled, variable
+from gates.targets.filling import filled, secrets_of, variable
 from gates.targets.rehearsal import cell_program
 from gates.targets.words import PLACES
 
@@ -32,6 +32,7 @@ class Program:
     folder: str | None = None
     start_limit_s: float = START_LIMIT_S
     stop_limit_s: float = STOP_LIMIT_S
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # hidden in what it says
 
     def filled(self, places: Mapping[str, str]) -> "Program":
         """The same program with every place filled in. Raises TargetUnreachableError for an unknown place."""
@@ -71,17 +72,18 @@ def read_program(spec: Mapping[str, Any]) -> Program:
     ready = process.get("ready")
     if not isinstance(ready, str) or not ready.startswith("http"):
         raise TargetUnreachableError("The target's description lacks [process] ready: give an http address.")
+    environment = process.get("environment") or {}
     program = Program(
         command=tuple(command),
         environment={
-            str(name): variable(f"[process] environment.{name}", value)
-            for name, value in (process.get("environment") or {}).items()
+            str(name): variable(f"[process] environment.{name}", value) for name, value in environment.items()
         },
         ready=ready,
         operations={name: read_ask(name, ask) for name, ask in (spec.get("operations") or {}).items()},
         folder=process.get("folder"),
         start_limit_s=float(process.get("start_limit_s") or START_LIMIT_S),
         stop_limit_s=float(process.get("stop_limit_s") or STOP_LIMIT_S),
+        secrets=secrets_of("[process] environment", environment),
     )
     program.filled(dict.fromkeys(PLACES, "0"))
     return program

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gates.targets.filling import filled, variable
+from gates.targets.filling import filled, secrets_of, variable
 from gates.targets.secrets import TargetUnreachableError
 from gates.targets.words import in_file
 
@@ -52,6 +52,7 @@ class RestServer:
     path: str = ""
     folder: str | None = None
     start_limit_s: float = 30.0
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # hidden in what it says
 
     def filled(self, places: Mapping[str, str]) -> "RestServer":
         """The same with every place filled in. Raises TargetUnreachableError for an unknown place."""
@@ -90,15 +91,15 @@ def ways_of(spec: Mapping[str, Any]) -> Ways:
 
 def _rest(said: Mapping[str, Any]) -> RestServer:
     where = "[chaos.postgrest] environment"
+    environment = said.get("environment") or {}
     server = RestServer(
         command=tuple(map(str, said["command"])),
-        environment={
-            str(name): variable(f"{where}.{name}", value) for name, value in (said.get("environment") or {}).items()
-        },
+        environment={str(name): variable(f"{where}.{name}", value) for name, value in environment.items()},
         ready=str(said.get("ready") or "http://127.0.0.1:{port}/"),
         path=str(said.get("path") or "").rstrip("/"),
         folder=said.get("folder"),
         start_limit_s=float(said.get("start_limit_s") or 30.0),
+        secrets=secrets_of(where, environment),
     )
     server.filled({"ledger_url": "0", "port": "0"})
     return server

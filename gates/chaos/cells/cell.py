@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from gates.chaos.auditing import Audited, Books, audit
 from gates.chaos.baseline import Kind, kind_of
+from gates.chaos.cells.hiding import password_of
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries
 from gates.chaos.cells.rest import CellRest
@@ -123,7 +124,7 @@ class Cell:
         places = self._places()
         self.folder.lay(places, self.wires[Channel.BROKER].host)
         self.target.program = self.folder.led(self.premises.program.filled(places), places)
-        self.target.ledger_url = self.ledger_url
+        self.target.ledger_url, self.target.secrets = self.ledger_url, self.secrets
         self.target.start()
 
     def _places(self) -> dict[str, str]:
@@ -208,6 +209,11 @@ class Cell:
     def ledger_url(self) -> str:
         """The cell's database, past the proxy."""
         return self.premises.ledgers.url_of(self._database)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What the target was given and nobody else may read in what it says."""
+        return (*self.premises.program.secrets, password_of(self.ledger_url), self.premises.simulator.token)
 
     @property
     def _database(self) -> str:

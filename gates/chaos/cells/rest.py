@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from gates.chaos.cells.hiding import hidden, password_of
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.target import PASSED_ON, TargetNotReadyError
 from gates.targets.ways import RestServer
@@ -71,6 +72,7 @@ class CellRest:
 
     def _last_words(self) -> str:
         try:
-            return self._log.read_text(errors="replace")[-400:].strip() or "nothing was logged"
+            secrets = (*self.server.secrets, password_of(self._ledger_url))
+            return hidden(self._log.read_text(errors="replace"), secrets)[-400:].strip() or "nothing was logged"
         except OSError:
             return "nothing was logged"

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gates.chaos.cells.hiding import hidden
 from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.ports import is_held
 from gates.chaos.cells.processes import Death, OwnedProcess
@@ -59,6 +60,7 @@ class TargetProcess:
         self.log = log
         self.process: OwnedProcess | None = None
         self.ledger_url = ""  # of its own database, past the proxy
+        self.secrets: tuple[str, ...] = program.secrets  # hidden in what it says
         self._answers_itself = False
         self.build = ""
         self._client = httpx.AsyncClient(trust_env=False)
@@ -115,7 +117,7 @@ class TargetProcess:
         except httpx.HTTPError:
             return "it does not answer"
         if reply.status_code != httpx.codes.OK:
-            return f"it answers {reply.status_code}: {reply.text[:200]}"
+            return f"it answers {reply.status_code}: {hidden(reply.text, self.secrets)[:200]}"
         self.build = _build_in(reply)
         return ""
 
@@ -180,9 +182,10 @@ class TargetProcess:
         self.log.write_bytes(b"")
 
     def last_words(self, characters: int = 400) -> str:
-        """The end of its log."""
+        """The end of its log, without the secrets that it was given."""
         try:
-            return self.log.read_text(errors="replace")[-characters:].strip() or "nothing was logged"
+            said = hidden(self.log.read_text(errors="replace"), self.secrets)
+            return said[-characters:].strip() or "nothing was logged"
         except OSError:
             return "nothing was logged"
 

@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.hiding import hidden
 from gates.chaos.cells.target import PASSED_ON
 from gates.chaos.messages import Point, Proof, Receipt, Strike
 from gates.chaos.striking import Asked, Follow, Seen, Striker
@@ -96,7 +96,7 @@ class Running:
             await _bury(cell)
         if self._process.returncode != 0:
             words = (await self._errors).strip().splitlines() or ["it wrote no journal"]
-            return Seen(None, began, f"No receipt: {words[-1][:WORDS]}")
+            return Seen(None, began, f"No receipt: {hidden(words[-1], cell.secrets)[:WORDS]}")
         return await asyncio.to_thread(self._seen, began, cell)
 
     def _seen(self, began: float, cell: Cell) -> Seen:
@@ -112,7 +112,7 @@ class Running:
             "experiment_sha256": hashlib.sha256(self._path.read_bytes()).hexdigest(),
             "deviated": bool(journal["deviated"]),
             "experiment_ms": round((time.monotonic() - began) * 1000, 1),
-            "journal": _without_secrets(text, cell),
+            "journal": hidden(text, cell.secrets),
         }
         return Seen(Receipt(Strike.EXPERIMENT, None, time.monotonic(), proof), time.monotonic())
 
@@ -174,13 +174,6 @@ def _surroundings(cell: Cell) -> dict[str, str]:
         "WARTEST_BROKER_URL": cell.premises.simulator.url,
         "WARTEST_READY_URL": cell.target.program.ready,
     }
-
-
-def _without_secrets(text: str, cell: Cell) -> str:
-    secrets = (urlsplit(cell.ledger_url).password, cell.premises.simulator.token)
-    for secret in secrets:
-        text = text.replace(secret, "…") if secret else text
-    return text
 
 
 async def _last_of(stream: asyncio.StreamReader | None) -> str:

@@ -42,7 +42,8 @@ def control_of(process: Mapping[str, Any], health_url: str) -> Control:
         return External(**words, **limits)  # type: ignore[arg-type]
     if kind != "command":
         raise ControlError(f'[process] kind "{kind}" is unknown: use command, systemd, docker, kubernetes or external.')
-    program = Program(tuple(process.get("command") or ("true",)), {}, health_url, {}, process.get("folder"), **limits)
+    command, folder = tuple(process.get("command") or ("true",)), process.get("folder")
+    program = Program(command, {}, health_url, {}, folder, **limits)  # type: ignore[arg-type]
     log = Path(tempfile.gettempdir()) / "wartest-no-log"
     return Command(program, log, find=partial(pid_of, process, health_url))
 

@@ -17,7 +17,7 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.processes import NotOursError, OwnedProcess, start_ticks
 from gates.chaos.cells.target import OutlivedError, TargetNotReadyError, TargetProcess
-from gates.targets.programs import Program
+from gates.targets.programs import Program, read_program
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 PARENT = (
@@ -222,3 +222,35 @@ def test_the_databases_of_a_dead_engine_are_swept_and_those_of_a_living_one_stay
         await server.drop(mine)
 
     asyncio.run(steps())
+
+
+SAYS = """
+import os, sys
+print("x" * 2000, os.environ["TOKEN"], os.environ["LEDGER"], "password=s3/cret", "s3%2Fcret", "Bearer " + sys.argv[1])
+"""
+
+
+def test_what_a_target_says_is_without_the_secrets_that_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_THE_BROKER", "token-of-the-broker")
+    monkeypatch.setenv("OF_THE_LEDGER", "postgresql://desk:s3%2Fcret@127.0.0.1/books")
+    said = {
+        "command": [sys.executable, "-c", SAYS, "token-of-the-cell"],
+        "ready": "http://127.0.0.1:1/",
+        "environment": {"TOKEN": "env:OF_THE_BROKER", "LEDGER": "env:OF_THE_LEDGER"},
+    }
+
+    async def steps():
+        target = TargetProcess(read_program({"process": said}), tmp_path / "log")
+        assert "token" not in repr(target.program).replace("token-of-the-cell", "")
+        target.secrets += ("token-of-the-cell",)
+        target.start()
+        with pytest.raises(TargetNotReadyError) as ended:
+            await target.wait_ready(60)
+        await target.kill()
+        await target.close()
+        return str(ended.value), [target.last_words(characters) for characters in range(1, 120)]
+
+    ended, words = asyncio.run(steps())
+    assert words[-1].endswith("xxx ••• ••• password=••• ••• Bearer •••")
+    for text in (ended, *words):
+        assert not [part for part in ("of-the", "s3", "cret", "@127") if part in text], text

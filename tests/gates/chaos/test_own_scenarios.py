@@ -183,7 +183,9 @@ def experiment(folder, name, method, *, well=200):
 
 
 def strike_with(postgres_server, folder, *experiments, limit_ms=20_000):
-    """What each experiment comes to, one after the other in one cell of the clean desk."""
+    """What each experiment comes to, one after the other in one cell of the clean desk, and what its log is said to be
+    once the cell's secrets stand in it.
+    """
 
     async def all_of_them():
         found = []
@@ -194,8 +196,8 @@ def strike_with(postgres_server, folder, *experiments, limit_ms=20_000):
                 table = {"name": name, "operation": "open", "experiment": str(path), "limit_ms": limit_ms}
                 ((_, trial),) = only(table).trials("open", clean_run.baseline.points)
                 found.append(await try_once(cell, trial, clean_run.clean, Unwritten()))
-            pid = cell.target.process.pid if cell.target.process else 0
-        return found, pid
+            cell.target.log.write_text(f"Bearer {cell.premises.simulator.token}, to {cell.ledger_url}")
+            return found, cell.target.last_words()
 
     return asyncio.run(all_of_them())
 
@@ -209,7 +211,7 @@ def test_experiments_are_receipts_and_the_audit_is_the_verdict(postgres_server, 
         experiment(tmp_path, "misses", [KILL[0] | {"provider": {"type": "process", "path": "false"}}]),
         tmp_path / "absent.json",
     )
-    (paused, killed, never_well, only_looks, misses, absent), _ = strike_with(postgres_server, tmp_path, *paths)
+    (paused, killed, never_well, only_looks, misses, absent), said = strike_with(postgres_server, tmp_path, *paths)
     assert paused.verdict == Verdict.PASSED, paused.reason
     assert json.loads(paused.receipt["proof"]["journal"])["status"] == "completed"
     assert len(paused.receipt["proof"]["experiment_sha256"]) == 64
@@ -224,6 +226,8 @@ def test_experiments_are_receipts_and_the_audit_is_the_verdict(postgres_server, 
     ):
         assert (nothing.verdict, nothing.receipt) == (Verdict.INCONCLUSIVE, None)
         assert words in nothing.reason
+    assert said.startswith("Bearer •••, to postgresql://")
+    assert ":•••@" in said
 
 
 def test_an_experiment_that_never_ends_is_ended_with_all_that_it_started(postgres_server, tmp_path):
