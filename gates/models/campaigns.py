@@ -84,6 +84,9 @@ AFTER_A_FAILURE = """
 """.replace("FAILED", FAILED)
 
 ON_EVIDENCE = """
+    IF NOT EXISTS (SELECT 1 FROM gates_slot WHERE run_id = NEW.id) THEN
+        RAISE EXCEPTION 'run % has not passed: it has no slot, so nothing was looked at', NEW.id;
+    END IF;
     IF EXISTS (SELECT 1 FROM gates_slot slot LEFT JOIN gates_slotresult seen ON seen.slot_id = slot.id
             WHERE slot.run_id = NEW.id AND (slot.state <> 'done' OR slot.verdict = 'failed'
                 OR slot.verdict = 'passed' AND seen.verdict IS DISTINCT FROM 'passed')) THEN
@@ -286,6 +289,9 @@ class Run(models.Model):
             ),
             pgtrigger.Trigger(
                 name="after_a_failure", operation=pgtrigger.Insert, when=pgtrigger.Before, func=AFTER_A_FAILURE
+            ),
+            pgtrigger.Protect(
+                name="run_begins", operation=pgtrigger.Insert, condition=~pgtrigger.Q(new__state="running")
             ),
             pgtrigger.FSM(name="moves", field="state", transitions=[("running", "closed")]),
             pgtrigger.Trigger(

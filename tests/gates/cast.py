@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from django.contrib.auth.models import User
 
 from gates import engine
-from gates.models import Campaign, CodeReview, Run, SignOff, Target
+from gates.models import Campaign, CodeReview, Run, SignOff, Slot, SlotResult, Target
 from gates.plans import plan_for
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,10 +42,21 @@ def a_gate(campaign, gate, verdict="passed", **fields):
     start = START + timedelta(hours=gate)
     end = start + timedelta(hours=1)
     run = Run.objects.create(campaign=campaign, gate=gate, plan={}, planned_start=start, planned_end=end, **fields)
+    if verdict == "passed":
+        a_passed_slot(run)
     if verdict is not None:
         Run.objects.filter(pk=run.pk).update(state="closed", verdict=verdict, closed_at=end)
         run.refresh_from_db()
     return run
+
+
+def a_passed_slot(run):
+    """Give the run a slot that passed: without one no run passes."""
+    when = {"window_start": run.planned_start, "window_end": run.planned_end}
+    due = {"due_at": run.planned_end, "grace_until": run.planned_end}
+    slot = Slot.objects.create(run=run, check_name="hands", state="done", attempt=1, verdict="passed", **when, **due)
+    times = {"started_at": run.planned_start, "finished_at": run.planned_end}
+    SlotResult.objects.create(slot=slot, attempt=1, verdict="passed", measured={}, **times)
 
 
 def a_ready_campaign(*, profile="production", **fields):

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from gates.live_capital.plan_commands import PlanRefusedError, decide_plan
-from gates.models import CapitalPlan, Finding
+from gates.models import Campaign, CapitalPlan, Finding
 from gates.signoff.commands import SignOffRefusedError
-from tests.gates.cast import a_run
+from tests.gates.cast import a_campaign, a_run
 from tests.gates.forbidden import (
     Move,
     Scene,
@@ -69,6 +69,10 @@ def emil_signs(scene):
 
 def a_run_begins(scene):
     a_run(profile="smoke", spec={})
+
+
+def no_slot_campaign(scene):
+    return a_campaign(passed=(1,), name="no-slot-desk").pk
 
 
 def a_gate(scene):
@@ -293,6 +297,32 @@ MOVES = (
             ),
         ),
         "a slot of it is open, missed, failed or without its result",
+    ),
+    Move(
+        "close a gate as passed that has no slot",
+        "SQL",
+        after(
+            by_sql(RUN.format(gate=2), no_slot_campaign),
+            by_sql(
+                "UPDATE gates_run SET state = 'closed', verdict = 'passed', closed_at = now() WHERE state = 'running'"
+            ),
+        ),
+        "it has no slot, so nothing was looked at",
+    ),
+    Move(
+        "write down a gate that has passed already",
+        "SQL",
+        after(
+            no_slot_campaign,
+            by_sql(
+                RUN.format(gate=2)
+                .replace("cursor)", "cursor, verdict, closed_at)")
+                .replace("0)", "0, 'passed', now())")
+                .replace("'running'", "'closed'"),
+                lambda scene: Campaign.objects.get(target__name="no-slot-desk").pk,
+            ),
+        ),
+        "Cannot insert rows",
     ),
     Move("change the verdict of a gate", "SQL", by_sql("UPDATE gates_run SET verdict = 'failed'"), "Cannot update"),
     Move(

@@ -12,7 +12,7 @@ from gates.evidence.keys import SigningKeyError, public_keys
 from gates.evidence.sealing import body_sha256, signed_part
 from gates.evidence.standing import evidence_sha256
 from gates.models import Campaign, Finding, Report, Run
-from tests.gates.cast import START
+from tests.gates.cast import START, a_gate, a_passed_slot
 from tests.gates.test_engine import LATER, PASSED
 from tests.gates.test_reports import closed_run, wrong
 
@@ -21,18 +21,16 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("home")]
 
 def other_gates(run, verdicts):
     """Close a run of each further gate of the campaign with these verdicts."""
-    criteria = [{"name": "all", "required": "1", "measured": "1", "verdict": "", "reason": "Because."}]
+    line = {"name": "all", "required": "1", "measured": "1", "reason": "Because."}
     for gate, verdict in enumerate(verdicts, start=2):
-        Run.objects.create(
-            campaign=run.campaign,
-            gate=gate,
+        closed = a_gate(run.campaign, gate, verdict=None)
+        if verdict == "passed":
+            a_passed_slot(closed)
+        Run.objects.filter(pk=closed.pk).update(
             state="closed",
             verdict=verdict,
-            plan={},
-            criteria=[line | {"verdict": verdict} for line in criteria],
-            planned_start=START + timedelta(hours=gate),
-            planned_end=START + timedelta(hours=gate, minutes=5),
-            closed_at=START + timedelta(hours=gate, minutes=5),
+            criteria=[line | {"verdict": verdict}],
+            closed_at=closed.planned_end,
         )
 
 

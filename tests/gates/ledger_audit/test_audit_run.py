@@ -17,9 +17,9 @@ from gates import commands, engine, tasks
 from gates.ledger_audit import filling, lease, starting
 from gates.ledger_audit.commands import CannotAuditError
 from gates.ledger_audit.plans import audit_plan_for
-from gates.models import Campaign, LedgerAudit, Run
+from gates.models import Campaign, LedgerAudit
 from tests.audits.books import BooksBroker
-from tests.gates.cast import a_run
+from tests.gates.cast import a_gate, a_run
 from tests.gates.ledger_audit.auditable import BUILD, answer, claimed, started, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("home", "one_connection")]
@@ -35,16 +35,7 @@ def through_gates(target, *gates, build=BUILD):
     now = timezone.now()
     campaign = Campaign.objects.create(target=target, profile="smoke", build=build, started_at=now)
     for gate in gates:
-        Run.objects.create(
-            campaign=campaign,
-            gate=gate,
-            plan={},
-            state="closed",
-            verdict="passed",
-            planned_start=now - timedelta(hours=1),
-            planned_end=now,
-            closed_at=now,
-        )
+        a_gate(campaign, gate)
     return campaign
 
 
