@@ -14,6 +14,7 @@ from gates.alerts.rules import (
 
 FOUND_AS: dict[str, str] = {
     "stop touched, not executed": missed_trigger.RULE.name,
+    "closed beyond its stop": missed_trigger.RULE.name,
     "closed beyond its stop by something else": missed_trigger.RULE.name,
     "balance row": balance_equation.RULE.name,
     "balance chain": balance_equation.RULE.name,
