@@ -3,7 +3,6 @@
 - `thresholds`: one table of deadlines and limits; a target may set its own.
 - `rules`: the thirteen, a file each. Pure.
 - `raising`: raise, fold, open again, resolve.
-- `storable`: text of others, as PostgreSQL can keep it.
 - `watching`: what the rules need, seen from outside several times a second, in the process that holds the streams.
 - `rechecking`: who must look again before an alert is resolved.
 - `commands`: what people do about an alert.

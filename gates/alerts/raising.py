@@ -14,9 +14,9 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from gates.alerts.delivery import outbox
-from gates.alerts.storable import storable
 from gates.alerts.thresholds import DEADLINES, HOLD, LEVEL_RANK, LONGEST_HOLD, QUIET
 from gates.models import Alert, AlertStep, Run, Target
+from gates.storable import storable
 
 Kind = AlertStep.Kind
 State = Alert.State

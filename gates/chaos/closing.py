@@ -9,10 +9,11 @@ from audits.verdicts import Verdict, merge
 from gates import engine
 from gates.chaos.asking import trial_of
 from gates.chaos.messages import KILLS
-from gates.chaos.work import move_scenario, storable
+from gates.chaos.work import move_scenario
 from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, ScenarioRun, Slot
 from gates.models.chaos import Phase
+from gates.storable import storable
 
 KEPT_FINDINGS = 100
 NARROWED_BY_NOTHING = {"only_operation": "", "only_point": "", "only_strike": "", "only_then": ""}

@@ -14,6 +14,7 @@ from gates.chaos.recovery import Result
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase
+from gates.storable import storable
 
 LEASE = timedelta(seconds=60)  # a dead engine of this machine is seen at once; the lease is for those of others
 RENEW_S = 5.0
@@ -176,18 +177,6 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         _cut_seconds(point, seconds)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
-
-
-def storable(value: Any) -> Any:
-    """Text, or JSON, as PostgreSQL takes it: NUL characters, which it refuses in both, are written as U+FFFD."""
-    match value:
-        case str():
-            return value.replace("\0", "\ufffd")
-        case dict():
-            return {storable(name): storable(each) for name, each in value.items()}
-        case list() | tuple():
-            return [storable(each) for each in value]
-    return value
 
 
 def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | None:

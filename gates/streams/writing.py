@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import WATCH
-from gates.alerts.storable import storable
 from gates.alerts.thresholds import LEVEL_RANK
 from gates.hanging_up import let_go
 from gates.models import Run, Stream, StreamGap
+from gates.storable import storable
 
 log = logging.getLogger(__name__)
 

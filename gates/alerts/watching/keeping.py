@@ -8,9 +8,9 @@ from django.db import connection
 from gates.alerts.raising import resolve
 from gates.alerts.rechecking import WATCH, standing
 from gates.alerts.rules import BY_NAME
-from gates.alerts.storable import storable
 from gates.alerts.watching.run_watch import RuleStanding, RunWatch
 from gates.models import RuleWatch
+from gates.storable import storable
 
 WRITE_AGAIN = timedelta(seconds=5)  # where nothing changed
 MOST_WORDS = 500
