@@ -129,7 +129,7 @@ def _depth(asked: Asked, plan: ChaosPlan) -> int:
     followed = asked.strike in ("", Strike.KILL_BEFORE)
     if not followed and (asked.then or asked.depth == 2):
         raise CannotStrikeError(
-            f"No second strike follows {asked.strike!r}: only {Strike.KILL_BEFORE!r} leaves the same books each time. "
+            f"No second strike follows '{asked.strike}': only '{Strike.KILL_BEFORE}' leaves the same books each time. "
             "Choose that one, or ask for depth 1."
         )
     if asked.then:

@@ -638,7 +638,7 @@ def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
         ({"scenarios": ("kill_during_lunch",)}, "There is no scenario"),
         ({"cells": 0}, "cells cannot be run"),
         ({"point": "nonsense"}, "no crash point"),
-        ({"strike": "kill after", "depth": 2}, "No second strike follows 'kill after'"),
+        ({"strike": "kill after", "depth": 2}, "follows 'kill after': only 'kill before' leaves"),
     ):
         with pytest.raises(CannotStrikeError, match=words):
             start_chaos(Asked(desk_target, "smoke", **options), started_by=None, now=timezone.now())
