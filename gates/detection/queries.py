@@ -20,6 +20,12 @@ STATUSES = {
     RehearsedDefect.Outcome.MISSED: "failed",
     RehearsedDefect.Outcome.NOT_SHOWN: "inconclusive",
 }
+AFTERWARDS = {  # at the gates behind the one that must catch it
+    CAUGHT: "never",
+    RehearsedDefect.Outcome.OTHER_REASON: "never",
+    RehearsedDefect.Outcome.MISSED: "through",
+    RehearsedDefect.Outcome.NOT_SHOWN: "unknown",
+}
 GOING_ON = timedelta(hours=2)  # a rehearsal that has not ended by then was killed
 HEAVY = ("findings", "strike", "result", "reason")
 MOST_EARLIER = 20
@@ -46,14 +52,17 @@ class Lane:
 
     @property
     def steps(self) -> list[tuple[int, str]]:
-        """For each gate: `through` (it does not show there), `stop` (its gate), `never` (the campaign has stopped)."""
+        """For each gate: `stop` (it must be caught there), `through` (it was missed, and goes on to this one), `never`
+        (something was found, so that the campaign has stopped), else `unknown`: nobody looked there.
+        """
         return [(gate, self._step(gate)) for gate in GATES]
 
     def _step(self, gate: int) -> str:
         if gate == self.defect.gate:
             return "stop"
-        slipped = self.last is not None and self.last.outcome == RehearsedDefect.Outcome.MISSED
-        return "through" if gate < self.defect.gate or slipped else "never"
+        if gate < self.defect.gate or self.last is None:
+            return "unknown"
+        return AFTERWARDS[RehearsedDefect.Outcome(self.last.outcome)]
 
     @property
     def finding(self) -> dict[str, str] | None:

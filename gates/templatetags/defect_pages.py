@@ -12,7 +12,10 @@ from gates.detection.queries import STATUSES, Lane, Standing
 from gates.models import RehearsedDefect
 from gates.templatetags.gates_pages import SHAPES
 
-THROUGH = "does not show there"
+SIGNS = {
+    "through": ("→", "missed by gate {}, so it goes on to this one"),
+    "unknown": ("·", "not looked at there: gate {} is the one that must catch it"),
+}
 DOING = {
     "ask": "ask the desk to {what}",
     "tick": "move a price by hand",
@@ -50,15 +53,19 @@ def outcome(value: str) -> SafeString:
 
 @register.simple_tag
 def lane_step(lane: Lane, gate: int, step: str) -> SafeString | str:
-    """Write one gate of a lane: a mark where the defect is stopped, an arrow where it passes, else nothing."""
+    """Write one gate of a lane: a mark at the one that must catch it, an arrow where it goes on, a dot where nobody
+    looked, else nothing.
+    """
     if step == "stop":
         return format_html(
             '<a class="status {0}" href="{1}" title="gate {2}: {3}"><span aria-hidden="true">{4}</span>'
             '<span class="word">{3}</span></a>',
             *(lane.status, reverse("gates:defect", args=[lane.defect.name]), gate, lane.word, SHAPES[lane.status]),
         )
-    if step == "through":
-        return format_html('<span title="{0}" role="img" aria-label="{0}">→</span>', THROUGH)
+    if step in SIGNS:
+        sign, words = SIGNS[step]
+        said = words.format(lane.defect.gate)
+        return format_html('<span title="{0}" role="img" aria-label="{0}">{1}</span>', said, sign)
     return format_html('<span class="unseen">{}</span>', "never reached")
 
 

@@ -1,4 +1,4 @@
-"""How many planted defects are found: by striking every message, and by what people do today, with as many tries.
+"""How many planted defects are found: by striking every message, and by what people do today.
 
 Each defect of gate 2 is planted in the bundled desk and hunted in three ways. A sweep strikes every message of its
 scenario: it is cut short at the strike that finds the defect, which it would have made anyway. A random kill inside the

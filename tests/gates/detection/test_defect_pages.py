@@ -108,7 +108,7 @@ def test_the_matrix_says_gate_scenario_point_finding_and_time(client):
     rehearsed(struck(), by_hand())
     shown = text(member(client, "risk officer"), "defects")
     row = shown[shown.index(planted(STRUCK).title) :].split("</tr>")[0]
-    assert row.count('class="gate through"') == 1
+    assert row.count('title="not looked at there: gate 2 is the one that must catch it"') == 1
     assert row.count('class="gate never"') == 2
     assert "Database connection drop: lose the answer at <code>ledger: COMMIT acknowledged</code>" in row
     assert "broker balance" in row
@@ -116,13 +116,29 @@ def test_the_matrix_says_gate_scenario_point_finding_and_time(client):
     assert "the clean desk raised nothing" in shown
 
 
-def test_a_missed_defect_goes_through_every_gate_and_fails_the_catalogue(client):
-    rehearsed(struck(Outcome.MISSED))
+@pytest.mark.parametrize(
+    ("outcome", "afterwards"),
+    [
+        (None, "unknown"),
+        (Outcome.NOT_SHOWN, "unknown"),
+        (Outcome.MISSED, "through"),
+        (Outcome.OTHER_REASON, "never"),
+        (Outcome.CAUGHT, "never"),
+    ],
+)
+def test_a_lane_says_nothing_of_a_gate_that_nobody_looked_at(outcome, afterwards):
+    if outcome:
+        rehearsed(struck(outcome, *([PAID_TWICE] if outcome == Outcome.OTHER_REASON else [])))
     lane = next(each for each in queries.standing().lanes if each.defect.name == STRUCK)
-    assert lane.steps == [(1, "through"), (2, "stop"), (3, "through"), (4, "through")]
+    assert lane.steps == [(1, "unknown"), (2, "stop"), (3, afterwards), (4, afterwards)]
+
+
+def test_a_missed_defect_goes_on_through_the_gates_and_fails_the_catalogue(client):
+    rehearsed(struck(Outcome.MISSED))
     shown = text(member(client, "owner"), "defects")
     assert 'class="now failed"' in shown
     assert "1 missed" in shown
+    assert shown.count("missed by gate 2, so it goes on to this one") == 2 * 2  # of both gates: title and label
 
 
 @pytest.mark.parametrize(
