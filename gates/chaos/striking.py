@@ -223,6 +223,9 @@ async def kill_at(cell: Cell, held: Held, *, half_open: bool = False) -> str:
     except OutlivedError as error:
         await wire.decide(held.held_id, Decision.DISCARD)
         return str(error)
+    if not death.by_us:
+        await wire.decide(held.held_id, Decision.DISCARD)
+        return "No receipt: the target had ended by itself before it was killed."
     await wire.decide(held.held_id, Decision.DISCARD, **death.shape())
     if not half_open:
         for proxy in cell.wires.values():

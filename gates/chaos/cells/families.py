@@ -28,11 +28,15 @@ class Family:
     def __bool__(self) -> bool:
         return bool(self._pidfds)
 
-    async def end(self, limit_s: float) -> None:
-        """SIGKILL each and wait until it is dead. Raises TimeoutError."""
+    def send(self, wanted: signal.Signals) -> None:
+        """Send it to each."""
         for pidfd in self._pidfds:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, wanted)
+
+    async def end(self, limit_s: float) -> None:
+        """SIGKILL each and wait until it is dead. Raises TimeoutError."""
+        self.send(signal.SIGKILL)
         async with asyncio.timeout(limit_s):
             for pidfd in self._pidfds:
                 await dead(pidfd)
@@ -55,7 +59,10 @@ async def dead(pidfd: int) -> None:
 
 
 def family_of(root: Known, mark: str) -> list[Known]:
-    """What lives of all that it has started: its descendants, and what carries its mark."""
+    """What lives of all that it has started: its descendants, and what carries its mark.
+
+    The number of one that is gone may be another's by now, whose children are not of the family.
+    """
     children: defaultdict[int, list[Known]] = defaultdict(list)
     found: list[Known] = []
     for name in os.listdir("/proc"):  # noqa: PTH208  a Path for each costs more than the rest
@@ -65,7 +72,8 @@ def family_of(root: Known, mark: str) -> list[Known]:
                 children[int(stat[PARENT])].append(known)
                 if f"{MARK}={mark}".encode() in _read(f"/proc/{name}/environ", MOST_BYTES).split(b"\0"):
                     found.append(known)
-    found += children[root[0]]
+    if not (stat := _stat(root[0])) or int(stat[STARTED]) == root[1]:
+        found += children[root[0]]
     for pid, _ in found:
         if len(found) < MOST:
             found += children[pid]

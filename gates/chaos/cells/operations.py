@@ -23,7 +23,10 @@ Told = tuple[int | None, dict[str, Any]]
 
 
 async def by_command(ask: Ask, env: Mapping[str, str], log: Path, cwd: str | None) -> Told:
-    """Run the command in a process group of its own, its output in `log`; no answer where it does not end in time."""
+    """Run the command in a process group of its own, its output in `log`.
+
+    One that a signal ends says nothing, nor one that does not end in time.
+    """
     with log.open("ab") as output:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -46,6 +49,8 @@ async def by_command(ask: Ask, env: Mapping[str, str], log: Path, cwd: str | Non
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+    if code < 0:
+        return None, {"error": f"{ask.command[0]} was ended by signal {-code}"}
     return (DONE, {}) if code == 0 else (FAILED, {"error": f"{ask.command[0]} ended with exit code {code}"})
 
 

@@ -36,6 +36,11 @@ class Death:
     returncode: int
     took_ms: float
 
+    @property
+    def by_us(self) -> bool:
+        """Whether it died of that signal, not of something before."""
+        return self.returncode == -signal.Signals[self.signal]
+
     def shape(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
@@ -90,6 +95,7 @@ class OwnedProcess:
     async def kill(self) -> Death:
         """SIGKILL the process and all that it has started, and wait until they are dead.
 
+        All stand still before the first dies: none sees another's death, and none can tell of it or act on it.
         Raises NotOursError, TimeoutError.
         """
         return await self._end(signal.SIGKILL, DEATH_LIMIT_S)
@@ -115,6 +121,10 @@ class OwnedProcess:
         if self._popen.returncode is None:
             family = Family(self.family())
             try:
+                if wanted is signal.SIGKILL:
+                    self._signal(signal.SIGSTOP)
+                    family.send(signal.SIGSTOP)
+                    family.send(signal.SIGKILL)
                 self._signal(wanted)
                 async with asyncio.timeout(limit_s):
                     await dead(self._pidfd)
@@ -123,8 +133,8 @@ class OwnedProcess:
                 await family.end(DEATH_LIMIT_S)
             finally:
                 family.close()
-            await self._end_late_born()
-            self._popen.wait(DEATH_LIMIT_S)
+        await self._end_late_born()
+        self._popen.wait(DEATH_LIMIT_S)
         took_ms = round((time.perf_counter() - began) * 1000, 3)
         return Death(self.pid, self.started_ticks, wanted.name, int(self._popen.returncode or 0), took_ms)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gates.chaos.cells.families import MARK
 from gates.chaos.cells.hiding import hidden
 from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.ports import is_held
@@ -130,8 +131,11 @@ class TargetProcess:
         """Ask for an operation and wait for the answer, as long as it may take; no answer is an answer too."""
         ask = self.program.operations[operation]
         began = time.monotonic()
-        if ask.command:
-            status, body = await by_command(ask, self._environment(), self.log, self.program.folder)
+        if self.process is None or not self.alive:
+            status, body = None, {"error": "the target does not run"}
+        elif ask.command:
+            marked = self._environment() | {MARK: self.process.mark}  # it may do the work itself: a kill ends it too
+            status, body = await by_command(ask, marked, self.log, self.program.folder)
         elif ask.done:
             status, body = await by_ledger(ask, self.ledger_url, lambda: self.alive)
         else:
@@ -153,7 +157,10 @@ class TargetProcess:
         return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(self.program.environment)
 
     async def kill(self) -> Death:
-        """SIGKILL, and wait for the death. Raises OutlivedError where somebody still answers in its place."""
+        """SIGKILL it, with whoever works for it by a command, and wait until all are dead.
+
+        Raises OutlivedError where somebody still answers in its place.
+        """
         death = await self._over("kill")
         if (left := self.still_listening()) is not None:
             raise OutlivedError(f"No receipt: {_who(left)} outlived the kill. What the target starts must end with it.")

@@ -2,16 +2,22 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
 from gates.chaos.cells.operations import by_command, by_ledger
+from gates.chaos.cells.target import TargetProcess
+from gates.chaos.messages import Channel, Direction, Message, Strike
+from gates.chaos.proxies.events import Decision, Held
+from gates.chaos.striking import kill_at
 from gates.targets.asks import Ask, read_ask
-from gates.targets.programs import read_program
+from gates.targets.programs import Program, read_program
 from gates.targets.secrets import TargetUnreachableError
 
 SHORT_S = 0.3
@@ -57,6 +63,90 @@ def test_a_command_that_does_not_end_is_killed_with_what_it_started(tmp_path):
 def test_a_program_that_is_not_there_is_no_answer(tmp_path):
     status, told = asyncio.run(by_command(Ask(command=("/none/such",)), {}, tmp_path / "log", None))
     assert (status, "could not be started" in told["error"]) == (None, True)
+
+
+TARGET = """
+import os, sys, time
+open(sys.argv[1], "w").write(str(os.getpid()))
+while not os.path.exists(sys.argv[1] + ".end"):
+    time.sleep(0.01)
+sys.exit(3)
+"""
+# It does the work itself, by a child without our mark too, and may say that it was done when it sees the target dead.
+WORKER = """
+import os, select, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}, start_new_session=True)
+target = os.pidfd_open(int(open(sys.argv[1]).read()))
+print(os.getpid(), child.pid, flush=True)
+select.select([target] if sys.argv[2] == "lies" else [], [], [])
+os._exit(0)
+"""
+
+
+async def working_for(tmp_path, how):
+    """A target that was asked by a command, that asking, and the processes which do the work."""
+    number, log = tmp_path / "number", tmp_path / "log"
+    close = Ask(command=(sys.executable, "-c", WORKER, str(number), how))
+    program = Program((sys.executable, "-c", TARGET, str(number)), {}, "http://127.0.0.1:1/", {"close": close})
+    target = TargetProcess(program, log)
+    target.start()
+    await until(lambda: number.exists() and number.read_text())
+    asking = asyncio.create_task(target.ask("close"))
+    await until(lambda: log.read_text().endswith("\n"))
+    return target, asking, [int(word) for word in log.read_text().split()]
+
+
+async def until(condition):
+    async with asyncio.timeout(120):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_a_command_that_works_for_the_target_is_killed_with_it_and_acknowledges_nothing(tmp_path):
+    async def steps():
+        target, asking, workers = await working_for(tmp_path, "lies")
+        death = await target.kill()
+        left = [pid for pid in workers if is_alive(pid)]
+        answer = await asking
+        await target.close()
+        return death, left, answer
+
+    death, left, answer = asyncio.run(steps())
+    assert (death.signal, death.returncode, left) == ("SIGKILL", -signal.SIGKILL, [])
+    assert (answer.status, "was ended by signal 9" in str(answer.body)) == (None, True)
+
+
+def test_a_target_that_ended_by_itself_gives_no_receipt_and_nobody_works_on_for_it(tmp_path):
+    decided = []
+
+    class Wire:
+        async def decide(self, held_id, decision, **proof):
+            decided.append((held_id, decision, proof))
+
+    async def steps():
+        target, asking, workers = await working_for(tmp_path, "stays")
+        (tmp_path / "number.end").touch()
+        await until(lambda: not target.alive)
+        order = Message(Channel.BROKER, Direction.REQUEST, "POST orders", 1, "broker: POST orders", 0.0, 1)
+        cell = SimpleNamespace(target=target, wires={Channel.BROKER: SimpleNamespace(control=Wire())})
+        why = await kill_at(cell, Held(7, Strike.KILL_BEFORE, order))
+        left = [pid for pid in workers if is_alive(pid)]
+        answer = await asking
+        await target.close()
+        return why, left, answer
+
+    why, left, answer = asyncio.run(steps())
+    assert (why, left) == ("No receipt: the target had ended by itself before it was killed.", [])
+    assert decided == [(7, Decision.DISCARD, {})]
+    assert not answer.success
+
+
+def test_a_target_that_does_not_run_is_asked_for_nothing(tmp_path):
+    close = Ask(command=(sys.executable, "-c", "open('done', 'w')"))
+    program = Program(("/none",), {}, "http://127.0.0.1:1/", {"close": close}, str(tmp_path))
+    target = TargetProcess(program, tmp_path / "log")
+    answer = asyncio.run(target.ask("close"))
+    assert (answer.status, list(tmp_path.iterdir())) == (None, [])
 
 
 @pytest.fixture
