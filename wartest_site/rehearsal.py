@@ -14,7 +14,8 @@ from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
 from gates.detection.clean import strike_clean
 from gates.detection.ground import Ground
-from gates.detection.rehearsing import Judged, Rehearsed, rehearse_by_hand, rehearse_clean
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Rehearsed, rehearse_by_hand, rehearse_clean
 from gates.detection.striking import strike_until_caught
 from gates.detection.sweeping import sweep
 from gates.targets.processes import ProcessSpec

@@ -11,7 +11,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from audits.findings import Finding
-from gates.detection.rehearsing import Judged, Outcome, Rehearsed
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Outcome, Rehearsed
 
 MARKS = {
     Outcome.CAUGHT: ("●", "green"),

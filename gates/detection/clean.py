@@ -14,7 +14,7 @@ from gates.chaos.recording import CleanRun, prepare, record_clean
 from gates.chaos.second import record_recovery
 from gates.chaos.trials import Trial
 from gates.detection.cells import UNCARRIED, desk_cell
-from gates.detection.rehearsing import Judged
+from gates.detection.judgement import Judged
 from gates.detection.striking import Say, try_patiently, unheard
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from gates.detection.builds import war_test_build
-from gates.detection.rehearsing import Judged, Rehearsed, ShownBy
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Rehearsed, ShownBy
 from gates.models import Rehearsal, RehearsedDefect
 
 KEPT_FINDINGS = 20

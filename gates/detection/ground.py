@@ -8,12 +8,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from gates.checks import health
 from gates.targets.access import Access
 from gates.targets.processes import ProcessSpec
 from gates.targets.rehearsal import RehearsalPorts, rehearsal_processes
@@ -97,7 +98,10 @@ class Ground:
 
 @dataclass
 class Desk:
-    """One desk: killed and started again on the same books, asked, and reached by the checks."""
+    """One desk: killed and started again on the same books, asked, and reached by the checks.
+
+    `baseline` tells apart the process that was started last, as a run of gate 1 keeps it.
+    """
 
     ground: Ground
     account: str
@@ -105,6 +109,7 @@ class Desk:
     arguments: tuple[str, ...]
     port: int
     process: subprocess.Popen[bytes] | None = None
+    baseline: dict[str, Any] = field(default_factory=dict)
 
     @property
     def access(self) -> Access:
@@ -131,6 +136,8 @@ class Desk:
         spec = dataclasses.replace(spec, argv=(*spec.argv, *self.arguments), env=env)
         self.process = self.ground.start(spec, self.log)
         wait_until(self.is_well if well else self.health, self.process, what=f"the desk {' '.join(self.arguments)}")
+        seen = health.observe(self.access)
+        self.baseline = {key: seen[key] for key in (*health.IDENTITY, *health.MAY_TELL) if seen.get(key) is not None}
 
     def health(self) -> httpx.Response | None:
         """Its answer, or None."""

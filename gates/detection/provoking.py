@@ -8,30 +8,29 @@ from typing import Any
 
 import psycopg
 
-from audits.findings import Finding
 from gates.checks import health, ledger
 from gates.checks.growth import judge_growth
 from gates.checks.ledger import Reconciling
 from gates.detection.catalogue import Step
 from gates.detection.ground import Desk
+from gates.detection.judgement import Judged, said_by
 
 KILL_AFTER_S = 0.7
 KILL_STARTED_AFTER_S = 1.0
 HEALTH_EVERY_S = 0.3
 POSITIONS_EVERY_S = 4.0
 RECONCILIATION_LIMIT_MS = 1000
-IDENTITY: tuple[str, ...] = ("pid", "created_at", "build")
 
 
-def provoke(desk: Desk, steps: Iterable[Step]) -> tuple[Finding, ...]:
-    """Carry out the steps; what gate 1 found while it watched. Raises GroundError, psycopg.Error.
+def provoke(desk: Desk, steps: Iterable[Step]) -> Judged:
+    """Carry out the steps; what gate 1 says where it watched. Raises GroundError, psycopg.Error.
 
     An operation that fails is no mistake here: it is what some of the steps are for.
     """
-    found: list[Finding] = []
+    seen = Judged()
     for step in steps:
-        found += _WAYS[step.do](desk, step) or ()
-    return tuple(found)
+        seen = seen.and_also(_WAYS[step.do](desk, step) or Judged())
+    return seen
 
 
 def _ask(desk: Desk, step: Step) -> None:
@@ -83,14 +82,16 @@ def _sql(desk: Desk, step: Step) -> None:
         connection.execute(step.what.encode())
 
 
-def _watch(desk: Desk, step: Step) -> tuple[Finding, ...]:
+def _watch(desk: Desk, step: Step) -> Judged:
     return watched(desk, step.body["for_s"])
 
 
-def watched(desk: Desk, for_s: float) -> tuple[Finding, ...]:
-    """Look at the desk as gate 1 does, again and again; ends early with the first findings."""
-    seen = health.observe(desk.access)
-    baseline = {name: seen[name] for name in IDENTITY if name in seen}
+def watched(desk: Desk, for_s: float) -> Judged:
+    """Look at the desk as gate 1 does, again and again; ends early with the first findings.
+
+    A check whose last look proves nothing is silent.
+    """
+    healthy = compared = Judged()
     reconciling = Reconciling(since=datetime.now(UTC), limit_ms=RECONCILIATION_LIMIT_MS, known=())
     samples: list[dict[str, Any]] = []
     ends = time.monotonic() + for_s
@@ -98,17 +99,17 @@ def watched(desk: Desk, for_s: float) -> tuple[Finding, ...]:
     while time.monotonic() < ends:
         seen = health.observe(desk.access)
         samples.append(seen)
-        found = health.judge(seen, baseline).findings or judge_growth(samples)
-        if not found and time.monotonic() > compared_at + POSITIONS_EVERY_S:
-            found = ledger.positions(desk.access, reconciling).findings
+        healthy = said_by("health", health.judge(seen, desk.baseline)).and_also(Judged(judge_growth(samples)))
+        if not healthy.findings and time.monotonic() > compared_at + POSITIONS_EVERY_S:
+            compared = said_by("positions", ledger.positions(desk.access, reconciling))
             compared_at = time.monotonic()
-        if found:
-            return found
+        if healthy.findings or compared.findings:
+            break
         time.sleep(HEALTH_EVERY_S)
-    return ()
+    return healthy.and_also(compared)
 
 
-_WAYS: Mapping[str, Callable[[Desk, Step], tuple[Finding, ...] | None]] = {
+_WAYS: Mapping[str, Callable[[Desk, Step], Judged | None]] = {
     "ask": _ask,
     "tick": _tick,
     "control": _control,

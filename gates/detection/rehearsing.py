@@ -25,7 +25,8 @@ from gates.chaos.trials import Trial
 from gates.checks import health
 from gates.detection.catalogue import Planted, Step
 from gates.detection.ground import Desk, Ground, GroundError
-from gates.detection.provoking import IDENTITY, provoke
+from gates.detection.judgement import Judged, said_by
+from gates.detection.provoking import provoke
 
 SETTLE_LIMIT_S = 9.0  # above the time after which the desk gives an intent up
 TIE_LIMIT_S = 2.0
@@ -44,18 +45,6 @@ class Outcome(StrEnum):
     OTHER_REASON = "caught for another reason"
     MISSED = "missed"
     NOT_SHOWN = "not shown"
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What was found, and in words what could not be judged: a check that says nothing is no clean bill."""
-
-    findings: tuple[Finding, ...] = ()
-    silent: tuple[str, ...] = ()
-
-    def and_also(self, other: "Judged") -> "Judged":
-        """Both."""
-        return Judged((*self.findings, *other.findings), (*self.silent, *other.silent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +129,13 @@ def judged_after(ground: Ground, defects: tuple[str, ...], steps: Iterable[Step]
     """Run a desk through the steps and judge it; what was seen while it traded decides, if anything was."""
     with ground.desk(defects, trading=trading) as desk:
         watched = provoke(desk, steps)
-        return Judged(watched) if watched else judged(desk)
+        return watched if watched.findings else watched.and_also(judged(desk))
 
 
 def judged(desk: Desk) -> Judged:
     """What the health check and every check of the audit find, once the desk has come to rest."""
     seen = _settled(desk)
-    baseline = {name: seen[name] for name in IDENTITY if name in seen}
-    return Judged(health.judge(seen, baseline).findings).and_also(_audited(desk))
+    return said_by("health", health.judge(seen, desk.baseline)).and_also(_audited(desk))
 
 
 def _settled(desk: Desk) -> dict[str, Any]:

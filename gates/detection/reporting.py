@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gates.detection.commands import result_shape, strike_shape
-from gates.detection.rehearsing import Judged, Rehearsed
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Rehearsed
 
 SCHEMA = "wartest.rehearsed-defects/1"
 KEPT = 20  # findings shown of each defect

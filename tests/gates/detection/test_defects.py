@@ -4,13 +4,17 @@ import pytest
 
 from audits.findings import Finding, Level
 from audits.sources.oanda import OandaReader
+from audits.verdicts import Verdict
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.trials import Trial
-from gates.detection.catalogue import catalogue, named
+from gates.checks import health
+from gates.checks.outcome import inconclusive
+from gates.detection.catalogue import Step, catalogue, named
 from gates.detection.clean import strike_clean
+from gates.detection.judgement import Judged
 from gates.detection.luck import Tried, Within, kill_until_found
 from gates.detection.provoking import provoke
-from gates.detection.rehearsing import Judged, Outcome, judge_rules, judged, rehearse_clean
+from gates.detection.rehearsing import Outcome, judge_rules, judged, judged_after, rehearse_clean
 from gates.detection.striking import strike_until_caught
 
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
@@ -24,6 +28,28 @@ def test_the_books_give_it_away_for_its_own_reason(by_hand, name):
 
 def test_the_clean_desk_raises_nothing_after_the_steps_of_every_defect(grounds):
     assert rehearse_clean(grounds[0], catalogue()) == Judged()
+
+
+OPEN = (Step("ask", "open", {}),)
+
+
+def test_a_desk_is_judged_to_be_the_one_that_was_started_last_and_no_other(grounds):
+    with grounds[0].desk((), trading=False) as desk:
+        provoke(desk, OPEN)
+        first = desk.baseline
+        assert health.judge(health.observe(desk.access), first).verdict == Verdict.PASSED
+        provoke(desk, [Step("start", "", {})])
+        assert judged(desk) == Judged()
+        desk.baseline = first
+        assert {finding.rule for finding in judged(desk).findings} == {"another process"}
+
+
+@pytest.mark.parametrize("steps", [OPEN, (*OPEN, Step("watch", "", {"for_s": 0.1}))], ids=["at rest", "watched"])
+def test_where_health_proves_nothing_nothing_is_known_of_the_desk(grounds, monkeypatch, steps):
+    monkeypatch.setattr(health, "judge", lambda seen, baseline: inconclusive("Nobody looked."))
+    seen = judged_after(grounds[0], (), steps, trading=False)
+    assert (seen.findings, set(seen.silent)) == ((), {"health: Nobody looked."})
+    assert len(seen.silent) == len(steps)
 
 
 def found(*rules):

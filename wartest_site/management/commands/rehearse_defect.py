@@ -18,7 +18,8 @@ from gates.detection.catalogue import Planted, UnknownDefectError, catalogue, na
 from gates.detection.cells import UNCARRIED
 from gates.detection.commands import begin_rehearsal, end_rehearsal, keep
 from gates.detection.ground import GroundError
-from gates.detection.rehearsing import Judged, Outcome, Rehearsed
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Outcome, Rehearsed
 from gates.detection.reporting import report
 from wartest_site import rehearsal, rehearsal_words
 from wartest_site.embedded.children import CannotStartError
