@@ -1,6 +1,7 @@
-"""Check 18: the target's own reconciliations found nothing, and took no longer than they may."""
+"""Check 18: the target's own reconciliations found nothing, hid nothing, and took no longer than they may."""
 
 from audits.checks.check import INCONCLUSIVE, Check, Rule
+from audits.checks.hidden import HIDDEN_RULES, HIDDEN_SQL
 from audits.findings import Level
 
 LIMIT_MS = 1000
@@ -11,7 +12,9 @@ def reconciliations(limit_ms: int = LIMIT_MS) -> Check:
     return Check(
         name="reconciliation",
         title="The target's own reconciliations found nothing",
-        needs=("accounts", "reconciliations"),
+        needs=("accounts", "reconciliations", "balance_events"),
+        compares=("broker_transactions", "broker_account"),
+        uses=("tied_pairs", "broker_accounts", "totals"),
         rows_sql="SELECT count(*) FROM reconciliations",
         findings_sql=f"""
             SELECT 'reconciliation mismatch' AS rule, '0' AS expected, mismatches::VARCHAR AS measured,
@@ -28,6 +31,8 @@ def reconciliations(limit_ms: int = LIMIT_MS) -> Check:
                        account_id,
                    started_at::VARCHAR
             FROM reconciliations WHERE positions_checked < 0 OR duration_ms < 0
+            UNION ALL
+            ({HIDDEN_SQL})
             ORDER BY rule, started_at, reconciliation_id
         """,
         remarks_sql=f"""
@@ -45,7 +50,8 @@ def reconciliations(limit_ms: int = LIMIT_MS) -> Check:
             "reconciliation impossible": Rule(
                 Level.HIGH, "The reconciliation {reconciliation_id} says {measured} ms, which cannot be."
             ),
-        },
+        }
+        | HIDDEN_RULES,
         empty="the ledger holds no reconciliation",
     )
 

@@ -50,6 +50,8 @@ def made_up_round_trip(books: Books) -> None:
             books.rows(relation).append(copy)
 
 
+FORGOTTEN = both(drop("balance_events", 0), change("accounts", 0, balance=Decimal("99999.75")))  # transaction 5
+
 CLOSED_BY_STOP = {"reason": "STOP_LOSS_ORDER"}
 STOP_CANCELLED = add_transaction("ORDER_CANCEL", 31, orderID="7", reason="CLIENT_REQUEST")
 STOP_AGAIN = add_transaction("STOP_LOSS_ORDER", 45, tradeID="6", price="1.2")
@@ -356,6 +358,7 @@ OTHERS: list[tuple[str, str, Break, str, str]] = [
     ("stuck", "order stuck", change("orders", 2, status="submitted", updated_at=at(-60)), "121", "o2"),
     ("stuck", "unknown status", change("orders", 0, status="done"), "", "o1"),
     ("reconciliation", "reconciliation mismatch", change("reconciliations", 0, mismatches=2), "2", "r1"),
+    ("reconciliation", "reconciliation hid a difference", FORGOTTEN, "-12.5", "r1"),
     ("reconciliation", "reconciliation slow", change("reconciliations", 0, duration_ms=Decimal(1001)), "1", "r1"),
     ("reconciliation", "reconciliation impossible", change("reconciliations", 0, duration_ms=Decimal(-1)), "-1", "r1"),
 ]

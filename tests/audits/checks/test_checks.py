@@ -1,5 +1,6 @@
 """Each check: clean books pass, and books broken for it fail for the right reason."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from tests.audits.books import ACCOUNT, Books, BooksBroker, at, clean_books
 from tests.audits.checks.breaks import (
     Break,
     add_transaction,
+    again,
     both,
     change,
+    change_account,
     change_transaction,
     close_the_open_position,
     hold_an_order,
     send_an_order,
 )
-from tests.audits.checks.broken_books import BROKEN, STOP_CANCELLED, TRAILED
+from tests.audits.checks.broken_books import BROKEN, FORGOTTEN, STOP_CANCELLED, TRAILED
 
 
 def results_of(books: Books, directory: Path, *names: str) -> dict[str, CheckResult]:
@@ -196,3 +199,65 @@ def test_where_no_order_names_the_broker_s_those_that_wait_there_are_noted(tmp_p
     result = results_of(books, tmp_path, "orphans")["orphans"]
     assert result.verdict is Verdict.PASSED
     assert [note for note in result.notes if note.startswith("orders that wait at the broker: 1, not compared")]
+
+
+HID = "reconciliation hid a difference"
+
+
+def set_right(seconds: float, balance: str) -> Break:
+    """Somebody adds what was forgotten by hand, naming no transaction; the account's balance at the end."""
+    row = {"event_id": "b3", "sequence": 3, "event_type": "ADJUSTMENT", "broker_transaction_id": None}
+    row |= {"position_id": None, "execution_id": None, "recorded_at": at(seconds), "occurred_at": at(seconds)}
+    money = {"amount": Decimal("12.5"), "balance_before": Decimal("99999.75"), "balance_after": Decimal("100012.25")}
+    added = again("balance_events", 0, **row, **money)
+    return both(FORGOTTEN, added, change("accounts", 0, balance=Decimal("100012.25")), change_account(balance=balance))
+
+
+@pytest.mark.parametrize(
+    "innocent",
+    [
+        both(FORGOTTEN, change("reconciliations", 0, mismatches=1)),
+        both(FORGOTTEN, change("reconciliations", 0, started_at=at(19))),
+        both(FORGOTTEN, change("reconciliations", 0, started_at=at(40.9))),
+        both(FORGOTTEN, change("accounts", 0, balance=Decimal("99999"))),
+        set_right(45, "1"),
+        set_right(49.5, "1"),
+        set_right(55, "100012.25"),
+        change("accounts", 0, balance=Decimal("99999.75")),
+        both(change("balance_events", 0, recorded_at=at(55)), change_account(balance="1")),
+        both(FORGOTTEN, change_transaction(8, accountBalance=None)),
+    ],
+    ids=[
+        "it told",
+        "nothing was booked yet",
+        "a booking was under way",
+        "the balance does not follow from its events",
+        "it was set right before",
+        "it was set right just before",
+        "it is right by now",
+        "the balance was changed at some time, without an event",
+        "what was missing then was booked later",
+        "the broker's balance of then is not known",
+    ],
+)
+def test_a_reconciliation_hides_nothing_that_it_need_not_have_seen(tmp_path: Path, innocent: Break) -> None:
+    books = clean_books()
+    innocent(books)
+    result = results_of(books, tmp_path, "reconciliation")["reconciliation"]
+    assert HID not in {finding.rule for finding in result.findings}
+
+
+def test_the_newest_reconciliation_that_says_all_agrees_is_the_one_that_hid(tmp_path: Path) -> None:
+    books = clean_books()
+    FORGOTTEN(books)
+    for name, second, mismatches in (("r2", 5, 0), ("r3", 52, 0), ("r4", 53, 1)):
+        again("reconciliations", 0, reconciliation_id=name, started_at=at(second), mismatches=mismatches)(books)
+    result = results_of(books, tmp_path, "reconciliation")["reconciliation"]
+    assert [found.where["reconciliation_id"] for found in result.findings if found.rule == HID] == ["r3"]
+
+
+def test_what_is_set_right_in_part_afterwards_was_hidden_all_the_same(tmp_path: Path) -> None:
+    books = clean_books()
+    set_right(55, "100012.2501")(books)
+    result = results_of(books, tmp_path, "reconciliation")["reconciliation"]
+    assert [found.difference for found in result.findings if found.rule == HID] == ["-12.5"]
