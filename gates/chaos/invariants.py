@@ -15,7 +15,8 @@ from typing import Any
 from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
-from gates.chaos.cells.states import LOST_ORDERS, State, counted
+from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade
+from gates.chaos.cells.states import LOST_ORDERS, State, Told, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
@@ -100,22 +101,30 @@ def _exposure(seen: Aftermath) -> Iterator[Finding]:
 
 
 def _protected(seen: Aftermath) -> Iterator[Finding]:
-    """Each trade opened since has its stop within the limit and keeps it while it is open, as in the clean run."""
-    if not any(record["type"] == "STOP_LOSS_ORDER" for record in seen.clean.end.broker):
+    """Each trade opened since has a stop within the limit, and each open one keeps a stop, as in the clean run."""
+    if not any(record["type"] in STOPS for record in seen.clean.end.broker):
         return
-    stops = {str(record.get("tradeID")): record for record in seen.since if record["type"] == "STOP_LOSS_ORDER"}
-    cancelled = {str(record.get("orderID")) for record in seen.since if record["type"] == "ORDER_CANCEL"}
-    still_open = {row["broker_trade_id"] for row in seen.after.ledger["positions"].values() if row["status"] == "open"}
-    for fill in _fills(seen.since):
-        trade = str((fill.get("tradeOpened") or {}).get("tradeID", ""))
-        if not trade:
-            continue
-        stop = stops.get(trade)
-        limit = timedelta(seconds=seen.protection_limit_s)
-        if stop is None or moment_of(stop["time"]) - moment_of(fill["time"]) > limit:
-            yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", "none", trade_id=trade)
-        elif trade in still_open and str(stop["id"]) in cancelled:
-            yield _finding("position without stop", "its stop", "cancelled while open", trade_id=trade)
+    limit = timedelta(seconds=seen.protection_limit_s)
+    first: dict[str, Record] = {}
+    for record in seen.since:
+        if record["type"] in STOPS:
+            first.setdefault(str(record.get("tradeID")), record)
+    opened = {trade: fill for fill in _fills(seen.since) if (trade := opened_trade(fill))}
+    late = [trade for trade, fill in opened.items() if trade not in first or _apart_in_time(fill, first[trade]) > limit]
+    for trade in late:
+        yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", "none", trade_id=trade)
+    for trade in sorted(_bared(seen).difference(late)):
+        yield _finding("position without stop", "its stop", "cancelled while open", trade_id=trade)
+
+
+def _bared(seen: Aftermath) -> set[str]:
+    """The open trades without a stop: those opened since, and those that had one before, unless the clean run too
+    leaves a trade without.
+    """
+    naked = naked_trades(seen.after.broker)
+    if naked_trades(seen.clean.end.broker):
+        naked -= open_trades(seen.before.broker)
+    return naked - naked_trades(seen.before.broker)
 
 
 def _resolved(seen: Aftermath) -> Iterator[Finding]:
@@ -160,6 +169,10 @@ def _acknowledged(seen: Aftermath) -> Iterator[Finding]:
         yield _finding("acknowledged and lost", "the end of the clean run", "another end")
 
 
+def _apart_in_time(first: Record, then: Record) -> timedelta:
+    return moment_of(then["time"]) - moment_of(first["time"])
+
+
 def _fills(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record["type"] == "ORDER_FILL"]
 
@@ -190,7 +203,7 @@ def _turnover(path: list[Decimal]) -> Decimal:
     return sum((abs(after - before) for before, after in pairwise(path)), Decimal(0))
 
 
-def _apart(rows: list[list[str | None]], legal: list[list[str | None]]) -> tuple[str, str]:
+def _apart(rows: Told, legal: Told) -> tuple[str, str]:
     """What is there too much, and what is missing, as text."""
     extra, missing = counted(rows) - counted(legal), counted(legal) - counted(rows)
     return _words(extra), _words(missing)

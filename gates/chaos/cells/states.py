@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,13 @@ from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 
 from audits.contract import RELATIONS
+from gates.chaos.cells.resting import resting_told
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
 """Rows of one relation by key; every value is text or None."""
+Told = Sequence[Sequence[str | None]]
+"""Rows without ids and times."""
 
 HOUSEKEEPING = frozenset({"reconciliations"})
 # What a row tells apart from ids, times and valuations, which differ from one run to the next.
@@ -32,6 +35,7 @@ TELLING: dict[str, tuple[str, ...]] = {
     "balance_events": ("sequence", "event_type", "balance_before", "amount", "balance_after"),
 }
 TELLING_TRANSACTION = ("type", "instrument", "units", "price", "pl", "reason", "accountBalance")
+RESTING = "waiting at the broker"
 VALUATION = frozenset({"equity", "margin_used", "margin_available", "updated_at"})
 LOST_ORDERS = frozenset({"cancelled", "rejected"})
 MOST_BYTES = 64 * 1024 * 1024
@@ -58,17 +62,22 @@ class State:
         """The state that `shape` gave."""
         return cls(shape["ledger"], tuple(shape["broker"]))
 
-    def told(self) -> dict[str, list[list[str | None]]]:
+    def told(self) -> dict[str, Told]:
         """The state without ids and times, for comparing one run with another."""
-        told = {name: _sorted(_values(row, TELLING[name]) for row in self.ledger[name].values()) for name in TELLING}
+        told: dict[str, Told] = {
+            name: _sorted(_values(row, TELLING[name]) for row in self.ledger[name].values()) for name in TELLING
+        }
         told["broker"] = [_values(record, TELLING_TRANSACTION) for record in self.broker]
         return told
 
-    def economy(self) -> dict[str, list[list[str | None]]]:
-        """What was traded and booked: orders that came to nothing, and the broker's refusals, left out."""
+    def economy(self) -> dict[str, Told]:
+        """What was traded and booked, and what waits at the broker to be traded yet: an order that is left there may
+        fill a day later. Orders that came to nothing, and the broker's refusals, are left out.
+        """
         told = self.told()
         told["orders"] = [row for row in told["orders"] if row[-1] not in LOST_ORDERS]
         told["broker"] = [row for row in told["broker"] if row[0] == "ORDER_FILL"]
+        told[RESTING] = resting_told(self.broker)
         return told
 
 
@@ -97,8 +106,8 @@ async def durable_digest(
     in times only.
 
     Every table of the ledger's database counts, not only what the contract names: two states that differ in a cursor of
-    the target's own are recovered from in two ways. So do its `files`, by name and hash. Of a table above MOST_BYTES
-    its size stands for its rows.
+    the target's own are recovered from in two ways. So do its `files`, by name and hash, and which orders wait at the
+    broker. Of a table above MOST_BYTES its size stands for its rows.
     Raises psycopg.Error.
     """
     async with connection.transaction(), connection.cursor() as cursor:
@@ -109,8 +118,10 @@ async def durable_digest(
             if size <= MOST_BYTES:
                 query = sql.SQL(_ROWS).format(table=sql.Identifier(schema, name))
                 held.append((schema, name, await (await cursor.execute(query, (account, _RANDOM))).fetchone()))
-    told = [_values(record, TELLING_TRANSACTION) for record in broker]
-    return hashlib.sha256(json.dumps([held, told, files or {}]).encode()).hexdigest()[:16]
+    known = list(broker)
+    told = [_values(record, TELLING_TRANSACTION) for record in known]
+    everything = [held, told, resting_told(known), files or {}]
+    return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
 
 def told_alike(text: str, own: Iterable[str]) -> str:
@@ -178,6 +189,6 @@ def _sorted(rows: Iterable[list[str | None]]) -> list[list[str | None]]:
     return sorted(rows, key=lambda row: [value or "" for value in row])
 
 
-def counted(rows: Iterable[list[str | None]]) -> Counter[tuple[str | None, ...]]:
+def counted(rows: Told) -> Counter[tuple[str | None, ...]]:
     """How often each row occurs."""
     return Counter(tuple(row) for row in rows)

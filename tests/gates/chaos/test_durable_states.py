@@ -54,3 +54,15 @@ def test_whatever_else_the_target_keeps_tells_states_apart(digest_after, stateme
 
 def test_what_the_broker_has_done_tells_states_apart(digest_after):
     assert digest_after(broker=()) != digest_after()
+
+
+def test_what_waits_at_the_broker_tells_states_apart_without_ids_and_times(digest_after):
+    def left(over, first="6"):
+        trade = FILL | {"instrument": "EUR_USD", "tradeOpened": {"tradeID": "8", "units": "1000"}}
+        stop = {"id": first, "type": "STOP_LOSS_ORDER", "tradeID": "8", "time": "2026-11-26T06:00:00.2Z"}
+        target = stop | {"id": "10", "type": "TAKE_PROFIT_ORDER"}
+        cancel = {"id": "11", "type": "ORDER_CANCEL", "orderID": over, "reason": "CLIENT_REQUEST"}
+        return digest_after(broker=(trade, stop, target, cancel))
+
+    assert left("6") != left("10")
+    assert left("6") == left("7", first="7")

@@ -109,6 +109,68 @@ def test_a_stop_cancelled_while_the_position_is_open_is_found():
     assert "position without stop" in rules(replace(DONE, broker=(*DONE.broker, cancel)))
 
 
+CANCEL = {"id": "7", "type": "ORDER_CANCEL", "orderID": "6", "time": "2026-03-01T13:00:00Z"}
+CLOSING = {"id": "8", "type": "MARKET_ORDER", "time": CANCEL["time"], "clientExtensions": {"id": "intent-2"}}
+CLOSED = {"id": "9", "type": "ORDER_FILL", "orderID": "8", "time": CANCEL["time"], "instrument": "EUR_USD"}
+CLOSED |= {"units": "-1000", "price": "1.1", "tradesClosed": [{"tradeID": "5", "units": "-1000"}]}
+LIMIT = {"id": "4", "type": "LIMIT_ORDER", "time": OPENED["time"], "instrument": "EUR_USD", "units": "1000"}
+LIMIT |= {"price": "1.05", "clientExtensions": {"id": "intent-1"}}
+NEXT_STOP = STOP | {"id": "8", "time": CANCEL["time"]}
+
+
+def closed_books():
+    positions = {"p": POSITION["positions"]["p"] | {"status": "closed"}}
+    closing = DONE.ledger["orders"]["intent-1"] | {"order_id": "intent-2", "client_order_id": "intent-2"}
+    return ledger(orders=DONE.ledger["orders"] | {"intent-2": closing | {"units": "-1000"}}, positions=positions)
+
+
+CLEAN_CLOSE = Clean(DONE, State(closed_books(), (*DONE.broker, CANCEL, CLOSING, CLOSED)))
+"""A close that takes the stop back first, and then deals."""
+
+
+def rules_of_close(*since, clean=CLEAN_CLOSE):
+    return {found.rule for found in broken(Aftermath(clean, DONE, replace(DONE, broker=(*DONE.broker, *since)), None))}
+
+
+def test_a_trade_from_before_the_strike_that_lost_its_stop_is_found():
+    assert {"position without stop", "half done"} == rules_of_close(CANCEL)
+    assert rules_of_close() == set()
+    assert rules_of_close(CANCEL, NEXT_STOP) == set()
+    assert broken(Aftermath(CLEAN_CLOSE, DONE, CLEAN_CLOSE.end, None)) == ()
+
+
+def test_a_trade_that_goes_without_its_stop_in_the_clean_run_too_may_do_so():
+    loosened = Clean(DONE, replace(DONE, broker=(*DONE.broker, CANCEL)))
+    assert rules_of_close(CANCEL, clean=loosened) == set()
+
+
+def test_a_stop_that_comes_back_on_another_trade_or_at_another_price_is_another_end():
+    priced = replace(DONE, broker=(FUNDED, ORDER, OPENED, STOP | {"price": "1.05"}))
+    clean = Clean(priced, CLEAN_CLOSE.end)
+
+    def ends(stop):
+        after = replace(priced, broker=(*priced.broker, CANCEL, stop))
+        return {found.rule for found in broken(Aftermath(clean, priced, after, None))}
+
+    assert ends(NEXT_STOP | {"price": "1.05"}) == set()
+    assert ends(NEXT_STOP | {"price": "1.01"}) == {"neither done nor undone"}
+    assert "position without stop" in ends(NEXT_STOP | {"price": "1.05", "tradeID": "17"})
+
+
+@pytest.mark.parametrize("kind", ["LIMIT_ORDER", "STOP_ORDER", "MARKET_IF_TOUCHED_ORDER"])
+def test_an_order_that_the_ledger_gave_up_and_the_broker_still_holds_is_no_legal_end(kind):
+    held = State(ledger(**order("cancelled")), (FUNDED, LIMIT | {"type": kind}))
+    (found,) = broken(Aftermath(CLEAN, START, held, None))
+    assert found.rule == "neither done nor undone"
+    assert found.measured == f"{kind} EUR_USD 1000 price 1.05"
+    cancelled = {"id": "5", "type": "ORDER_CANCEL", "orderID": "4", "time": OPENED["time"]}
+    assert rules(replace(held, broker=(*held.broker, cancelled))) == set()
+
+
+def test_a_stop_that_is_moved_later_was_there_in_time():
+    assert rules(replace(DONE, broker=(*DONE.broker, CANCEL, NEXT_STOP))) == set()
+
+
 def test_what_was_acknowledged_must_be_done():
     answer = {"order_id": "intent-1", "status": "filled"}
     assert rules(DONE, acknowledged=answer) == set()
