@@ -10,6 +10,7 @@ open connections, and how much of it came with them. Not measured: TLS, throughp
 """
 
 import asyncio
+import re
 import shutil
 import socket
 import statistics
@@ -40,6 +41,7 @@ HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 MITMDUMP = shutil.which("mitmdump")
 HTTP_REQUEST = b"GET /v3/accounts/101-001-1-001/summary HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n"
 STARTUP = b"\0\0\0\x15\0\3\0\0user\0bench\0\0\0"
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 ELSEWHERE = Point(Channel.LEDGER, Direction.REQUEST, "never said", 1)
 
 RoundTrip = Callable[[], None]
@@ -84,20 +86,22 @@ async def _broker(scale: int, say: Say) -> Figures:
                 ports["haproxy"] = peers.enter_context(_haproxy(port))
             ways = {name: _get(peers.enter_context(_connected(port))) for name, port in ports.items()}
             figures = _compared("http", await asyncio.to_thread(_in_turns, ways, scale))
-    return figures | (await _mitmproxy_beside(scale, figures["http_ours_added_p50_us"]) if MITMDUMP else {})
+    ours = (figures["http_ours_added_p50_us"], figures["http_ours_added_p99_us"])
+    return figures | (await _mitmproxy_beside(scale, ours) if MITMDUMP else {})
 
 
-async def _mitmproxy_beside(scale: int, ours_us: float) -> Figures:
+async def _mitmproxy_beside(scale: int, ours: tuple[float, float]) -> Figures:
     """mitmproxy against the direct way, after the others: while it runs, whoever has the processors next is slowed."""
     with _answering("http") as port, _mitmproxy(port) as through, ExitStack() as peers:
         ports = {"direct": port, "mitmproxy": through}
         ways = {name: _get(peers.enter_context(_connected(port))) for name, port in ports.items()}
         taken = await asyncio.to_thread(_in_turns, ways, scale)
     (direct50, direct99), (p50, p99) = _quantiles(taken["direct"]), _quantiles(taken["mitmproxy"])
+    added = (p50 - direct50, p99 - direct99)
     return {
-        "http_mitmproxy_added_p50_us": round(p50 - direct50, 1),
-        "http_mitmproxy_added_p99_us": round(p99 - direct99, 1),
-        "http_ours_over_mitmproxy_p50": round(ours_us / (p50 - direct50), 2),
+        "http_mitmproxy_added_p50_us": round(added[0], 1),
+        "http_mitmproxy_added_p99_us": round(added[1], 1),
+        **_over("http_ours_over_mitmproxy", ours, added),
     }
 
 
@@ -140,10 +144,15 @@ def _compared(wire: str, taken: dict[str, list[float]]) -> Figures:
     added = {name: (found[0] - direct[0], found[1] - direct[1]) for name, found in quantiles.items()}
     for name, (p50, p99) in added.items():
         figures[f"{wire}_{name}_added_p50_us"], figures[f"{wire}_{name}_added_p99_us"] = round(p50, 1), round(p99, 1)
-    if "haproxy" in added and added["haproxy"][0] > 0:
-        figures[f"{wire}_ours_over_haproxy_p50"] = round(added["ours"][0] / added["haproxy"][0], 2)
-        figures[f"{wire}_ours_over_haproxy_p99"] = round(added["ours"][1] / max(added["haproxy"][1], 1.0), 2)
+    if "haproxy" in added:
+        figures |= _over(f"{wire}_ours_over_haproxy", added["ours"], added["haproxy"])
     return figures
+
+
+def _over(name: str, ours: tuple[float, float], peer: tuple[float, float]) -> Figures:
+    """What ours adds over what the peer adds, p50 and p99; none where the peer was not seen to add anything."""
+    both = zip(("p50", "p99"), ours, peer, strict=True)
+    return {f"{name}_{which}": round(mine / theirs, 2) for which, mine, theirs in both if theirs > 0}
 
 
 def _quantiles(latencies: list[float]) -> tuple[float, float]:
@@ -158,10 +167,26 @@ def _select(connection: psycopg.Connection) -> RoundTrip:
 def _get(connected: socket.socket) -> RoundTrip:
     def ask() -> None:
         connected.sendall(HTTP_REQUEST)
-        if not connected.recv(65_536):
-            raise CannotStartError("A server of the benchmark hung up; try again")
+        _whole_answer(connected)
 
     return ask
+
+
+def _whole_answer(connected: socket.socket) -> bytes:
+    """Read an answer to its last byte: a proxy may send head and body apart. Raises CannotStartError."""
+    got, wanted = b"", 0
+    while not wanted or len(got) < wanted:
+        part = connected.recv(65_536)
+        if not part:
+            raise CannotStartError("A server of the benchmark hung up; try again")
+        got += part
+        head, ended, _ = got.partition(b"\r\n\r\n")
+        if ended and not wanted:
+            length = LENGTH.search(head)
+            if length is None:
+                raise CannotStartError("A server of the benchmark did not say how long its answer is")
+            wanted = len(head) + len(ended) + int(length[1])
+    return got
 
 
 def _held(name: str, pid: int, port: int, first: bytes) -> Figures:
