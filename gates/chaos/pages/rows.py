@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, cast
 
 from django.db.models import Count, Q, QuerySet
@@ -46,6 +47,11 @@ class ScenarioLine:
         return title_of(self.scenario.name)
 
     @property
+    def own(self) -> bool:
+        """Whether the target's description adds it to the twelve."""
+        return self.scenario.name not in TITLES
+
+    @property
     def status(self) -> str:
         return scenario_status(self.scenario)
 
@@ -61,10 +67,10 @@ class ScenarioLine:
         return end - self.began if end and self.began else None
 
     @property
-    def steps(self) -> list[tuple[str, bool]]:
-        """Each phase and whether it is reached."""
-        reached = PHASES.index(self.scenario.phase)
-        return [(phase, place <= reached) for place, phase in enumerate(PHASES)]
+    def steps(self) -> list[tuple[str, bool, datetime | None]]:
+        """Each phase, whether it is reached, and when the first strike reached it."""
+        reached, at = PHASES.index(self.scenario.phase), self.scenario.phase_at
+        return [(phase, place <= reached, phase_time(at, phase)) for place, phase in enumerate(PHASES)]
 
 
 def title_of(name: str) -> str:
@@ -95,6 +101,26 @@ def point_status(point: CrashPoint) -> str:
     if point.verdict:
         return point.verdict
     return "running" if point.lease_until else "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A phase that was reached: when, and how long it lasted, None of the last."""
+
+    phase: str
+    at: datetime
+    lasted: timedelta | None
+
+    @property
+    def lasted_ms(self) -> float | None:
+        return None if self.lasted is None else self.lasted.total_seconds() * 1000
+
+
+def steps_of(phase_at: dict[str, str]) -> list[Step]:
+    """The phases that were reached, in their order; one that was skipped is left out."""
+    reached = [(phase, at) for phase in PHASES if (at := phase_time(phase_at, phase))]
+    ends = [at for _, at in reached[1:]]
+    return [Step(phase, at, end - at if end else None) for (phase, at), end in zip_longest(reached, ends)]
 
 
 def phase_time(phase_at: dict[str, str], phase: str) -> datetime | None:
@@ -184,10 +210,12 @@ def recovery_chart(seconds: Iterable[CrashPoint]) -> Chart:
 def earlier_lines(scenario: ScenarioRun) -> list[tuple[ScenarioLine, Comparison | None]]:
     """The same scenario of the same target, newest first, each compared with this one, which stands among them.
 
-    None where there is nothing to compare yet: this one itself, and as long as either still goes on.
+    A run of one crash point alone is left out: `struck_here` shows it. None where there is nothing to compare: this one
+    itself, and as long as either still goes on.
     """
     same = ScenarioRun.objects.filter(name=scenario.name, run__campaign__target=scenario.run.campaign.target_id)
-    found = same.filter(pk__lte=scenario.pk).select_related("slot", "run__campaign", "run__chaos")
+    campaigns = same.filter(Q(run__chaos__only_point="") | Q(pk=scenario.pk))
+    found = campaigns.filter(pk__lte=scenario.pk).select_related("slot", "run__campaign", "run__chaos")
     listed = list(found.order_by("-pk")[:MOST_EARLIER])
     verdicts = _verdicts_of(listed)
     return [
@@ -196,6 +224,18 @@ def earlier_lines(scenario: ScenarioRun) -> list[tuple[ScenarioLine, Comparison 
         else (line, None)
         for line in lines_of(listed)
     ]
+
+
+def struck_here(point: CrashPoint) -> list[CrashPoint]:
+    """The same strike of the same target, newest first, this one among them; by itself it is alone."""
+    names = ("operation", "point", "fault", "then_point", "then_strike")
+    found = CrashPoint.objects.filter(
+        scenario__name=point.scenario.name,
+        scenario__run__campaign__target=point.scenario.run.campaign.target_id,
+        **{name: getattr(point, name) for name in names},
+    )
+    listed = found.select_related("scenario__run__campaign", "scenario__run__chaos").defer(*LIST_FIELDS)
+    return list(listed.order_by("-pk")[:MOST_EARLIER])
 
 
 def _verdicts_of(scenarios: Iterable[ScenarioRun]) -> dict[int, Verdicts]:

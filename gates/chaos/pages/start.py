@@ -14,8 +14,9 @@ from gates.chaos import asking, commands
 from gates.chaos.commands import Asked, CannotStrikeError
 from gates.chaos.plans import CHAOS_PLANS
 from gates.chaos.safety import UnsafeError
-from gates.chaos.scenarios import SCENARIOS
-from gates.models import CrashPoint
+from gates.chaos.scenarios import NAMES, SCENARIOS
+from gates.chaos.scenarios.own import own_scenarios
+from gates.models import CrashPoint, Target
 from gates.plans import UnknownProfileError
 from gates.roles import START_RUN
 from gates.targets.access import TargetUnreachableError
@@ -29,7 +30,7 @@ CELLS_OF_ONE = 2  # for one strike and, where it is asked for, those in its reco
 @require_POST
 @permission_required(START_RUN, raise_exception=True)
 def start(request: HttpRequest) -> HttpResponse:
-    """Start chaos on the target named in the form, all twelve scenarios or one, and show its run."""
+    """Start chaos on the target named in the form, all its scenarios or one, and show its run."""
     target = standing_targets().filter(name=request.POST.get("target", "")).first()
     try:
         if target is None:
@@ -70,13 +71,23 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
 def start_offer(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """What the form offers: targets, profiles and scenarios; no target to those who may not start."""
     may = cast("User", user).has_perm(START_RUN)
-    targets = list(standing_targets().values_list("name", flat=True)[:MOST_TARGETS]) if may else []
+    targets = list(standing_targets()[:MOST_TARGETS]) if may else []
     return {
         "may_start": may,
-        "targets": targets,
+        "targets": [target.name for target in targets],
+        "own": [(target.name, own) for target in targets if (own := _own(target))],
         "profiles": [(plan.profile, _extent(plan.sampled), plan.limit_s) for plan in CHAOS_PLANS],
         "scenarios": [(scenario.name, scenario.title) for scenario in SCENARIOS],
     }
+
+
+def _own(target: Target) -> list[tuple[str, str]]:
+    """The scenarios that a target's description adds; none where they cannot be read, which a start says in words."""
+    try:
+        found = own_scenarios(target.spec, taken=NAMES)
+    except TargetUnreachableError:
+        return []
+    return [(scenario.name, scenario.title) for scenario in found]
 
 
 def _extent(sampled: int) -> str:

@@ -1,5 +1,6 @@
 """The `.json` twins of the pages of gate 2."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from gates.chaos.comparing import Comparison
@@ -88,7 +89,7 @@ def strike_twin(strike: StrikeSeen) -> dict[str, Any]:
     }
 
 
-def point_twin(point: CrashPoint) -> dict[str, Any]:
+def point_twin(point: CrashPoint, struck_here: Iterable[CrashPoint]) -> dict[str, Any]:
     names = ("number", "operation", "point", "label", "fault", "depth", "phase", "phase_at", "attempt", "worker")
     results = ("verdict", "applies", "reason", "receipt", "recovery_ms", "findings", "changes", "end")
     rest = ("state_after_kill", "messages", "log", "took_ms")
@@ -115,4 +116,19 @@ def point_twin(point: CrashPoint) -> dict[str, Any]:
             for heal in point.heals.all()
         ],
         "repeat": repeat_command(point),
+        "struck_again": [again_twin(each) for each in struck_here if each.pk != point.pk],
+    }
+
+
+def again_twin(point: CrashPoint) -> dict[str, Any]:
+    run = point.scenario.run
+    return {
+        "crash_point": point.pk,
+        "run": run.pk,
+        "alone": bool(run.chaos.only_point),
+        "build": run.campaign.build,
+        "status": point_status(point),
+        "recovery_ms": point.recovery_ms,
+        "started_at": twins.moment(run.planned_start),
+        "url": point.get_absolute_url(),
     }

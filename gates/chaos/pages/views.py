@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from datetime import timedelta
-from itertools import zip_longest
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -16,7 +15,6 @@ from gates.chaos.pages.start import start_offer
 from gates.chaos.reporting import repeat_command
 from gates.chaos.standing import chaos_criteria_of, durable_states, why_partial
 from gates.models import ChaosRun, CrashPoint, Report, Run, ScenarioRun
-from gates.models.chaos import PHASES
 from gates.pages import rows as run_rows
 from gates.pages import twins as run_twins
 from gates.roles import START_RUN
@@ -131,6 +129,7 @@ def _scenario(request: HttpRequest, row: ScenarioRun) -> dict[str, Any]:
         "as_table": request.GET.get("as") == "table",
         "background": {each.operation: each.background for each in row.baselines.order_by("pk") if each.background},
         "states": durable_states(row),
+        "steps": rows.steps_of(row.phase_at),
         "seconds": rows.seconds_of(row),
         "earlier": rows.earlier_lines(row),
         "before": around[place - 1] if place else None,
@@ -144,7 +143,7 @@ def crash_point(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRes
     found = CrashPoint.objects.select_related("scenario__run__campaign__target", "first", "same_as")
     row = get_object_or_404(found, pk=pk)
     if twin:
-        return JsonResponse(twins.point_twin(row))
+        return JsonResponse(twins.point_twin(row, rows.struck_here(row)))
     same = row.scenario.crash_points.defer(*rows.LIST_FIELDS)
     status = rows.point_status(row)
     context = {
@@ -157,7 +156,8 @@ def crash_point(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRes
         "passages": differences.passages_of(row.messages),
         "changed": differences.changed_rows(row.changes),
         "changed_again": differences.changed_again(row.changes),
-        "steps": _steps(row),
+        "steps": rows.steps_of(row.phase_at),
+        "struck_here": [(each, rows.point_status(each)) for each in rows.struck_here(row)],
         "heals": list(row.heals.all()),
         "recovery": rows.recovery_chart(row.seconds.defer(*rows.LIST_FIELDS)),
         "repeat": repeat_command(row),
@@ -166,17 +166,6 @@ def crash_point(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRes
         "after": same.filter(number__gt=row.number).order_by("number").first(),
     }
     return render(request, "gates/crash_point.html", context)
-
-
-def _steps(point: CrashPoint) -> list[dict[str, Any]]:
-    """The phases that the crash point's last attempt reached, when, and how long each lasted."""
-    times = [(phase, rows.phase_time(point.phase_at, phase)) for phase in PHASES]
-    reached = [(phase, at) for phase, at in times if at]
-    following = [at for _, at in reached[1:]]
-    return [
-        {"phase": phase, "at": at, "lasted": end - at if end else None}
-        for (phase, at), end in zip_longest(reached, following)
-    ]
 
 
 def _scenario_or_404(pk: int) -> ScenarioRun:

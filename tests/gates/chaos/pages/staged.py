@@ -58,7 +58,12 @@ CHANGES = {
 
 
 def staged_run(
-    user: User | None = None, *, profile: str = "rehearsal", start: datetime = START, campaign: Campaign | None = None
+    user: User | None = None,
+    *,
+    profile: str = "rehearsal",
+    start: datetime = START,
+    campaign: Campaign | None = None,
+    only_point: str = "",
 ) -> Run:
     """A run of all twelve that is going on: the first scenario is over and failed, the second is being struck, the
     third has its clean run, the others wait."""
@@ -80,6 +85,7 @@ def staged_run(
         not_counted_because="" if campaign else "Gate 1 has not passed: gates open in order.",
         mode=plan.mode,
         sampled=plan.sampled or None,
+        only_point=only_point,
     )
     RunEvent.objects.create(run=run, at=start, kind="started", sentence="Chaos on fx-desk started.")
     Beat.objects.update_or_create(kind="tick", defaults={"last_at": datetime.now(UTC)})

@@ -285,6 +285,16 @@ def test_an_engineer_starts_one_scenario_or_all(client, run, started):
     assert {asked.profile for asked, _ in started} == {"smoke"}
 
 
+def test_the_form_offers_what_a_target_adds_to_the_twelve_by_name_and_all_of_it(client):
+    own = {"name": "answer_lost", "title": "Lost answer", "operation": "open", "strike": "lose the answer"}
+    Target.objects.create(name="fx-desk", spec={"scenarios": [own]}, created_at=START)
+    Target.objects.create(name="odd-desk", spec={"scenarios": [own | {"operation": "sing"}]}, created_at=START)
+    page = text(member(client, "engineer"), reverse("gates:chaos"))
+    (added,) = re.findall(r"<optgroup.*?</optgroup>", page)
+    assert added == ("""<optgroup label="fx-desk's own"><option value="answer_lost">Lost answer</option></optgroup>""")
+    assert '<option value="">all, and the target\'s own</option>' in page
+
+
 @pytest.mark.parametrize(
     ("form", "words"),
     [
@@ -335,6 +345,57 @@ def test_a_scenario_says_whether_its_earlier_self_made_the_same_strikes_with_the
     assert this is None
     assert (earlier["identical"], earlier["same"], len(earlier["only_later"])) == (False, 13, 1)
     assert "≠ 1 only in the later; 13 the same" in text(client, later.get_absolute_url())
+
+
+def test_a_scenario_of_the_targets_own_is_not_one_of_twelve(client, run):
+    member(client, "owner")
+    over = run.scenarios.get(number=1)
+    assert "scenario 1 of 12" in text(client, over.get_absolute_url())
+    ScenarioRun.objects.filter(pk=over.pk).update(name="answer_lost", number=13)
+    page = text(client, over.get_absolute_url())
+    assert "a scenario of the target's own" in page
+    assert "of 12" not in page
+
+
+def test_a_strike_made_alone_is_no_campaign_and_is_shown_where_it_struck(client, run):
+    failed = run.scenarios.get(number=1).crash_points.get(verdict="failed")
+    alone = staged_run(only_point=failed.point)
+    again = alone.scenarios.get(number=1).crash_points.get(verdict="failed")
+    later = staged_run()
+    member(client, "owner")
+
+    def campaigns(of):
+        told = client.get(f"/scenarios/{of.scenarios.get(number=1).pk}.json").json()
+        return [line["run"] for line in told["earlier"]]
+
+    assert campaigns(later) == [later.pk, run.pk]
+    assert campaigns(alone) == [alone.pk, run.pk]
+    told = client.get(f"/crash-points/{failed.pk}.json").json()["struck_again"]
+    assert [(each["run"], each["alone"]) for each in told] == [(later.pk, False), (alone.pk, True)]
+    assert told[1]["status"] == "failed"
+    page = text(client, failed.get_absolute_url()).partition("Struck here again")[2]
+    assert f'href="{again.get_absolute_url()}">chaos {alone.pk}</a> <span class="quiet">alone</span>' in page
+    assert page.count("this one") == 1
+
+
+def test_a_strike_elsewhere_or_of_another_kind_is_not_the_same(client, run):
+    before, after = run.scenarios.get(number=1).crash_points.filter(then_point="", position=3)
+    member(client, "owner")
+    assert (before.fault, after.fault) == ("kill before", "kill after")
+    for point in (before, after):
+        assert client.get(f"/crash-points/{point.pk}.json").json()["struck_again"] == []
+        assert "Struck here again" not in text(client, point.get_absolute_url())
+
+
+def test_a_scenario_says_when_each_phase_was_reached_and_how_long_it_lasted(client, run):
+    member(client, "owner")
+    over, _, armed = run.scenarios.order_by("number")[:3]
+    page = text(client, over.get_absolute_url())
+    (steps,) = re.findall(r'<ol class="steps">.*?</ol>', page)
+    assert re.findall(r"<strong>(\w+)</strong>", steps) == ["armed", "done"]
+    assert "1 min 35 s" in steps
+    assert 'class="reached" title="armed 11:00:00"' in text(client, run.get_absolute_url())
+    assert "appear here, each with its time" in text(client, armed.get_absolute_url())
 
 
 @pytest.mark.django_db
