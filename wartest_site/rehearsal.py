@@ -25,6 +25,7 @@ from wartest_site.environment import BASE_DIR
 
 CHAOS = 2
 CLEAN = "the clean desk"
+NEVER_STRUCK = "any strike: none was made on it"
 
 
 class Teller(Protocol):
@@ -69,8 +70,11 @@ def rehearse(
 
 def judge_clean(
     server: PostgresServer, places: Sequence[Place], results: Sequence[Rehearsed], teller: Teller
-) -> tuple[Judged, int]:
-    """The clean desk in the places of these results: what is found there, and at how many strikes."""
+) -> Judged:
+    """The clean desk in the places of these results: what is found there, and at how many strikes.
+
+    Where defects were struck and it never was, nothing is known of it.
+    """
     by_hand = [result.defect for result in results if result.defect.gate != CHAOS]
     trials: defaultdict[str, list[Trial]] = defaultdict(list)
     for result in results:
@@ -92,7 +96,9 @@ def judge_clean(
     seen = Judged()
     for judged in sweep(places, work, one):
         seen = seen.and_also(judged)
-    return seen, sum(map(len, trials.values()))
+    if seen.struck == 0 and len(by_hand) < len(results):
+        seen = seen.and_also(Judged((), (NEVER_STRUCK,)))
+    return seen
 
 
 @contextmanager

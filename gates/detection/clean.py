@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 from audits.verdicts import Verdict
@@ -21,17 +22,20 @@ from gates.detection.striking import Say, try_patiently, unheard
 def strike_clean(ledger_url: str, trials: Iterable[Trial], *, number: int = 1, say: Say = unheard) -> Judged:
     """The same strikes on the clean desk: nothing is found, or the war test is wrong.
 
-    A message that only the defective desk sends cannot be struck, and accuses nobody. What could not be struck for
-    another reason is silent.
+    A message that only the defective desk sends cannot be struck, accuses nobody, and is not counted as struck. What
+    could not be struck for another reason is silent; what was found before it stays found.
     """
+    seen: list[Judged] = []
     try:
-        return asyncio.run(_strike_clean(ledger_url, tuple(trials), number, say))
+        asyncio.run(_strike_clean(ledger_url, tuple(trials), (number, say), seen))
     except UNCARRIED as error:
-        return Judged((), (f"the clean desk could not be struck: {type(error).__name__}: {error}",))
+        seen.append(Judged((), (f"the clean desk could not be struck: {type(error).__name__}: {error}",)))
+    return reduce(Judged.and_also, seen, Judged())
 
 
-async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...], number: int, say: Say) -> Judged:
-    seen = Judged()
+async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...], how: tuple[int, Say], seen: list[Judged]) -> None:
+    """Add to `seen` what each strike shows, as it comes."""
+    number, say = how
     cleans: dict[str, CleanRun] = {}
     with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
         async with desk_cell(ledger_url, (), Path(folder), number=number) as cell:
@@ -40,8 +44,7 @@ async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...], number: int,
                     say(f"recording {trial.operation} without a strike")
                     cleans[trial.operation] = await record_clean(cell, trial.operation)
                 say(f"{trial.fault} at {trial.point}")
-                seen = seen.and_also(await _judged(cell, trial, cleans[trial.operation]))
-    return seen
+                seen.append(await _judged(cell, trial, cleans[trial.operation]))
 
 
 async def _judged(cell: Cell, trial: Trial, clean_run: CleanRun) -> Judged:
@@ -57,7 +60,7 @@ async def _judged(cell: Cell, trial: Trial, clean_run: CleanRun) -> Judged:
     result = await try_patiently(cell, trial, clean_run)
     unsure = (f"{trial.fault} at {trial.point}: {result.reason}",)
     silent = () if result.verdict != Verdict.INCONCLUSIVE or not result.applies else unsure
-    return Judged(tuple(result.findings), silent)
+    return Judged(tuple(result.findings), silent, struck=int(result.receipt is not None))
 
 
 def _has(found: Baseline, point: Point) -> bool:

@@ -38,11 +38,11 @@ def keep(rehearsal: Rehearsal, done: Rehearsed, *, now: datetime) -> RehearsedDe
     )
 
 
-def end_rehearsal(rehearsal: Rehearsal, clean: Judged, *, strikes: int, now: datetime) -> None:
-    """Close it with what was found on the clean desk, at so many strikes."""
+def end_rehearsal(rehearsal: Rehearsal, clean: Judged, *, now: datetime) -> None:
+    """Close it with what was found on the clean desk, and at how many strikes."""
     rehearsal.clean_findings = [asdict(finding) for finding in clean.findings[:KEPT_FINDINGS]]
     rehearsal.clean_silent = list(clean.silent)
-    rehearsal.clean_strikes = strikes
+    rehearsal.clean_strikes = clean.struck
     rehearsal.ended_at = now
     rehearsal.save(update_fields=["clean_findings", "clean_silent", "clean_strikes", "ended_at"])
 

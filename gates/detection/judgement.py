@@ -9,14 +9,19 @@ from gates.checks.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was found, and in words what could not be judged: a check that says nothing is no clean bill."""
+    """What was found, and in words what could not be judged: a check that says nothing is no clean bill.
+
+    `struck` counts the strikes that were made, each with its receipt.
+    """
 
     findings: tuple[Finding, ...] = ()
     silent: tuple[str, ...] = ()
+    struck: int = 0
 
     def and_also(self, other: "Judged") -> "Judged":
         """Both."""
-        return Judged((*self.findings, *other.findings), (*self.silent, *other.silent))
+        findings, silent = (*self.findings, *other.findings), (*self.silent, *other.silent)
+        return Judged(findings, silent, self.struck + other.struck)
 
 
 def said_by(name: str, outcome: Outcome) -> Judged:

@@ -15,12 +15,13 @@ KEPT = 20  # findings shown of each defect
 
 def report(results: Iterable[Rehearsed], clean: Judged, *, started_at: datetime) -> dict[str, Any]:
     """Each defect with what caught it and why; `clean_desk` holds what was found without any: nothing, when right."""
+    findings = [asdict(finding) for finding in clean.findings]
     return {
         "schema": SCHEMA,
         "started_at": started_at.isoformat(),
         "ended_at": datetime.now(UTC).isoformat(),
         "defects": [_shown(result) for result in results],
-        "clean_desk": {"findings": [asdict(finding) for finding in clean.findings], "silent": list(clean.silent)},
+        "clean_desk": {"strikes": clean.struck, "findings": findings, "silent": list(clean.silent)},
     }
 
 

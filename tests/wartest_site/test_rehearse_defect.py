@@ -3,13 +3,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from audits.findings import Finding, Level
+from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
-from gates.detection.rehearsing import Judged, Outcome, Rehearsed
+from gates.detection.judgement import Judged
+from gates.detection.rehearsing import Outcome, Rehearsed, ShownBy
+from wartest_site import rehearsal
 from wartest_site.management.commands.rehearse_defect import exit_code
 from wartest_site.rehearsal_words import line, summary
 
@@ -72,6 +79,27 @@ def test_each_line_says_what_was_found_and_what_should_have_been():
 def test_the_summary_counts_each_outcome():
     words = summary([CAUGHT, CAUGHT, MISSED], Judged((FOUND,)))
     assert words == "3 defects: 2 caught, 1 missed; the clean desk is accused."
+
+
+POINT = Point(Channel.LEDGER, Direction.ANSWER, "COMMIT", 1)
+SHOWN = ShownBy("database_connection_drop", "ledger: COMMIT", Trial("open", POINT, Strike.LOSE_ANSWER))
+
+
+@pytest.mark.parametrize(
+    ("result", "struck", "known"),
+    [
+        (Rehearsed(replace(planted(), gate=2), Outcome.NOT_SHOWN, (), 1.5), 0, False),
+        (Rehearsed(replace(planted(), gate=2), Outcome.CAUGHT, (FOUND,), 1.5, shown_by=SHOWN), 0, False),
+        (Rehearsed(replace(planted(), gate=2), Outcome.CAUGHT, (FOUND,), 1.5, shown_by=SHOWN), 1, True),
+    ],
+)
+def test_a_clean_desk_that_was_never_struck_is_not_called_clean(monkeypatch, result, struck, known):
+    monkeypatch.setattr(rehearsal, "strike_clean", lambda *_, **__: Judged(struck=struck))
+    server = SimpleNamespace(url=lambda: "")
+    clean = rehearsal.judge_clean(server, [rehearsal.Place(1, None)], [result], Mock())
+    assert (clean.struck, not clean.silent) == (struck, known)
+    assert exit_code([CAUGHT], clean) == (0 if known else 3)
+    assert summary([CAUGHT], clean).endswith(f"the clean desk is {'clean' if known else 'not judged everywhere'}.")
 
 
 def test_an_unknown_defect_is_refused_with_the_names_there_are():

@@ -60,7 +60,7 @@ def struck(outcome=Outcome.CAUGHT, *findings):
     return Rehearsed(planted(STRUCK), outcome, found, 12.5, shown.words, "", shown, strikes=3)
 
 
-CLEAN = Judged()
+CLEAN = Judged(struck=1)
 
 
 def rehearsed(*results, clean=CLEAN):
@@ -68,7 +68,7 @@ def rehearsed(*results, clean=CLEAN):
     for result in results:
         keep(row, result, now=timezone.now())
     if clean is not None:
-        end_rehearsal(row, clean, strikes=1, now=timezone.now())
+        end_rehearsal(row, clean, now=timezone.now())
     return row
 
 

@@ -1,14 +1,19 @@
 """Every planted defect really shows, for its own reason, and the clean desk raises nothing in the same places."""
 
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
 import pytest
 
 from audits.findings import Finding, Level
 from audits.sources.oanda import OandaReader
 from audits.verdicts import Verdict
 from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.recovery import Result
 from gates.chaos.trials import Trial
 from gates.checks import health
 from gates.checks.outcome import inconclusive
+from gates.detection import clean
 from gates.detection.catalogue import Step, catalogue, named
 from gates.detection.clean import strike_clean
 from gates.detection.judgement import Judged
@@ -105,7 +110,7 @@ def test_a_strike_at_the_answer_finds_the_blind_retry_and_nothing_on_the_clean_d
     result = strike_until_caught(postgres_server.url(), named(catalogue(), "blind-retry"))
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
     assert "lose the answer at broker: POST orders answered 201" in result.where
-    assert clean_after(postgres_server.url(), result.shown_by.trial) == Judged()
+    assert clean_after(postgres_server.url(), result.shown_by.trial) == Judged(struck=1)
 
 
 def test_a_strike_in_the_recovery_finds_what_is_marked_done_before_it_is_booked(postgres_server):
@@ -129,5 +134,58 @@ def test_a_random_kill_finds_what_each_restart_after_money_moved_shows(postgres_
 
 def test_a_clean_desk_that_could_not_be_struck_is_not_called_clean():
     trial = Trial("open", Point(Channel.BROKER, Direction.ANSWER, "POST orders", 1), Strike.LOSE_ANSWER)
-    (words,) = strike_clean("postgresql://nobody@127.0.0.1:1/postgres", [trial]).silent
+    seen = strike_clean("postgresql://nobody@127.0.0.1:1/postgres", [trial])
+    (words,) = seen.silent
     assert words.startswith("the clean desk could not be struck: ")
+    assert seen.struck == 0
+
+
+class Cells:
+    """A cell on which nothing is struck for real: each strike shows what was prepared for its message."""
+
+    def __init__(self, monkeypatch, *shown):
+        self.shown = list(shown)
+        known = [SimpleNamespace(point=Point(Channel.LEDGER, Direction.ANSWER, "COMMIT", 1))]
+        self.clean_run = SimpleNamespace(baseline=SimpleNamespace(points=known))
+        for name in ("desk_cell", "record_clean", "try_patiently"):
+            monkeypatch.setattr(clean, name, getattr(self, name))
+
+    @asynccontextmanager
+    async def desk_cell(self, *_, **__):
+        yield None
+
+    async def record_clean(self, *_):
+        return self.clean_run
+
+    async def try_patiently(self, *_):
+        shown = self.shown.pop(0)
+        if isinstance(shown, Exception):
+            raise shown
+        return shown
+
+
+def trial_at(label):
+    return Trial("open", Point(Channel.LEDGER, Direction.ANSWER, label, 1), Strike.LOSE_ANSWER)
+
+
+ACCUSED = Result(Verdict.FAILED, receipt={}, findings=found("exposure"))
+
+
+def test_what_was_found_on_the_clean_desk_stays_found_when_the_next_strike_breaks_off(monkeypatch):
+    Cells(monkeypatch, ACCUSED, TimeoutError("too late"))
+    seen = strike_clean("", [trial_at("COMMIT"), trial_at("COMMIT")])
+    assert [finding.rule for finding in seen.findings] == ["exposure"]
+    assert (seen.struck, len(seen.silent)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("label", "result", "struck"),
+    [
+        ("COMMIT", Result(Verdict.PASSED, receipt={}), 1),
+        ("COMMIT", Result(applies=False), 0),
+        ("never said by it", ACCUSED, 0),
+    ],
+)
+def test_only_a_strike_that_was_made_on_the_clean_desk_is_counted(monkeypatch, label, result, struck):
+    Cells(monkeypatch, result)
+    assert strike_clean("", [trial_at(label)]) == Judged(struck=struck)
