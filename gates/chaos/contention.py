@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gates.chaos.cells.cell import Cell
-from gates.chaos.deadlock_within import DEADLOCK, Within
+from gates.chaos.deadlock_within import DEADLOCK, MixedUpError, Within
 from gates.chaos.faults import KillBefore
 from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.messages import Channel, Point, Proof, Receipt, Strike
@@ -118,6 +118,8 @@ async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -
         seen = await _victim(cell, held.message.connection)
     except TimeoutError:
         return Seen(None, time.monotonic(), "No receipt: the request neither waited nor was answered.")
+    except MixedUpError:
+        return Seen(None, time.monotonic(), "No receipt: another request waited for the locked tables as well.")
     finally:
         await within.close()
     if not seen:

@@ -21,8 +21,13 @@ STEP_LIMIT_S = 10.0
 _WANTED = """
     SELECT l.pid, n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE l.locktype = 'relation' AND NOT l.granted AND l.pid <> ALL(%s) ORDER BY l.pid LIMIT 1
+    WHERE l.locktype = 'relation' AND NOT l.granted AND l.pid <> ALL(%s)
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY l.pid LIMIT 2
 """
+
+
+class MixedUpError(Exception):
+    """More than one backend waits for the tables: which of them is the request's is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Within:
     async def deadlock(self, let_go: Callable[[], Awaitable[None]]) -> Locked | None:
         """Let the request go into it; None where it was answered without wanting a second table.
 
-        Raises TimeoutError where it neither waits nor is answered.
+        Raises TimeoutError where it neither waits nor is answered, MixedUpError where another waits as well.
         """
         await let_go()
         first = await self._wanted()
@@ -75,20 +80,27 @@ class Within:
         pid, had = first
         await self._holding.pop(had).rollback()
         second = await self._wanted()
-        if second is None or second[0] != pid:
+        if second is None:
             return None
+        if second[0] != pid:
+            raise MixedUpError
         self._asking.append(asyncio.create_task(lock_one(self._holding[second[1]], had)))
         return Locked(had, second[1], pid)
 
     async def _wanted(self) -> tuple[int, Table] | None:
-        """The backend that waits for one of the tables, and which; None once the request is answered."""
+        """The backend of this database that waits for one of the tables, and which; None once the request is answered.
+
+        Other cells' databases are copies of the same template: their tables have the same numbers.
+        """
         connection = await self._cell.direct()
         ours = [session.info.backend_pid for session in self._holding.values()]
         async with asyncio.timeout(STEP_LIMIT_S):
             while True:
-                row = await (await connection.execute(_WANTED, (ours,))).fetchone()
-                if row and (str(row[1]), str(row[2])) in self._holding:
-                    return int(row[0]), (str(row[1]), str(row[2]))
+                rows = await (await connection.execute(_WANTED, (ours,))).fetchall()
+                if len(rows) > 1:
+                    raise MixedUpError
+                if rows and (str(rows[0][1]), str(rows[0][2])) in self._holding:
+                    return int(rows[0][0]), (str(rows[0][1]), str(rows[0][2]))
                 if any(message.point == self._answer for message in await self._cell.messages()):
                     return None
                 await asyncio.sleep(WAIT_PAUSE_S)

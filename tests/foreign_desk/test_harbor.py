@@ -1,12 +1,16 @@
 """A desk over a hosted Postgres, where no transaction spans requests: right until something strikes, and then not."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from audits.verdicts import Verdict
+from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.messages import Strike
 from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
@@ -16,6 +20,7 @@ from gates.targets.preflight.trying import tried
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 
 BETWEEN = "ledger: POST trade_executions"
+LOCK = "LOCK TABLE harbor.trade_executions IN EXCLUSIVE MODE"
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +29,35 @@ def ledger_url(postgres_server: Any) -> str:
     return with_template("harbor", postgres_server)
 
 
+@asynccontextmanager
+async def waiting_next_door(ledger_url: str) -> AsyncIterator[None]:
+    """In another copy of the books, whose tables have the same numbers, a session waits for a table all the while."""
+    server = LedgerServer(ledger_url)
+    copy = await server.create("run", template="harbor_template")
+    try:
+        first, second = [await psycopg.AsyncConnection.connect(server.url_of(copy)) for _ in range(2)]
+        async with first, second:
+            await first.execute(LOCK)
+            waiting = asyncio.create_task(second.execute(LOCK))
+            yield
+            assert not waiting.done()
+            await first.rollback()
+            await waiting
+    finally:
+        await server.drop(copy)
+
+
 def struck(ledger_url: str, folder: Path, name: str, strike: Strike, at: str = BETWEEN) -> tuple[Result, list[str]]:
-    """One strike of a scenario while a position is opened, and what crossed the boundaries without it."""
+    """One strike of a scenario while a position is opened, and what crossed the boundaries without it.
+
+    Other cells work on the same server meanwhile.
+    """
 
     async def doing() -> tuple[Result, list[str]]:
+        async with waiting_next_door(ledger_url):
+            return await alone()
+
+    async def alone() -> tuple[Result, list[str]]:
         async with foreign_cell(ledger_url, spec_of("harbor.toml"), folder) as cell:
             run = await record_clean(cell, "open")  # with its books right before and after
             scenario = next(each for each in SCENARIOS if each.name == name)
