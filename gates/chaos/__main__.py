@@ -22,9 +22,10 @@ def main(run_id: int) -> int:
     from gates.chaos.safety import UnsafeError  # noqa: PLC0415
     from gates.models import ChaosRun  # noqa: PLC0415
     from gates.targets.access import TargetUnreachableError  # noqa: PLC0415
+    from gates.workers import identity  # noqa: PLC0415
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    ChaosRun.objects.filter(run_id=run_id).update(worker=engine.worker_name())
+    ChaosRun.objects.filter(run_id=run_id).update(worker=identity())
     try:
         asyncio.run(_until_told(engine.run_engine(run_id)))
     except (UnsafeError, TargetUnreachableError, SimulatorError) as error:

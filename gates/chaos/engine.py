@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,7 +27,7 @@ from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
-from gates.chaos.cells.processes import OwnedProcess, start_ticks
+from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
 from gates.chaos.invariants import Clean
@@ -46,17 +45,13 @@ from gates.targets.access import TargetUnreachableError, access, cells_ledger
 from gates.targets.programs import planted_in, program_of
 from gates.targets.rehearsal import cell_broker
 from gates.targets.ways import ways_of
+from gates.workers import identity
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
 MAXIMUM_CELLS = 64
 BROKE = f"{work.ATTEMPTS} attempts broke: see the engine's log."
-
-
-def worker_name() -> str:
-    """This process, told apart from any other that ever had its number: host, pid, start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{start_ticks(os.getpid())}"
 
 
 @asynccontextmanager
@@ -93,7 +88,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
 async def run_engine(run_id: int) -> None:
     """Work on a run until nothing of it is left to do."""
     chaos = await sync_to_async(ChaosRun.objects.select_related("run__campaign__target").get)(run_id=run_id)
-    worker = worker_name()
+    worker = identity()
     with private_folder() as folder:
         async with running_premises(chaos.run.campaign.target.spec, folder) as premises:
             engine = Engine(chaos, worker, premises)

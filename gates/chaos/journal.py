@@ -24,6 +24,7 @@ class Rows:
             "engine": self._worker,
             "target_pid": process.pid if process else None,
             "target_started_ticks": process.started_ticks if process else None,
+            "target_mark": process.mark if process else None,
             "database": cell.database,
             "proxies": [proxy.process.pid for proxy in cell.wires.values()],
         }

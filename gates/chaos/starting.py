@@ -1,25 +1,17 @@
-"""Starting engines, and healing what a dead one left behind. Called by every tick; safe to repeat and to race."""
+"""Starting engines, and taking over from dead ones. Called by every tick; safe to repeat and to race."""
 
-import asyncio
 import logging
-import os
-import signal
-import socket
 import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import psycopg
 from django.db.models import F, Q
 
-from gates.alerts.raising import Event, raise_event
-from gates.alerts.rechecking import HEAL
-from gates.chaos import closing, work
-from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.processes import NotOursError, is_running
-from gates.models import ChaosRun, CrashPoint, Heal, Run, ScenarioRun
-from gates.targets.access import TargetUnreachableError, cells_ledger
+from gates.chaos import closing
+from gates.chaos.healing import heal_left
+from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
+from gates.workers import is_dead
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +19,6 @@ ROOT = Path(__file__).parents[2]
 STARTING = timedelta(seconds=30)  # until the engine renews the lease itself
 ATTEMPTS = 20
 AT_ONCE = 20
-HEALS_AT_ONCE = 4  # a tick is short; the next one goes on
-UNHEALED = "unhealed fault"
 _started: list[subprocess.Popen[bytes]] = []  # by this process, whose children they are: nobody else can bury them
 
 
@@ -42,58 +32,6 @@ def attend(now: datetime) -> None:
     heal_left(now)
     free_dead()
     _start_engines(now)
-
-
-def heal_left(now: datetime) -> None:
-    """Carry out the heals whose engine is dead, and those that are overdue."""
-    left = Heal.objects.filter(healed_at=None).select_related("crash_point__scenario__run__campaign__target")
-    for heal in left[:HEALS_AT_ONCE]:
-        if heal.due_at < now or is_dead(str(heal.what.get("engine", ""))):
-            _heal(heal, now)
-
-
-def is_dead(worker: str) -> bool:
-    """Whether a worker of this machine is dead, by its number and start time; of another machine nothing is known."""
-    host, _, rest = worker.rpartition(":")
-    host, _, pid = host.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit() or not rest.isdigit():
-        return False
-    return not is_running(int(pid), int(rest))
-
-
-def _heal(heal: Heal, now: datetime) -> None:
-    """Undo it by force: the target's process is killed, its database dropped; proxies end with their engine."""
-    run = heal.crash_point.scenario.run
-    try:
-        _kill(heal.what.get("target_pid"), heal.what.get("target_started_ticks"))
-        if heal.what.get("database"):
-            server = LedgerServer(cells_ledger(run.campaign.target.spec))
-            asyncio.run(server.drop(str(heal.what["database"])))
-    except (OSError, psycopg.Error, TargetUnreachableError, NotOursError) as error:
-        log.exception("heal %s", heal.pk)
-        if heal.due_at < now:
-            sentence = f"{heal} could not be undone: {str(error)[:200]}"
-            event = Event(UNHEALED, "critical", sentence, heal.due_at, {"by": [HEAL], "heal": heal.pk})
-            raise_event(event, target=run.campaign.target, run=run, now=now)
-        return
-    work.note_healed(heal.pk, by=f"{socket.gethostname()}:{os.getpid()}", now=now)
-
-
-def _kill(pid: int | None, ticks: int | None) -> None:
-    """SIGKILL a process if it still is the one that the engine started."""
-    if pid is None or ticks is None or not is_running(pid, ticks):
-        return
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if is_running(pid, ticks):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(pidfd)
 
 
 def free_dead() -> None:

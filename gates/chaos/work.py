@@ -135,6 +135,13 @@ def write_heal(point: CrashPoint, what: dict[str, Any], *, now: datetime) -> Hea
     )
 
 
+def is_followed(heal: Heal, now: datetime) -> bool:
+    """Whether the attempt that made the strike still holds its crash point, however long that takes: it undoes it."""
+    point = heal.crash_point
+    held = point.lease_until is not None and point.lease_until > now
+    return held and point.attempt == heal.attempt and point.phase != Phase.DONE
+
+
 def note_healed(heal_id: int, *, by: str, now: datetime) -> bool:
     """Note once that it is undone."""
     return bool(Heal.objects.filter(pk=heal_id, healed_at=None).update(healed_at=now, healed_by=by))

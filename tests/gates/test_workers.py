@@ -1,14 +1,19 @@
 """Claims between real processes: who wins, what a death leaves behind, and who may still write."""
 
 import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 
+import psutil
 import pytest
 from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates import engine, workers
 from gates.checks.outcome import Outcome
+from gates.checks.processes import started_ticks
 from gates.models import Slot, SlotResult
 from tests.gates.cast import a_run
 from tests.gates.elsewhere import elsewhere
@@ -22,6 +27,14 @@ me = workers.identity()
 print(sum(engine.claim(slot.pk, worker=me, now=slot.due_at) is not None for slot in Slot.objects.all()), flush=True)
 input()
 """
+
+
+def until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("not within 30 s")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -68,6 +81,34 @@ def test_of_a_worker_of_another_machine_or_without_a_name_nothing_is_known():
     for name in ("", "a", "host:1", "host:x:1:", f"host::{started}:{place}"):
         assert not workers.is_dead(name)
     assert len(workers.identity()) <= Slot._meta.get_field("worker").max_length
+
+
+def test_a_worker_that_is_dead_and_not_yet_buried_is_dead():
+    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        ticks = started_ticks(process)
+        name = f"here:{child.pid}:{ticks:.2f}:{workers.place()}"
+        assert not workers.is_dead(name)
+        child.kill()
+        until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert started_ticks(process) == ticks
+        assert workers.is_dead(name)
+
+
+@pytest.mark.parametrize(
+    ("machine", "table", "over"),
+    [("one", workers.OF_NO_CONTAINER, True), ("", workers.OF_NO_CONTAINER, False), ("one", 4026532281, False)],
+)
+def test_an_earlier_boot_is_over_where_it_surely_was_of_this_machine(monkeypatch, machine, table, over):
+    """Containers, and machines without an id of their own, may only look alike."""
+    monkeypatch.setattr(workers, "_machine_id", lambda: machine)
+    monkeypatch.setattr(workers, "_counted", lambda: ("the boot before", table))
+    before = workers.identity()
+    monkeypatch.setattr(workers, "_counted", lambda: ("this boot", table))
+    assert (workers.is_dead(before), workers.is_here(before)) == (over, over)
+    assert (workers.is_dead(workers.identity()), workers.is_here(workers.identity())) == (False, True)
+    monkeypatch.setattr(workers.socket, "gethostname", lambda: "another")
+    assert (workers.is_dead(before), workers.is_here(before)) == (False, False)
 
 
 @pytest.mark.django_db

@@ -1,8 +1,10 @@
 """The private folder of one engine's cells: logs, sockets, and files that hold the cells' passwords.
 
-Its name holds machine, process number and start time of who made it: what a killed one left is swept by the next.
+Its name holds machine, process number and start time of who made it: what a killed one left is swept by the next. Its
+maker holds a lock on it too: containers that share a folder for what is temporary count their processes apart.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -24,7 +26,8 @@ def private_folder() -> Iterator[Path]:
     """A folder for its owner alone, gone with the block; those that dead makers left are removed first."""
     sweep()
     pid = os.getpid()
-    with tempfile.TemporaryDirectory(prefix=f"{_mine()}{pid}-{start_ticks(pid)}-", ignore_cleanup_errors=True) as made:
+    prefix = f"{_mine()}{pid}-{start_ticks(pid)}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as made, _locked(Path(made)):
         yield Path(made)
 
 
@@ -36,10 +39,29 @@ def sweep() -> list[Path]:
         found = name.match(path.name)
         if found is None or path.is_symlink() or path.stat().st_uid != os.getuid():
             continue
-        if not is_running(int(found[1]), int(found[2])):
+        if not is_running(int(found[1]), int(found[2])) and not _is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
             swept.append(path)
     return swept
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; the kernel lets it go with us, however we end."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with _locked(folder):
+            return False
+    except OSError:
+        return True
 
 
 def _mine() -> str:

@@ -1,7 +1,7 @@
 """Ledger databases of cells: made from a template in tens of milliseconds, dropped with whoever still holds them.
 
-Every name begins with `wartest_cell_` and the number of the process that made it, so that what a killed engine left
-behind can be told from what is in use.
+Every name begins with `wartest_cell_`, the machine, and the number and start time of the process that made it: so that
+what a killed engine left behind can be told from what is in use, also where engines of several machines share a server.
 """
 
 import os
@@ -14,9 +14,10 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from gates.chaos.cells.processes import NotOursError, is_running, start_ticks
+from gates.workers import is_over, place
 
 PREFIX = "wartest_cell_"
-_NAME = re.compile(rf"{PREFIX}(\d+)_(\d+)_")
+_NAME = re.compile(rf"{PREFIX}(?:([0-9a-f]{{12}})_)?(\d+)_(\d+)_")  # without a machine before machines were told apart
 CONNECT_TIMEOUT_S = 5
 _numbers = count(1)
 
@@ -26,7 +27,7 @@ class LedgerServer:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._owner = f"{PREFIX}{os.getpid()}_{start_ticks(os.getpid())}_"
+        self._owner = f"{PREFIX}{place()}_{os.getpid()}_{start_ticks(os.getpid())}_"
 
     @property
     def host(self) -> str:
@@ -66,8 +67,8 @@ class LedgerServer:
         return [name for name in await self._names() if name.startswith(self._owner)]
 
     async def sweep(self) -> Sequence[str]:
-        """Drop the databases whose makers are dead on this machine; returns their names."""
-        left = [name for name in await self._names() if not _is_alive(name)]
+        """Drop what dead makers of this machine left; returns the names. Other machines sweep theirs."""
+        left = [name for name in await self._names() if _is_left(name)]
         for name in left:
             await self.drop(name)
         return left
@@ -88,9 +89,9 @@ class LedgerServer:
         return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
 
 
-def _is_alive(name: str) -> bool:
-    """Whether the process that made a database still runs, told by number and start time."""
+def _is_left(name: str) -> bool:
+    """Whether a process of this machine made it and is dead; whether one of another machine is cannot be seen here."""
     found = _NAME.match(name)
-    if found is None:
-        return True  # not of our making: leave it alone
-    return is_running(int(found[1]), int(found[2]))
+    if found is None or found[1] is None:
+        return False
+    return is_over(found[1]) or (found[1] == place() and not is_running(int(found[2]), int(found[3])))

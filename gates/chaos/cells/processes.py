@@ -19,6 +19,7 @@ from gates.chaos.cells.families import MARK, Family, Known, dead, family_of
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 DEATH_LIMIT_S = 10.0
+NOBODY = -1
 ENDED = ("Z", "X", "x")
 
 
@@ -156,6 +157,26 @@ class OwnedProcess:
         if start_ticks(self.pid) != self.started_ticks:
             raise NotOursError(f"Process {self.pid} is not the one the cell started: it is not signalled.")
         signal.pidfd_send_signal(self._pidfd, wanted)
+
+
+async def end_all(root: Known, mark: str) -> None:
+    """SIGKILL a process whose owner is dead, and all that it has started, and wait until they are.
+
+    Raises TimeoutError, OSError.
+    """
+    async with asyncio.timeout(DEATH_LIMIT_S):
+        while family := Family(_left_of(root, mark)):
+            try:
+                await family.end(DEATH_LIMIT_S)
+            finally:
+                family.close()
+
+
+def _left_of(root: Known, mark: str) -> list[Known]:
+    """What lives of a process and its family. Of one that is gone only what is marked: its number may be another's."""
+    if is_running(*root):
+        return [root, *family_of(root, mark)]
+    return family_of((NOBODY, root[1]), mark) if mark else []
 
 
 def start_ticks(pid: int) -> int:

@@ -15,9 +15,10 @@ import pytest
 
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
-from gates.chaos.cells.processes import NotOursError, OwnedProcess, start_ticks
+from gates.chaos.cells.processes import NotOursError, OwnedProcess, end_all, start_ticks
 from gates.chaos.cells.target import OutlivedError, TargetNotReadyError, TargetProcess
 from gates.targets.programs import Program, read_program
+from gates.workers import place
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 PARENT = (
@@ -207,21 +208,52 @@ def test_a_database_that_is_not_a_cells_is_never_dropped(postgres_server):
         asyncio.run(LedgerServer(postgres_server.url()).drop("postgres"))
 
 
-def test_the_databases_of_a_dead_engine_are_swept_and_those_of_a_living_one_stay(postgres_server):
+def test_the_databases_of_a_dead_engine_are_swept_and_those_of_a_living_one_or_another_machine_stay(postgres_server):
     gone = subprocess.Popen(SLEEPER)
-    left = f"wartest_cell_{gone.pid}_{start_ticks(gone.pid)}_1_run"
+    dead = f"{gone.pid}_{start_ticks(gone.pid)}_1_run"
     gone.kill()
     gone.wait()
+    left, elsewhere, unknown = (
+        f"wartest_cell_{place()}_{dead}",
+        f"wartest_cell_0123456789ab_{dead}",
+        f"wartest_cell_{dead}",
+    )
 
     async def steps():
         server = LedgerServer(postgres_server.url())
         mine = await server.create("run")
-        postgres_server.create_database(left)
+        for name in (left, elsewhere, unknown):
+            postgres_server.create_database(name)
         assert await server.sweep() == [left]
         assert await server.mine() == [mine]
-        await server.drop(mine)
+        for name in (mine, elsewhere, unknown):  # who knows by name that it is over may drop it from anywhere
+            await server.drop(name)
+        assert await server.sweep() == []
 
     asyncio.run(steps())
+
+
+@pytest.mark.parametrize("dead_by_then", [True, False])
+def test_what_a_dead_owner_left_is_ended_with_all_that_it_had_started(tmp_path, dead_by_then):
+    """The kernel ends the first process with its owner, and no other."""
+    process = started(SUPERVISOR, tmp_path)
+    grandchild = psutil.Process(int(read_soon(tmp_path / "log")))
+    family = [grandchild, grandchild.parent()]
+    if dead_by_then:
+        psutil.Process(process.pid).kill()
+    asyncio.run(end_all((process.pid, process.started_ticks), process.mark))
+    assert not process.alive
+    assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    process.close()
+
+
+def test_a_number_that_belongs_to_another_by_now_is_not_ended_nor_are_its_children(tmp_path):
+    process = started(PARENT, tmp_path)
+    child = psutil.Process(int(read_soon(tmp_path / "log")))
+    asyncio.run(end_all((process.pid, process.started_ticks - 1), "the mark of another"))
+    assert process.alive
+    assert child.status() != psutil.STATUS_ZOMBIE
+    process.close()
 
 
 SAYS = """

@@ -23,10 +23,9 @@ from gates import commands, reports
 from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import FLAT, HOLDING, QUIET_S, running_cell
-from gates.chaos.cells.processes import start_ticks
 from gates.chaos.cells.target import Answer
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
-from gates.chaos.engine import running_premises, worker_name
+from gates.chaos.engine import running_premises
 from gates.chaos.messages import Channel, Direction, Message, Point, Strike
 from gates.chaos.recording import NotSteadyError, record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
@@ -643,26 +642,6 @@ def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
         with pytest.raises(CannotStrikeError, match=words):
             start_chaos(Asked(desk_target, "smoke", **options), started_by=None, now=timezone.now())
     assert not ChaosRun.objects.exists()
-
-
-def test_a_dead_worker_is_told_from_a_living_one_and_from_one_elsewhere():
-    me = worker_name()
-    host, pid, ticks = me.rsplit(":", 2)
-    assert not starting.is_dead(me)
-    assert starting.is_dead(f"{host}:{pid}:{int(ticks) + 1}")
-    assert not starting.is_dead(f"elsewhere:{pid}:1")
-    assert not starting.is_dead("")
-
-
-def test_a_worker_that_is_dead_and_not_yet_buried_is_dead():
-    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as child:
-        ticks = start_ticks(child.pid)
-        name = f"{worker_name().rsplit(':', 2)[0]}:{child.pid}:{ticks}"
-        assert not starting.is_dead(name)
-        child.kill()
-        until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
-        assert start_ticks(child.pid) == ticks
-        assert starting.is_dead(name)
 
 
 def test_a_scenario_never_moves_back(desk_target):

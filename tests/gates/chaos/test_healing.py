@@ -1,0 +1,107 @@
+"""What a dead engine left is undone by whoever can, and never said to be undone where nobody could look."""
+
+import asyncio
+import subprocess
+import sys
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.utils import timezone
+
+from gates import workers
+from gates.alerts.rechecking import recheck
+from gates.chaos import healing
+from gates.chaos.cells.ledgers import LedgerServer
+from gates.chaos.cells.processes import start_ticks
+from gates.chaos.commands import Asked, start_chaos
+from gates.models import Alert, CrashPoint, Heal, Target
+from gates.targets.rehearsal import cell_program
+
+LATE = timedelta(minutes=10)
+ELSEWHERE = "desk-two:17:1.00:0123456789ab"
+
+
+@pytest.fixture
+def point(postgres_server, transactional_db):
+    """A crash point that an engine has struck, of a run that is open."""
+    url = postgres_server.create_database("desk")
+    spec = cell_program() | {
+        "ledger": {"url": url, "schema": "wartest"},
+        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
+    }
+    spec["process"]["health"] = "http://127.0.0.1:9/health"
+    target = Target.objects.create(name="desk", spec=spec, created_at=timezone.now())
+    run = start_chaos(Asked(target, "smoke", ("kill_during_event_replay",)), started_by=None, now=timezone.now())
+    fields = {"operation": "replay", "point": "p", "label": "l", "position": 0, "strike": "kill before"}
+    return CrashPoint.objects.create(scenario=run.scenarios.get(), number=1, fault="kill before", attempt=1, **fields)
+
+
+def heal_of(point, **what):
+    """A heal that is overdue by now; the crash point is its last word on everything else."""
+    at = timezone.now() - LATE
+    return Heal.objects.create(crash_point=point, attempt=1, fault="kill", what=what, written_at=at, due_at=at)
+
+
+def copy_on(url):
+    return asyncio.run(LedgerServer(url).create("run"))
+
+
+def stands(postgres_server, database):
+    with psycopg.connect(postgres_server.url()) as connection:
+        return bool(connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone())
+
+
+def test_what_another_machines_engine_left_is_left_to_it_and_somebody_must_know(point, postgres_server):
+    target = subprocess.Popen((sys.executable, "-c", "import time; time.sleep(60)"))
+    database = copy_on(postgres_server.url())
+    what = {"target_pid": target.pid, "target_started_ticks": start_ticks(target.pid), "database": database}
+    try:
+        heal = heal_of(point, engine=ELSEWHERE, **what)
+        healing.heal_left(timezone.now())
+        heal.refresh_from_db()
+        assert heal.healed_at is None
+        assert target.poll() is None  # a number there is another process here
+        assert stands(postgres_server, database)
+        alert = Alert.objects.get()
+        assert (alert.level, alert.rule, alert.state) == ("critical", "unhealed fault", "open")
+        assert "on another machine, desk-two," in alert.sentence
+        healing.heal_left(timezone.now())
+        alert.refresh_from_db()
+        assert alert.count == 2
+        Heal.objects.filter(pk=heal.pk).update(healed_at=timezone.now(), healed_by="a worker over there")
+        assert recheck(timezone.now()) == 1
+        alert.refresh_from_db()
+        assert alert.state == "resolved"
+    finally:
+        target.kill()
+        target.wait(30)
+        asyncio.run(LedgerServer(postgres_server.url()).drop(database))
+
+
+def test_an_overdue_strike_is_not_undone_under_the_engine_that_still_follows_it(point, postgres_server):
+    database = copy_on(postgres_server.url())
+    heal = heal_of(point, engine=workers.identity(), database=database)
+    CrashPoint.objects.filter(pk=point.pk).update(lease_until=timezone.now() + LATE, worker=workers.identity())
+    healing.heal_left(timezone.now())
+    heal.refresh_from_db()
+    assert heal.healed_at is None
+    assert stands(postgres_server, database)
+    CrashPoint.objects.filter(pk=point.pk).update(attempt=2)  # another took it: nobody follows the first
+    healing.heal_left(timezone.now())
+    heal.refresh_from_db()
+    assert heal.healed_at is not None
+    assert not stands(postgres_server, database)
+    assert not Alert.objects.exists()
+
+
+def test_heals_that_cannot_be_carried_out_keep_no_other_waiting(point):
+    for _ in range(3 * healing.AT_ONCE):
+        heal_of(point, engine=ELSEWHERE)
+    heal = heal_of(point)
+    for _ in range(500):
+        healing.heal_left(timezone.now())
+        heal.refresh_from_db()
+        if heal.healed_at:
+            break
+    assert heal.healed_at is not None
