@@ -1,7 +1,8 @@
 """What people do today: one kill at a random moment of an operation, or of the process's life, and a look at the books.
 
 After the kill everything is as after a strike of the explorer: the same recovery, the same audit, the same restart and
-proof of life. What differs is only where it hits, and that nobody knows where that was.
+proof of life. What differs is where it hits, that nobody knows where that was, and that a kill is all there is: nothing
+random here is like the requests and answers lost, deadlocks, locks, stalls and stale look-ups that the explorer makes.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.invariants import Aftermath
@@ -37,11 +39,15 @@ class Within(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How many random kills were made, how many found anything, and whether one found the defect for its own reason."""
+    """How many random kills were made, how many found anything, and whether one found the defect for its own reason.
+
+    `unjudged` kills found nothing, and could not be judged either.
+    """
 
     kills: int
     alarms: int
     found: bool
+    unjudged: int = 0
 
 
 def kill_until_found(
@@ -60,7 +66,7 @@ async def _kill_until_found(
     operation, within = what
     names = (defect.name,) if defect else ()
     dice = random.Random(f"{names} {operation} {within}")  # noqa: S311  the same moments each time
-    alarms = 0
+    alarms = unjudged = 0
     with tempfile.TemporaryDirectory(prefix="wartest-luck-") as folder:
         async with desk_cell(ledger_url, names, Path(folder), number=number) as cell:
             clean_run = await record_clean(cell, operation)
@@ -68,9 +74,10 @@ async def _kill_until_found(
             for made in range(1, kills + 1):
                 result = await _kill_at(cell, clean_run, within, next(moments))
                 alarms += bool(result.findings)
+                unjudged += result.verdict == Verdict.INCONCLUSIVE
                 if defect and judge_rules(defect.rules, result.findings) == Outcome.CAUGHT:
-                    return Tried(made, alarms, found=True)
-    return Tried(kills, alarms, found=False)
+                    return Tried(made, alarms, found=True, unjudged=unjudged)
+    return Tried(kills, alarms, found=False, unjudged=unjudged)
 
 
 def _moments(dice: random.Random, length_s: float) -> Iterator[float]:
