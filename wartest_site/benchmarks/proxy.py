@@ -44,6 +44,9 @@ STARTUP = b"\0\0\0\x15\0\3\0\0user\0bench\0\0\0"
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 ELSEWHERE = Point(Channel.LEDGER, Direction.REQUEST, "never said", 1)
 
+LEDGER = {"direct": "pg_direct", "ours": "pg", "armed": "pg_armed", "haproxy": "haproxy"}
+HTTP = {"direct": "http_direct", "ours": "http", "haproxy": "http_haproxy"}
+
 RoundTrip = Callable[[], None]
 
 
@@ -74,7 +77,7 @@ async def _ledger(scale: int, say: Say) -> Figures:
                     url = f"{server.url().replace(f':{server.port}/', f':{port}/')}?sslmode=disable"
                     connection = peers.enter_context(psycopg.connect(url, autocommit=True))
                     ways[name] = _select(connection)
-                return _compared("ledger", await asyncio.to_thread(_in_turns, ways, scale))
+                return _compared(LEDGER, await asyncio.to_thread(_in_turns, ways, scale))
 
 
 async def _broker(scale: int, say: Say) -> Figures:
@@ -85,8 +88,8 @@ async def _broker(scale: int, say: Say) -> Figures:
             if HAPROXY:
                 ports["haproxy"] = peers.enter_context(_haproxy(port))
             ways = {name: _get(peers.enter_context(_connected(port))) for name, port in ports.items()}
-            figures = _compared("http", await asyncio.to_thread(_in_turns, ways, scale))
-    ours = (figures["http_ours_added_p50_us"], figures["http_ours_added_p99_us"])
+            figures = _compared(HTTP, await asyncio.to_thread(_in_turns, ways, scale))
+    ours = (figures["http_added_p50_us"], figures["http_added_p99_us"])
     return figures | (await _mitmproxy_beside(scale, ours) if MITMDUMP else {})
 
 
@@ -99,9 +102,9 @@ async def _mitmproxy_beside(scale: int, ours: tuple[float, float]) -> Figures:
     (direct50, direct99), (p50, p99) = _quantiles(taken["direct"]), _quantiles(taken["mitmproxy"])
     added = (p50 - direct50, p99 - direct99)
     return {
-        "http_mitmproxy_added_p50_us": round(added[0], 1),
-        "http_mitmproxy_added_p99_us": round(added[1], 1),
-        **_over("http_ours_over_mitmproxy", ours, added),
+        "mitmproxy_added_p50_us": round(added[0], 1),
+        "mitmproxy_added_p99_us": round(added[1], 1),
+        **_over("http_over_mitmproxy", ours, added),
     }
 
 
@@ -135,17 +138,18 @@ def _in_turns(ways: dict[str, RoundTrip], scale: int) -> dict[str, list[float]]:
     return taken
 
 
-def _compared(wire: str, taken: dict[str, list[float]]) -> Figures:
+def _compared(names: dict[str, str], taken: dict[str, list[float]]) -> Figures:
+    """The figures of one wire; `names` says how those of each way begin."""
     figures: Figures = {}
     quantiles = {name: _quantiles(latencies) for name, latencies in taken.items()}
     for name, (p50, p99) in quantiles.items():
-        figures[f"{wire}_{name}_p50_us"], figures[f"{wire}_{name}_p99_us"] = round(p50, 1), round(p99, 1)
+        figures[f"{names[name]}_p50_us"], figures[f"{names[name]}_p99_us"] = round(p50, 1), round(p99, 1)
     direct = quantiles.pop("direct")
     added = {name: (found[0] - direct[0], found[1] - direct[1]) for name, found in quantiles.items()}
     for name, (p50, p99) in added.items():
-        figures[f"{wire}_{name}_added_p50_us"], figures[f"{wire}_{name}_added_p99_us"] = round(p50, 1), round(p99, 1)
+        figures[f"{names[name]}_added_p50_us"], figures[f"{names[name]}_added_p99_us"] = round(p50, 1), round(p99, 1)
     if "haproxy" in added:
-        figures |= _over(f"{wire}_ours_over_haproxy", added["ours"], added["haproxy"])
+        figures |= _over(f"{names['ours']}_over_haproxy", added["ours"], added["haproxy"])
     return figures
 
 

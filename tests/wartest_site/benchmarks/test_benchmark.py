@@ -6,7 +6,8 @@ import types
 import pytest
 from django.core.management import CommandError, call_command
 
-from wartest_site.benchmarks import BENCHMARKS, benchmark
+from wartest_site.benchmarks import BENCHMARKS, benchmark, proxy
+from wartest_site.benchmarks.aims import lines_of
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.management.commands import benchmark as command
 
@@ -45,6 +46,38 @@ def test_figures_and_machine_are_written_to_the_file(measured, tmp_path, capsys)
     assert measured == [7]
     assert capsys.readouterr().out.splitlines()[-1] == str(file)
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "words"),
+    [
+        ("chaos", {"points_per_minute": 120.0}, "aim ≥ 120: met"),
+        ("chaos", {"points_per_minute": 119.9}, "aim ≥ 120: missed"),
+        ("chaos", {"wall_over_floor": 1.3}, "aim ≤ 1.3: met"),
+        ("chaos", {"wall_over_floor": 1.31}, "aim ≤ 1.3: missed"),
+        ("detection", {"exhaustive_found": 17, "defects": 18}, "aim ≥ defects: missed"),
+        ("detection", {"exhaustive_found": 18, "defects": 18}, "aim ≥ defects: met"),
+        ("proxy", {}, "aim ≤ 3: not measured"),
+    ],
+)
+def test_a_figure_has_its_aim_beside_it_and_whether_it_is_met(name, figures, words):
+    figure = next(iter(figures), "pg_over_haproxy_p50")
+    (line,) = [line for line in lines_of(name, figures) if line.startswith(figure)]
+    assert line.endswith(words)
+
+
+def test_a_figure_without_an_aim_is_only_a_figure():
+    assert [line.split() for line in lines_of("pages", {"run_p95_ms": 12.5})] == [["run_p95_ms", "12.5"]]
+
+
+def test_the_proxys_figures_have_the_names_of_their_wires():
+    ledger = {"direct": [10.0] * 9, "ours": [40.0] * 9, "armed": [50.0] * 9, "haproxy": [20.0] * 9}
+    figures = proxy._compared(proxy.LEDGER, ledger)
+    assert (figures["pg_added_p50_us"], figures["haproxy_added_p99_us"]) == (30.0, 10.0)
+    assert (figures["pg_over_haproxy_p50"], figures["pg_over_haproxy_p99"]) == (3.0, 3.0)
+    http = proxy._compared(proxy.HTTP, {"direct": [10.0] * 9, "ours": [30.0] * 9})
+    assert http["http_added_p50_us"] == 20.0
+    assert not [name for name in http if "haproxy" in name]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import psutil
 from django.core.management.base import BaseCommand, CommandError
 
 from wartest_site.benchmarks import BENCHMARKS, Figures, benchmark
+from wartest_site.benchmarks.aims import lines_of
 from wartest_site.embedded.children import CannotStartError
 
 
@@ -44,8 +45,8 @@ class Command(BaseCommand):
         except CannotStartError as error:
             self.stderr.write(f"{error}.")
             sys.exit(2)
-        for name, number in figures.items():
-            self.stdout.write(f"{name:32} {number:>14,.6g}")
+        for line in lines_of(options["name"], figures):
+            self.stdout.write(line)
         if file is not None:
             _write(file, options["name"], figures)
             self.stdout.write(str(file))
