@@ -4,6 +4,7 @@ import ipaddress
 import ssl
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from gates.chaos.cells.premises import Premises, boundaries
 from gates.chaos.messages import Channel
 from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.safety import UnsafeError, is_live, refuse_listening, safe_address
+from gates.chaos.safety import demand_safe
+from gates.targets.asks import Ask
 from gates.targets.programs import Program
 
 
@@ -124,6 +127,28 @@ def test_a_ledger_server_that_chaos_may_use_is_one_that_its_proxy_may_stand_befo
     wires = boundaries(premises, 1)
     assert wires[Channel.LEDGER] == ("postgres", "books.example:5432", "--allowed-host", "books.example")
     assert "--allowed-host" not in wires[Channel.BROKER]
+
+
+HERE = "http://127.0.0.1:{port}/up"
+
+
+@pytest.mark.parametrize(
+    ("ready", "post", "words"),
+    [
+        ("http://desk.example:8010/up", "http://desk.example:8010/open", "ready is at desk.example"),
+        (HERE, "http://desk.example:{port}/open", "open asks another address than"),
+        (HERE, "http://127.0.0.1:8010/open", "open asks another address than"),
+        (HERE, "http://127.0.0.1:{port}@desk.example/open", "open asks another address than"),
+        (HERE, "http://localhost:{port}/open", ""),
+        ("http://localhost:8010/up", "http://127.0.0.1:8010/open", ""),
+        (HERE, "", ""),
+    ],
+)
+def test_nobody_but_the_program_in_the_cell_is_asked_to_trade(ready: str, post: str, words: str):
+    program = Program(("desk",), environment={}, ready=ready, operations={"open": Ask(post=post, command=("ask",))})
+    refused = pytest.raises(UnsafeError, match=words) if words else nullcontext()
+    with refused:
+        demand_safe(program, "127.0.0.1", ())
 
 
 def test_the_authority_vouches_for_loopback_and_for_nothing_else(tmp_path: Path):
