@@ -9,6 +9,8 @@ from audits.verdicts import Verdict, merge
 from gates import engine
 from gates.chaos.asking import trial_of
 from gates.chaos.messages import KILLS
+from gates.chaos.outlasting import never_outlasted
+from gates.chaos.standing import waits_of
 from gates.chaos.work import move_scenario
 from gates.checks.outcome import Outcome
 from gates.models import ChaosRun, CrashPoint, ScenarioRun, Slot
@@ -45,7 +47,7 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
     struck = points.filter(applies=True)
     verdicts = [Verdict(verdict or Verdict.INCONCLUSIVE) for verdict in struck.values_list("verdict", flat=True)]
     verdict = Verdict.INCONCLUSIVE if reason else merge(verdicts)
-    if verdict == Verdict.PASSED and (reason := _never_struck(scenario)):
+    if verdict == Verdict.PASSED and (reason := _never_struck(scenario) or _never_beyond(scenario)):
         verdict = Verdict.INCONCLUSIVE
     worst = struck.filter(verdict=verdict).exclude(reason="").first()
     if not reason and not verdicts:
@@ -82,6 +84,15 @@ def _never_struck(scenario: ScenarioRun) -> str:
             where = f"{point.fault} at {point.label} ({point.operation})"
             return f"The recovery from state {point.state_after_kill}, left by {where}, was never struck."
     return ""
+
+
+def _never_beyond(scenario: ScenarioRun) -> str:
+    """Which strikes of a slow ledger or broker reached no timeout of the target, in words; empty where each kind did,
+    or only some strikes were asked for.
+    """
+    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
+        return ""
+    return never_outlasted(scenario.name, waits_of(scenario))
 
 
 def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:

@@ -15,7 +15,7 @@ from gates.chaos.deadlock_within import DEADLOCK, MixedUpError, Within
 from gates.chaos.faults import KillBefore
 from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.messages import Channel, Point, Proof, Receipt, Strike
-from gates.chaos.proxies.events import Decision, Held, Refused
+from gates.chaos.proxies.events import Closed, Decision, Held, Refused
 from gates.chaos.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
 from gates.chaos.trials import Trial
 
@@ -59,11 +59,12 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     while time.monotonic() < ends:
         waiter = waiter or await _waiting(cell, session.info.backend_pid)
         await asyncio.sleep(WAIT_PAUSE_S)
-    await session.rollback()
     lock_ms = round((time.monotonic() - began) * 1000, 1)
+    seen = {"lock_ms": lock_ms, "target_hung_up": _has_hung_up(cell, held)}
+    await session.rollback()
     if waiter is None:
         return _not_applicable(held, "nothing of the target waited for the locked tables")
-    return _proven(trial, held, {"lock_ms": lock_ms, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
+    return _proven(trial, held, {**seen, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
 async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Seen:
@@ -140,6 +141,13 @@ def _stood(trial: Trial, held: Held) -> Proof:
 
 async def _forward(cell: Cell, held: Held) -> None:
     await cell.wires[Channel.LEDGER].control.decide(held.held_id, Decision.FORWARD)
+
+
+def _has_hung_up(cell: Cell, held: Held) -> bool:
+    """Whether the target has ended the connection of the request that was let go, as the proxies told until now."""
+    told = [cell.events.get_nowait() for _ in range(cell.events.qsize())]
+    mine = (Channel.LEDGER, Closed(held.message.connection))
+    return mine in told
 
 
 async def _waiting(cell: Cell, blocker: int) -> int | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gates.chaos.cells.target import Answer
 from gates.chaos.messages import Receipt, Strike
+from gates.chaos.outlasting import KEEPS_WAITING
 from gates.chaos.settling import RECOVERY_LIMIT_S
 from gates.chaos.striking import Hit
 
@@ -22,8 +23,9 @@ def has_deviated(receipt: Receipt | None) -> bool:
 
 
 def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:
-    """The receipt as JSON, with what the target answered."""
-    return proof_shape(receipt) | {"target_answered": hit.answer.status, "target_said": words_of(hit.answer)}
+    """The receipt as JSON, with what the target answered, and how it gave up where it was kept waiting."""
+    ended = {"gave_up": hit.gave_up} if receipt.strike in KEEPS_WAITING else {}
+    return proof_shape(receipt) | {"target_answered": hit.answer.status, "target_said": words_of(hit.answer)} | ended
 
 
 def proof_shape(receipt: Receipt) -> dict[str, Any]:

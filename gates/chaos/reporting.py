@@ -5,7 +5,7 @@ from typing import Any
 
 from gates.chaos import asking
 from gates.chaos.messages import Point
-from gates.chaos.standing import builds_struck, durable_states, recovery_times, why_partial
+from gates.chaos.standing import builds_struck, delays_of, durable_states, recovery_times, why_partial
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 
 MOST_FINDINGS = 100  # of one strike; all of them are in the run's kept file of strikes
@@ -46,6 +46,7 @@ def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
         "reason": scenario.reason,
         "recovery": recovery_times(scenario),
         "durable_states": durable_states(scenario),
+        "delays": delays_of(scenario),
         "background": {row.operation: [one["label"] for one in row.background] for row in scenario.baselines.all()},
         "crash_points": [_point(point) for point in points if point.applies],
         "not_applicable": [_not_applicable(point) for point in points if not point.applies],

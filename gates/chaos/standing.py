@@ -8,6 +8,7 @@ from typing import Any
 from audits.verdicts import Verdict
 from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
 from gates.chaos.invariants import RULES
+from gates.chaos.outlasting import KEEPS_WAITING, Waited, length_ms
 from gates.chaos.scenarios import NAMES
 from gates.criteria import Criterion
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
@@ -70,6 +71,24 @@ def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
         "states": len(states),
         "verdicts_differ": sum(len(verdicts) > 1 for verdicts in states.values()),
     }
+
+
+def waits_of(scenario: ScenarioRun) -> list[Waited]:
+    """The strikes with a receipt that kept the target waiting, and how it gave up."""
+    struck = scenario.crash_points.filter(applies=True, receipt__isnull=False, strike__in=KEEPS_WAITING)
+    listed = struck.order_by("number").values_list("strike", "fault", "parameters", "receipt__gave_up")
+    return [Waited(strike, fault, length_ms(given), ended or "") for strike, fault, given, ended in listed]
+
+
+def delays_of(scenario: ScenarioRun) -> list[dict[str, Any]]:
+    """By how long the target was kept waiting, from the shortest: how many strikes, and of how many it gave up."""
+    kinds: dict[tuple[str, int, str], list[bool]] = defaultdict(list)
+    for each in waits_of(scenario):
+        kinds[each.strike, each.length_ms, each.fault].append(bool(each.gave_up))
+    return [
+        {"fault": fault, "strike": strike, "length_ms": length, "strikes": len(ends), "gave_up": sum(ends)}
+        for (strike, length, fault), ends in sorted(kinds.items())
+    ]
 
 
 def _seen(scenario: ScenarioRun) -> ScenarioSeen:

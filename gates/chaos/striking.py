@@ -13,6 +13,7 @@ from gates.chaos.cells.target import Answer, OutlivedError
 from gates.chaos.faults import fault_of
 from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Channel, Message, Point, Receipt, Strike
+from gates.chaos.outlasting import gave_up
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.telling import hold_ms, is_waited_for
 from gates.chaos.trials import Trial
@@ -40,12 +41,14 @@ class Hit:
     """A strike and the answer that the target gave to whoever had asked for the operation.
 
     `unsure` says that the operation sent all of its messages besides the one struck, and was not seen to wait for that
-    one: either it sent it again, or the one struck was the background's and only like it.
+    one: either it sent it again, or the one struck was the background's and only like it. `gave_up` says in words how
+    the target gave up what it was kept waiting for, see `outlasting`.
     """
 
     seen: Seen
     answer: Answer
     unsure: bool = False
+    gave_up: str = ""
 
     @property
     def receipt(self) -> Receipt | None:
@@ -120,7 +123,9 @@ async def make_strike(
     recording = Recording.since(known, await cell.messages())
     seen = at_its_message(seen, recording, script, began_s=asked_s)
     hurt = trial.kills or not answer.success
-    return Hit(seen, answer, not hurt and _is_unsure(seen, recording, script, answered_s))
+    told_s = asked_s + answer.took_ms / 1000
+    ended = gave_up(seen.receipt, recording, answer, answered_s=told_s) if seen.receipt else ""
+    return Hit(seen, answer, not hurt and _is_unsure(seen, recording, script, answered_s), ended)
 
 
 def _is_unsure(seen: Seen, recording: Recording, script: Script, answered_s: float) -> bool:

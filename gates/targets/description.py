@@ -36,6 +36,7 @@ from gates.targets.text_kinds import (
     path_prefix,
     rest_text,
 )
+from gates.targets.timeout_fields import Timeouts
 
 NAME = "[a-z0-9](?:[a-z0-9_-]{0,48}[a-z0-9])?"
 RESERVED = ("rehearsal",)
@@ -203,6 +204,7 @@ class Chaos(Section):
         None, description="true: the program finds the cell's broker under them; else by HTTPS_PROXY"
     )
     postgrest: PostgRest | None = Field(None, description="where the program reaches its books over HTTP")
+    timeouts: Timeouts | None = Field(None, description="those of the bundled desk without it")
     files: Annotated[list[CellFile], Field(max_length=20)] = Field(
         default_factory=list, description="files by which the program is set up, [[chaos.files]]"
     )

@@ -14,7 +14,7 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.messages import Strike
 from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import scenarios_of
 from gates.chaos.striking import Unwritten
 from gates.targets.preflight.trying import tried
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
@@ -60,7 +60,7 @@ def struck(ledger_url: str, folder: Path, name: str, strike: Strike, at: str = B
     async def alone() -> tuple[Result, list[str]]:
         async with foreign_cell(ledger_url, spec_of("harbor.toml"), folder) as cell:
             run = await record_clean(cell, "open")  # with its books right before and after
-            scenario = next(each for each in SCENARIOS if each.name == name)
+            scenario = next(each for each in scenarios_of(spec_of("harbor.toml")) if each.name == name)
             cell.operation = "open"
             trial = next(
                 trial

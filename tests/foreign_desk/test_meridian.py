@@ -11,7 +11,7 @@ from audits.verdicts import Verdict
 from gates.chaos.cells.cell import FLAT, Cell
 from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import Result, try_until_struck
-from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios import scenarios_of
 from gates.chaos.striking import Unwritten
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 
@@ -38,7 +38,7 @@ def in_cell(ledger_url: str, folder: Path, bug: str, work: Callable[[Cell], Any]
 async def struck(cell: Cell, name: str, operation: str, label: str) -> list[Result]:
     """Make the strikes of a scenario at the messages whose label holds these words."""
     run = await record_clean(cell, operation)
-    scenario = next(each for each in SCENARIOS if each.name == name)
+    scenario = next(each for each in scenarios_of(spec_of("meridian.toml")) if each.name == name)
     trials = [trial for point, trial in scenario.trials(operation, run.baseline.points) if label in point.label]
     assert trials, f"{operation} sends nothing like {label}"
     results = []
@@ -86,7 +86,7 @@ def test_each_mistake_is_found_for_its_own_reason(
 ) -> None:
     async def until_found(cell: Cell) -> tuple[set[str], list[str]]:
         run = await record_clean(cell, where[1])
-        scenario = next(each for each in SCENARIOS if each.name == where[0])
+        scenario = next(each for each in scenarios_of(spec_of("meridian.toml")) if each.name == where[0])
         found, reasons = set[str](), list[str]()
         for point, trial in scenario.trials(where[1], run.baseline.points):
             if where[2] in point.label and rule not in found:

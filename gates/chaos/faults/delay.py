@@ -12,7 +12,7 @@ MAXIMUM_DELAY_MS = 600_000
 
 @dataclass(frozen=True)
 class Delay:
-    """`delay_ms`: how much later the message passes, 1 to 600,000."""
+    """`delay_ms`: how much later the message passes, 1 to 600,000. The proof says whether the target had hung up."""
 
     strike: ClassVar[Strike] = Strike.DELAY
     freezes: ClassVar[Side | None] = None
@@ -23,5 +23,6 @@ class Delay:
 
     async def hit(self, moment: Moment) -> Proof:
         delay_ms = await whole_time(self.delay_ms)
+        hung_up = await moment.hung_up(0)
         moment.deliver()
-        return {"delay_ms": delay_ms}
+        return {"delay_ms": delay_ms, "target_hung_up": hung_up}

@@ -108,6 +108,8 @@ WORDS = (
         (18, '[[chaos.files]]\ntemplate = "/srv/t"', "name is missing: of the file in {cell_folder}"),
         (18, '[chaos.postgrest]\ncommand = ["postgrest", "{broker_url}"]', "{broker_url}, which no cell fills"),
         (18, '[chaos.postgrest]\ncommand = ["postgrest"]\npath = "rest/v1"', "begin with /"),
+        (18, "[chaos.timeouts]\nbroker_ms = 100", "timeouts.broker_ms must be greater than or equal to 500"),
+        (18, "[chaos.timeouts]\nlocks_ms = 4000", "is unknown: write lock_ms"),
         (18, "[alerts]\ncpu = 80", "cpu is unknown: use "),
         (18, "[alerts]\ncpu_pct = 101", "at most 100"),
         (18, '[[scenarios]]\nname = "a_b_c"\noperation = "opne"', "needs an operation"),

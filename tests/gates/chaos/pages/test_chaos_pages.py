@@ -405,3 +405,22 @@ def test_a_page_asks_the_database_as_often_for_many_strikes_as_for_few(client, r
         client.get(run.get_absolute_url())
     with django_assert_max_num_queries(25):
         client.get(run.scenarios.get(number=1).get_absolute_url())
+
+
+def test_a_slow_scenario_tells_how_long_it_kept_the_target_waiting_and_whether_it_gave_up(client, run):
+    scenario = run.scenarios.get(name="slow_database_queries")
+    points = [
+        strike(scenario, 2, "delay", parameters={"delay_ms": ms}, receipt={"proof": {"delay_ms": ms}, "gave_up": words})
+        for ms, words in ((500, ""), (11_000, "it hung up"))
+    ]
+    page = text(member(client, "owner"), scenario.get_absolute_url())
+    assert re.findall(r'data-label="(?:Length|It gave up)" class="num">([^<]+)<', page) == [
+        *("500 ms", "0 of 1"),
+        *("11.00 s", "1 of 1"),
+    ]
+    twin = client.get(reverse("gates:scenario_json", args=[scenario.pk])).json()
+    assert [(each["length_ms"], each["gave_up"]) for each in twin["delays"]] == [(500, 0), (11_000, 1)]
+    short, long = (text(client, point.get_absolute_url()) for point in points)
+    assert "yes: it hung up" in long
+    assert "no timeout of its own was seen to be reached" in short
+    assert "How long it was kept waiting" not in text(client, run.scenarios.get(number=1).get_absolute_url())
