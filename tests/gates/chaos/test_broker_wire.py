@@ -200,14 +200,16 @@ def test_a_delayed_message_comes_late(web: Web, direction: Direction):
     web.owner.arm(at(direction, POST), Delay(delay_ms=200))
     began = time.monotonic()
     assert web.client.post(ORDERS, content="buy").status_code == 201
-    assert (time.monotonic() - began) * 1000 >= web.owner.receipt().proof["delay_ms"] >= 200
+    proof = web.owner.receipt().proof
+    assert (time.monotonic() - began) * 1000 >= proof["delay_ms"] >= 200
+    assert proof["target_hung_up"] is False
 
 
 def test_an_answer_beyond_the_clients_patience_finds_nobody_and_the_order_stands(web: Web):
     web.owner.arm(at(Direction.ANSWER, POST), Delay(delay_ms=400))
     with pytest.raises(httpx.ReadTimeout):
         web.client.post(ORDERS, content="buy", timeout=0.1)
-    web.owner.receipt()
+    assert web.owner.receipt().proof["target_hung_up"] is True
     assert web.orders() == ["buy"]
 
 

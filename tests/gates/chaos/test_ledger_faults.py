@@ -284,7 +284,7 @@ def test_a_delayed_commit_arrives_even_when_the_target_has_hung_up(ledger: Ledge
     assert ledger.executions() == []
     time.sleep(0.1)
     connection.pgconn.finish()
-    ledger.owner.receipt()
+    assert ledger.owner.receipt().proof["target_hung_up"] is True
     ledger.owner.do(ledger.owner.proxy.control.close_upstream())
     assert ledger.executions() == ["late"]
 
