@@ -210,16 +210,22 @@ async def _judge(cell: Cell, course: Course, result: Result) -> State:
 
 
 async def _second_restart(cell: Cell, before: State, result: Result) -> None:
-    """A restart without cause changes nothing in the books and sends nothing to the broker but questions."""
-    await cell.target.end()
-    for proxy in cell.wires.values():
-        await proxy.control.reset()
+    """A restart without cause changes nothing in the books and sends nothing to the broker but questions.
+
+    A target that needs it to be well again has not recovered by itself.
+    """
+    expected = ("recovery", "well until it is restarted")
     try:
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+        await cell.target.end()
+        for proxy in cell.wires.values():
+            await proxy.control.reset()
+        expected = ("second restart", "ready again")
         await cell.start()
         await rested(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:
-        result.findings.append(_critical("second restart", "ready again", str(error)))
-        result.concluded(Verdict.FAILED, result.findings[-1].sentence)
+        result.findings.append(_critical(*expected, str(error)))
+        _conclude(result)
         return
     changes = difference(before, await cell.state())
     sent = [message.label for message in await cell.messages() if _is_write(message.channel, message)]

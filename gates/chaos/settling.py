@@ -34,13 +34,14 @@ async def settled(cell: Cell, deadline: float, *, since: float = 0.0, ask_health
 async def rested(cell: Cell, deadline: float, *, since: float = 0.0) -> float:
     """Wait until the target is settled and has stayed so for REST_S; when it was settled, by the monotonic clock.
 
-    What it does a little later, it does in that time, and is judged by. Raises TargetNotReadyError at the deadline.
+    What it does a little later, it does in that time, and is judged by. Raises TargetNotReadyError at the deadline, and
+    when it has ended by then: of a dead target nothing is open in the database either.
     """
     while True:
         await settled(cell, deadline, since=since)
         over_at = time.monotonic()
         await asyncio.sleep(REST_S)
-        if not await unsettled(cell, since):
+        if not await unsettled(cell, since) and not await cell.target.unwell():
             return over_at
 
 

@@ -4,7 +4,11 @@ import asyncio
 import time
 from types import SimpleNamespace
 
-from gates.chaos import settling
+import pytest
+
+from gates.chaos import recovery, settling
+from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.recovery import Result
 
 
 def test_a_target_that_works_again_while_it_should_rest_is_waited_for(monkeypatch):
@@ -21,3 +25,42 @@ def test_a_target_that_works_again_while_it_should_rest_is_waited_for(monkeypatc
     cell = SimpleNamespace(target=SimpleNamespace(unwell=well))
     asyncio.run(settling.rested(cell, time.monotonic() + 60))
     assert looks == []
+
+
+def resting_cell(monkeypatch, *words):
+    """A cell at rest whose target says these words of itself one after the other; None: it has ended."""
+    looks = list(words)
+
+    async def at_rest(_cell, _since):
+        return ""
+
+    async def unwell():
+        told = looks.pop(0)
+        if told is None:
+            raise TargetNotReadyError("The target has ended: KeyError: 'EUR_USD'")
+        return told
+
+    monkeypatch.setattr(settling, "unsettled", at_rest)
+    monkeypatch.setattr(settling, "REST_S", 0.0)
+    return looks, SimpleNamespace(target=SimpleNamespace(unwell=unwell))
+
+
+def test_a_target_that_ends_right_after_its_first_good_look_has_not_recovered(monkeypatch):
+    _, cell = resting_cell(monkeypatch, "", None)
+    with pytest.raises(TargetNotReadyError, match="has ended: KeyError"):
+        asyncio.run(settling.rested(cell, time.monotonic() + 60))
+
+
+def test_a_target_that_is_unwell_again_while_it_should_rest_is_waited_for(monkeypatch):
+    looks, cell = resting_cell(monkeypatch, "", "it answers 503", "it answers 503", "", "")
+    asyncio.run(settling.rested(cell, time.monotonic() + 60))
+    assert looks == []
+
+
+def test_a_target_that_ends_while_its_books_are_audited_is_not_restarted_for_a_pass(monkeypatch):
+    _, cell = resting_cell(monkeypatch, None)
+    result = Result()
+    asyncio.run(recovery._second_restart(cell, None, result))
+    assert result.verdict == "failed"
+    assert [found.rule for found in result.findings] == ["recovery"]
+    assert "has ended: KeyError" in result.reason
