@@ -55,5 +55,9 @@ def _slot(alert: Alert, check_name: str) -> tuple[datetime, str] | None:
 
 
 def _heal(alert: Alert) -> tuple[datetime, str] | None:
-    heal = Heal.objects.filter(pk=alert.cause.get("heal"), healed_at__gt=alert.last_at).first()
+    """The newest heal of the run since the last time it happened, where none is left that was due by then."""
+    heals = Heal.objects.filter(crash_point__scenario__run=alert.run_id)
+    if heals.filter(healed_at=None, due_at__lte=alert.last_at).exists():
+        return None
+    heal = heals.filter(healed_at__gt=alert.last_at).order_by("healed_at").last()
     return (heal.healed_at, f"{heal} was carried out.".capitalize()) if heal and heal.healed_at else None

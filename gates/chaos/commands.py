@@ -11,6 +11,7 @@ from django.db import transaction
 
 from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
+from gates.chaos.healing import UNHEALED
 from gates.chaos.messages import Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
@@ -144,7 +145,16 @@ def _demand_free(target: Target, now: datetime) -> None:
         crash_point__scenario__run__campaign__target=target, healed_at=None, due_at__lt=now
     ).first()
     if left is not None:
-        raise CannotStrikeError(f"{target} is shut: {left} is overdue since {left.due_at:%H:%M:%S}. Heal it first.")
+        raise CannotStrikeError(
+            f"{target} is shut: {left} is overdue since {left.due_at:%H:%M:%S}. Each tick tries it again, and what "
+            f"keeps it from being undone stands in the alert '{UNHEALED}'{_place_of(left)}."
+        )
+
+
+def _place_of(heal: Heal) -> str:
+    """Where the database is that is still to be dropped; empty where that is not known."""
+    what = heal.what
+    return f": its database {what['database']} is on {what['server']}" if what.get("server") else ""
 
 
 def _its_turn(asked: Asked, target: Target, build: str) -> tuple[Campaign | None, str]:

@@ -76,7 +76,19 @@ async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     if pid is not None and ticks is not None:
         await end_all((pid, ticks), str(what.get("target_mark") or ""))
     if what.get("database"):
-        await LedgerServer(cells_ledger(spec)).drop(str(what["database"]))
+        await _server_of(what, spec).drop(str(what["database"]))
+
+
+def _server_of(what: Mapping[str, Any], spec: Mapping[str, Any]) -> LedgerServer:
+    """The server on which the database was made. Raises CannotHealError where the description names another by now."""
+    server = LedgerServer(cells_ledger(spec))
+    made_on = what.get("server") or server.address  # a heal of before servers were written down
+    if made_on != server.address:
+        raise CannotHealError(
+            f"its database {what['database']} is on {made_on}, and the target's description names {server.address} by "
+            "now. Let the description name that server again until it is undone."
+        )
+    return server
 
 
 def _engine(what: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ class Rows:
             "target_pid": process.pid if process else None,
             "target_started_ticks": process.started_ticks if process else None,
             "target_mark": process.mark if process else None,
+            "server": cell.premises.ledgers.address,
             "database": cell.database,
             "proxies": [proxy.process.pid for proxy in cell.wires.values()],
         }

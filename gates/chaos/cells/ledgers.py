@@ -39,6 +39,11 @@ class LedgerServer:
         """The server's port."""
         return urlsplit(self._url).port or 5432
 
+    @property
+    def address(self) -> str:
+        """Which server it is, without secrets: host and port."""
+        return f"{self.host}:{self.port}"
+
     def url_of(self, database: str, *, port: int | None = None) -> str:
         """The address of a database, directly or, with `port`, through a proxy on 127.0.0.1."""
         parts = urlsplit(self._url)

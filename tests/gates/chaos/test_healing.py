@@ -14,8 +14,8 @@ from gates.alerts.rechecking import recheck
 from gates.chaos import healing
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import start_ticks
-from gates.chaos.commands import Asked, start_chaos
-from gates.models import Alert, CrashPoint, Heal, Target
+from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
+from gates.models import Alert, CrashPoint, Heal, Run, Target
 from gates.targets.rehearsal import cell_program
 
 LATE = timedelta(minutes=10)
@@ -77,6 +77,53 @@ def test_what_another_machines_engine_left_is_left_to_it_and_somebody_must_know(
         target.kill()
         target.wait(30)
         asyncio.run(LedgerServer(postgres_server.url()).drop(database))
+
+
+def started_again(point):
+    target = point.scenario.run.campaign.target
+    return start_chaos(Asked(target, "smoke", ("kill_during_event_replay",)), started_by=None, now=timezone.now())
+
+
+def test_a_server_that_does_not_answer_shuts_the_target_until_it_does(point, postgres_server, monkeypatch):
+    database = copy_on(postgres_server.url())
+    target = point.scenario.run.campaign.target
+    Run.objects.filter(pk=point.scenario.run_id).update(state="closed", verdict="inconclusive")
+    heal = heal_of(point, server=f"127.0.0.1:{postgres_server.port}", database=database)
+    also = heal_of(point)
+    answering = healing.LedgerServer.drop
+
+    async def refused(server, name):
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(healing.LedgerServer, "drop", refused)
+    healing.heal_left(timezone.now())
+    also.refresh_from_db()
+    assert also.healed_at is not None
+    alert = Alert.objects.get()
+    assert (alert.level, alert.state, alert.target) == ("critical", "open", target)
+    assert "could not be undone: connection refused" in alert.sentence
+    assert recheck(timezone.now()) == 0  # another heal of the run was carried out, and this one was not
+    with pytest.raises(CannotStrikeError, match=f"is shut: .* alert 'unhealed fault': its database {database} is on"):
+        started_again(point)
+    monkeypatch.setattr(healing.LedgerServer, "drop", answering)
+    healing.heal_left(timezone.now())
+    heal.refresh_from_db()
+    assert heal.healed_at is not None
+    assert not stands(postgres_server, database)
+    assert recheck(timezone.now()) == 1
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
+    assert started_again(point).state == "running"
+
+
+def test_a_description_that_names_another_server_by_now_undoes_nothing(point, postgres_server):
+    heal = heal_of(point, server="10.0.0.7:5432", database="wartest_cell_0123456789ab_1_1_1_run")
+    healing.heal_left(timezone.now())
+    heal.refresh_from_db()
+    assert heal.healed_at is None
+    alert = Alert.objects.get()
+    assert "is on 10.0.0.7:5432, and the target's description names 127.0.0.1:" in alert.sentence
+    assert "Let the description name that server again" in alert.sentence
 
 
 def test_an_overdue_strike_is_not_undone_under_the_engine_that_still_follows_it(point, postgres_server):
