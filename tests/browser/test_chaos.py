@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from gates.models import CrashPoint, Run, Target
 from tests.browser.conftest import Portal, shot
-from tests.gates.chaos.pages.staged import close, staged_run
+from tests.gates.chaos.pages.staged import close, staged_run, strike
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
@@ -17,6 +17,10 @@ def run(portal: Portal) -> Run:
     """A run of gate 2 that is going on, and a signed-in person who may do everything."""
     User.objects.filter(username="engineer").update(is_superuser=True)
     run = staged_run(User.objects.get(username="engineer"), start=portal.going.planned_start)
+    slow = run.scenarios.get(name="slow_network_responses")
+    for ms, words in ((1_000, ""), (4_000, "it hung up")):
+        told = {"message": "broker: POST orders answered 201", "proof": {"delay_ms": ms}, "gave_up": words}
+        strike(slow, 7, "delay", parameters={"delay_ms": ms}, receipt=told)
     failed = run.scenarios.get(number=1).crash_points.get(verdict="failed")
     staged_run(start=portal.going.planned_start, only_point=failed.point)
     return run
@@ -37,7 +41,9 @@ def addresses(run: Run) -> dict[str, str]:
         "scenario-over": over.get_absolute_url(),
         "scenario-going": going.get_absolute_url(),
         "scenario-table": f"{over.get_absolute_url()}?as=table",
-        "scenario-waiting": run.scenarios.get(number=9).get_absolute_url(),
+        "scenario-slow": run.scenarios.get(number=9).get_absolute_url(),
+        "scenario-waiting": run.scenarios.get(number=10).get_absolute_url(),
+        "point-late": run.scenarios.get(number=9).crash_points.get(number=2).get_absolute_url(),
         **{f"point-{name}": point.get_absolute_url() for name, point in points.items()},
     }
 
