@@ -12,6 +12,7 @@ from django.db import transaction
 from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
 from gates.chaos.healing import UNHEALED
+from gates.chaos.invariants import protection_limit_ms
 from gates.chaos.messages import Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
@@ -69,7 +70,10 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     allowed = (spec.get("chaos") or {}).get("allowed_hosts") or ()
     demand_safe(program_of(spec), host or "127.0.0.1", allowed, ways_of(spec))
     build = str(health.observe(reach).get("build") or "")
-    baseline = {"environment": environment_of(spec, reach, now, cells=True)}
+    baseline = {
+        "environment": environment_of(spec, reach, now, cells=True),
+        "protection_limit_ms": protection_limit_ms(spec),
+    }
     with transaction.atomic():
         target = Target.objects.select_for_update().get(pk=asked.target.pk)
         _demand_free(asked.target, now)

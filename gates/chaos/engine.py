@@ -30,7 +30,7 @@ from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
-from gates.chaos.invariants import Clean
+from gates.chaos.invariants import Clean, protection_limit_ms
 from gates.chaos.journal import Rows
 from gates.chaos.memory import Memory
 from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
@@ -79,7 +79,10 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
             await simulator.wait_ready()
             await ledgers.sweep()
             async with cells_template(chaos, ledgers) as template:
-                yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed)
+                limit_s = protection_limit_ms(spec) / 1000
+                yield Premises(
+                    program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed, limit_s
+                )
     finally:
         await process.kill()
         process.close()

@@ -20,6 +20,7 @@ from gates.chaos.cells.states import LOST_ORDERS, State, Told, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
+PROTECTION_LIMIT_MS = 1000
 Record = Mapping[str, Any]
 
 
@@ -52,12 +53,17 @@ class Aftermath:
     before: State
     after: State
     acknowledged: Mapping[str, Any] | None
-    protection_limit_s: float = 1.0
+    protection_limit_s: float = PROTECTION_LIMIT_MS / 1000
 
     @property
     def since(self) -> tuple[Record, ...]:
         """The broker's transactions since the operation was asked for."""
         return tuple(record for record in self.after.broker if int(record["id"]) > self.before.last_transaction)
+
+
+def protection_limit_ms(spec: Mapping[str, Any]) -> int:
+    """The longest that an open position may be without its stop, as a target's description says."""
+    return (spec.get("chaos") or {}).get("protection_limit_ms") or PROTECTION_LIMIT_MS
 
 
 def broken(seen: Aftermath) -> tuple[Finding, ...]:

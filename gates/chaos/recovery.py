@@ -138,7 +138,8 @@ async def try_once(
         if known is not None:
             result.same_as = known.crash_point
             return result.concluded(known.verdict, known.reason)
-        await follow(cell, Course(trial, hit, Aftermath(clean, before, before, None), journal), result)
+        start = Aftermath(clean, before, before, None, cell.premises.protection_limit_s)
+        await follow(cell, Course(trial, hit, start, journal), result)
     finally:
         await heal(cell, trial)
         await journal.healed()

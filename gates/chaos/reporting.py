@@ -22,6 +22,7 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
             "sampled": chaos.sampled,
             "depth": chaos.depth,
             "partial": why_partial(chaos) or None,
+            "protection_limit_ms": run.baseline.get("protection_limit_ms"),
             "builds": [build or None for build in builds_struck(run)],
             "counted": chaos.counted,
             "not_counted_because": chaos.not_counted_because or None,

@@ -203,6 +203,9 @@ class Chaos(Section):
     host_override: bool | None = Field(
         None, description="true: the program finds the cell's broker under them; else by HTTPS_PROXY"
     )
+    protection_limit_ms: int | None = Field(
+        None, ge=1, le=600_000, description="the longest that an open position may be without its stop; 1000 else"
+    )
     postgrest: PostgRest | None = Field(None, description="where the program reaches its books over HTTP")
     timeouts: Timeouts | None = Field(None, description="those of the bundled desk without it")
     files: Annotated[list[CellFile], Field(max_length=20)] = Field(

@@ -20,7 +20,7 @@ AUTHORITY = "authority"
 class Premises:
     """What the cells of one engine share. `folder` takes logs and sockets; it must be private.
 
-    `allowed_hosts` are ledger servers beside this machine's.
+    `allowed_hosts` are ledger servers beside this machine's. An open position has its stop within `protection_limit_s`.
     """
 
     program: Program
@@ -31,6 +31,7 @@ class Premises:
     template: str = "template1"
     ways: Ways = PLAIN
     allowed_hosts: tuple[str, ...] = ()
+    protection_limit_s: float = 1.0
 
 
 def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, str, *tuple[str, ...]]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gates.chaos.cells.states import State, difference
-from gates.chaos.invariants import Aftermath, Clean, broken
+from gates.chaos.invariants import Aftermath, Clean, broken, protection_limit_ms
 
 OPENED = {
     "id": "5",
@@ -102,6 +102,18 @@ def test_an_order_left_in_doubt_is_found():
 def test_a_position_without_its_stop_in_time_is_found(stop):
     records = (FUNDED, ORDER, OPENED, *((stop,) if stop else ()))
     assert "position without stop" in rules(State(DONE.ledger, records))
+
+
+@pytest.mark.parametrize(
+    ("chaos", "found"),
+    [({}, True), ({"protection_limit_ms": 8_899}, True), ({"protection_limit_ms": 8_900}, False)],
+)
+def test_how_long_a_position_may_be_without_its_stop_is_said_by_the_description(chaos, found):
+    late = STOP | {"time": "2026-03-01T12:00:09Z"}
+    after = State(DONE.ledger, (FUNDED, ORDER, OPENED, late))
+    limit_s = protection_limit_ms({"chaos": chaos}) / 1000
+    broke = broken(Aftermath(CLEAN, START, after, None, limit_s))
+    assert [each.rule for each in broke if each.rule == "position without stop"] == ["position without stop"] * found
 
 
 def test_a_stop_cancelled_while_the_position_is_open_is_found():
