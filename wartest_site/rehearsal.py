@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from subprocess import Popen
 from typing import Protocol
@@ -81,21 +81,20 @@ def judge_clean(
         if result.shown_by and result.shown_by.trial not in trials[result.shown_by.trial.operation]:
             trials[result.shown_by.trial.operation].append(result.shown_by.trial)
 
-    def one(place: Place, struck: list[Trial]) -> Judged:
-        name = f"{CLEAN}, {struck[0].operation if struck else 'by hand'}"
+    def one(place: Place, what: list[Trial] | Planted) -> Judged:
+        name = f"{CLEAN}, {what.name if isinstance(what, Planted) else what[0].operation}"
         say = partial(teller.doing, name)
         say("starting")
         try:
-            if struck:
-                return strike_clean(server.url(), struck, number=place.number, say=say)
-            return rehearse_clean(place.ground, by_hand) if place.ground else Judged()
+            if not isinstance(what, Planted):
+                return strike_clean(server.url(), what, number=place.number, say=say)
+            assert place.ground is not None  # noqa: S101  made where a defect needs it
+            return rehearse_clean(place.ground, [what])
         finally:
             teller.over(name)
 
-    work: list[list[Trial]] = [*([[]] if by_hand else []), *trials.values()]
-    seen = Judged()
-    for judged in sweep(places, work, one):
-        seen = seen.and_also(judged)
+    work: list[list[Trial] | Planted] = [*trials.values(), *by_hand]
+    seen = reduce(Judged.and_also, sweep(places, work, one), Judged())
     if seen.struck == 0 and len(by_hand) < len(results):
         seen = seen.and_also(Judged((), (NEVER_STRUCK,)))
     return seen

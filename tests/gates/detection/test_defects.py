@@ -1,6 +1,7 @@
 """Every planted defect really shows, for its own reason, and the clean desk raises nothing in the same places."""
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,9 @@ from gates.detection.luck import Tried, Within, kill_until_found
 from gates.detection.provoking import provoke
 from gates.detection.rehearsing import Outcome, judge_rules, judged, judged_after, rehearse_clean
 from gates.detection.striking import strike_until_caught
+from gates.detection.sweeping import sweep
 
+STEPPED = [defect for defect in catalogue() if defect.steps]
 DEFECTS = [defect for defect in catalogue() if defect.by_hand and defect.steps]
 
 
@@ -31,8 +34,22 @@ def test_the_books_give_it_away_for_its_own_reason(by_hand, name):
     assert result.outcome == Outcome.CAUGHT, (result.rules, result.reason)
 
 
-def test_the_clean_desk_raises_nothing_after_the_steps_of_every_defect(grounds):
-    assert rehearse_clean(grounds[0], catalogue()) == Judged()
+@pytest.fixture(scope="session")
+def clean_by_hand(grounds):
+    """The clean desk after the steps of each defect."""
+    judged_of = sweep(grounds, STEPPED, lambda ground, defect: (defect.name, rehearse_clean(ground, [defect])))
+    return dict(judged_of)
+
+
+@pytest.mark.parametrize("name", [defect.name for defect in STEPPED])
+def test_the_clean_desk_raises_nothing_after_the_steps_of_the_defect(clean_by_hand, name):
+    assert clean_by_hand[name] == Judged()
+
+
+def test_what_could_not_be_carried_out_on_the_clean_desk_is_silent_by_name(grounds):
+    nowhere = replace(named(catalogue(), "float-money"), steps=(Step("sql", "SELECT nothing_of_that_name", {}),))
+    (words,) = rehearse_clean(grounds[0], [nowhere]).silent
+    assert words.startswith("the steps of float-money: UndefinedColumn: ")
 
 
 OPEN = (Step("ask", "open", {}),)
