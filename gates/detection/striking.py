@@ -111,6 +111,9 @@ async def _note(cell: Cell, defect: Planted, search: Search, clean_run: CleanRun
     if result.after_kill and result.same_as is None and not trial.half_open:
         known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
     search.struck += result.receipt is not None
+    if result.receipt is None and result.applies:  # the very one that would have told may be missing
+        search.cut = True
+        search.reasons.append(f"{made.words} was not made: {result.reason}")
     if _better(defect, result, search):
         search.found, search.shown_by = list(result.findings), replace(made, result=result)
     return result

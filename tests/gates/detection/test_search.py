@@ -1,14 +1,20 @@
-"""Where a search begins, and that it leaves nothing out; what a random kill is worth."""
+"""Where a search begins, and that it leaves nothing out; what it may call missed."""
+
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audits.verdicts import Verdict
 from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.recovery import Result
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.trials import Trial
+from gates.detection import striking
 from gates.detection.catalogue import catalogue
-from gates.detection.striking import scenarios_of, soonest_first
+from gates.detection.rehearsing import Outcome
+from gates.detection.striking import scenarios_of, soonest_first, strike_until_caught
 
 STRUCK = [defect for defect in catalogue() if defect.gate == 2]
 LABELS = ("ledger: COMMIT", "ledger: COMMIT acknowledged", "broker: POST orders answered 201")
@@ -57,3 +63,38 @@ def test_a_search_begins_with_a_strike_that_its_scenarios_make(defect):
 def test_the_scenarios_of_every_defect_are_among_the_twelve():
     names = {scenario.name for scenario in SCENARIOS}
     assert {name for defect in STRUCK for name in defect.scenarios} <= names
+
+
+MADE = Result(Verdict.PASSED, receipt={})
+NOT_MADE = Result(reason="The moment did not come.")
+NOT_OF_THIS_TARGET = Result(applies=False)
+
+
+@pytest.mark.parametrize(
+    ("shown", "outcome"),
+    [
+        ((MADE, MADE), Outcome.MISSED),
+        ((MADE, NOT_OF_THIS_TARGET), Outcome.MISSED),
+        ((MADE, NOT_MADE), Outcome.NOT_SHOWN),
+        ((NOT_OF_THIS_TARGET, NOT_OF_THIS_TARGET), Outcome.NOT_SHOWN),
+    ],
+)
+def test_a_defect_is_missed_only_when_every_strike_that_applies_was_made(monkeypatch, shown, outcome):
+    waiting = list(shown)
+
+    @asynccontextmanager
+    async def desk_cell(*_, **__):
+        yield None
+
+    async def each_trial(*_):
+        for label, trial in trials([(LABELS[0], Strike.LOSE_ANSWER)] * len(shown)):
+            yield SCENARIOS[0], None, label, trial
+
+    async def try_patiently(*_):
+        return waiting.pop(0)
+
+    for name, stub in (("desk_cell", desk_cell), ("_trials", each_trial), ("try_patiently", try_patiently)):
+        monkeypatch.setattr(striking, name, stub)
+    result = strike_until_caught("", STRUCK[0])
+    assert (result.outcome, waiting) == (outcome, [])
+    assert ("The moment did not come." in result.reason) == (NOT_MADE in shown)
