@@ -73,18 +73,25 @@ class Ground:
             return httpx.request(method, url, json=body, headers=headers, timeout=5, trust_env=False)
         return None
 
+    def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Have the broker do something by its control port. Raises GroundError where it does not."""
+        answer = self.control(method, path, body)
+        if answer is None or not answer.is_success:
+            said = "no answer" if answer is None else f"{answer.status_code} {answer.text[:200]}"
+            raise GroundError(f"The broker did not carry out {method} {path}: {said}.")
+
     @contextmanager
     def desk(self, defects: tuple[str, ...], *, trading: bool, arguments: tuple[str, ...] = ()) -> Iterator["Desk"]:
         """A desk with these defects on new books and a new account; market and faults as at the beginning."""
         self._accounts += 1
         account = f"101-001-{os.getpid():07d}-{self._accounts:03d}"
-        self.control("DELETE", "/faults")
-        self.control("POST", "/feed", {"running": False})
+        self.told("DELETE", "/faults")
+        self.told("POST", "/feed", {"running": False})
         for price in OPENING_PRICES:
-            self.control("POST", "/ticks", price)
+            self.told("POST", "/ticks", price)
         if trading:
-            self.control("POST", "/feed", {"running": True})
-        self.control("POST", "/accounts", {"account_id": account, "balance": "100000", "currency": "USD"})
+            self.told("POST", "/feed", {"running": True})
+        self.told("POST", "/accounts", {"account_id": account, "balance": "100000", "currency": "USD"})
         url = self.database(f"desk_{uuid.uuid4().hex[:12]}")
         planted = tuple(part for name in defects for part in ("--defect", name))
         desk = Desk(self, account, url, (*(LIVELY if trading else QUIET), *planted, *arguments), self.free_port())

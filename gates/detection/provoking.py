@@ -38,15 +38,15 @@ def _ask(desk: Desk, step: Step) -> None:
 
 
 def _tick(desk: Desk, step: Step) -> None:
-    desk.ground.control("POST", "/ticks", step.body)
+    desk.ground.told("POST", "/ticks", step.body)
 
 
 def _control(desk: Desk, step: Step) -> None:
-    desk.ground.control("POST", step.what, step.body)
+    desk.ground.told("POST", step.what, step.body)
 
 
 def _heal(desk: Desk, _step: Step) -> None:
-    desk.ground.control("DELETE", "/faults")
+    desk.ground.told("DELETE", "/faults")
 
 
 def _kill(desk: Desk, _step: Step) -> None:

@@ -20,7 +20,7 @@ from gates.detection.clean import strike_clean
 from gates.detection.judgement import Judged
 from gates.detection.luck import Tried, Within, kill_until_found
 from gates.detection.provoking import provoke
-from gates.detection.rehearsing import Outcome, judge_rules, judged, judged_after, rehearse_clean
+from gates.detection.rehearsing import Outcome, judge_rules, judged, judged_after, rehearse_by_hand, rehearse_clean
 from gates.detection.striking import strike_until_caught
 from gates.detection.sweeping import sweep
 
@@ -44,6 +44,18 @@ def clean_by_hand(grounds):
 @pytest.mark.parametrize("name", [defect.name for defect in STEPPED])
 def test_the_clean_desk_raises_nothing_after_the_steps_of_the_defect(clean_by_hand, name):
     assert clean_by_hand[name] == Judged()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Step("control", "/no-such-thing", {}), Step("tick", "", {"instrument": "SAND"})],
+    ids=["control", "tick"],
+)
+def test_a_step_that_the_broker_refuses_shows_nothing_of_the_defect(grounds, step):
+    defect = replace(named(catalogue(), "float-money"), steps=(step,))
+    result = rehearse_by_hand(grounds[0], defect)
+    assert (result.outcome, result.findings) == (Outcome.NOT_SHOWN, ())
+    assert "GroundError: The broker did not carry out POST " in result.reason
 
 
 def test_what_could_not_be_carried_out_on_the_clean_desk_is_silent_by_name(grounds):
