@@ -11,6 +11,8 @@ from gates.chaos.trials import Trial
 EITHER_END = "done once or not at all"
 Where = Callable[[CrashPoint], bool]
 WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "LOCK", "POST", "PUT", "PATCH"}  # UPDATE is in FOR UPDATE too
+BOOKING = ("CALL ", "TRUNCATE ")
+CALLED = "()"  # ends the label of a SELECT of a function: what that does is not to be seen from here
 
 
 def everywhere(_: CrashPoint) -> bool:
@@ -29,7 +31,12 @@ def answers(crash_point: CrashPoint) -> bool:
 
 
 def writes(crash_point: CrashPoint) -> bool:
-    """At every message of a statement that locks or changes rows, and of an HTTP request that changes something."""
+    """At every message of a statement that locks or changes rows, or calls a function that may, and of an HTTP request
+    that changes something.
+    """
+    statement = crash_point.point.fingerprint.upper()
+    if statement.startswith(BOOKING) or (statement.startswith("SELECT") and CALLED in crash_point.label):
+        return True
     words = f"{crash_point.label} {crash_point.point.fingerprint}".upper().replace("(", " ").split()
     return bool(WRITING.intersection(words))
 

@@ -1,6 +1,6 @@
 """Which strikes are made, what a run's criteria say of them, and where they may be made. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from audits.verdicts import Verdict, merge
 from gates.chaos.baseline import CrashPoint
 from gates.chaos.criteria import ScenarioSeen, chaos_criteria
+from gates.chaos.fingerprints import statement_label
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.safety import UnsafeError, demand_safe
 from gates.chaos.sampling import MAY_NOT_APPLY, MORE, chosen
 from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.scenarios.scenario import writes
 from gates.targets.access import TargetUnreachableError
 from gates.targets.programs import read_program
 from gates.targets.rehearsal import cell_program
@@ -78,6 +80,18 @@ def test_a_connection_drop_loses_every_request_and_every_answer_of_the_ledger_on
 def test_a_deadlock_is_tried_at_statements_that_lock_rows():
     trials = [trial for _, trial in scenario("database_deadlock").trials("open", POINTS)]
     assert [trial.point.fingerprint for trial in trials] == ["SELECT 1 FOR UPDATE", "INSERT INTO wartest.orders"]
+
+
+def test_a_statement_that_books_by_a_function_is_struck_as_any_other_that_writes():
+    booked = ("CALL book_fill(?)", "TRUNCATE TABLE marks", "SELECT desk.book_fill(?)")
+    labelled = [
+        replace(each, label=f"ledger: {statement_label(each.point.fingerprint)}")
+        for each in round_trips(
+            Channel.LEDGER, *booked, "SELECT * FROM orders WHERE id = ?", "SELECT count(*) FROM orders"
+        )
+        if each.point.direction == Direction.REQUEST
+    ]
+    assert [each.point.fingerprint for each in labelled if writes(each)] == list(booked)
 
 
 def test_one_point_and_one_strike_can_be_asked_for_by_the_names_that_a_report_gives():

@@ -46,6 +46,18 @@ def test_a_second_strike_is_the_same_whichever_kill_that_left_its_state_came_fir
     assert ended(first, third) == 1
 
 
+def test_of_second_strikes_of_one_name_the_worst_verdict_stands(tmp_path):
+    then = {"point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "strike": "kill after", "state": "5a7e"}
+    twice = [report((KILL, one), (LOST, other)) for one, other in (("passed", "failed"), ("failed", "passed"))]
+    once = report((KILL, "passed"))
+    for each in (*twice, once):
+        for point in each["scenarios"][0]["crash_points"]:
+            point["then"] = then
+    first, second, third = written(tmp_path, *twice, once)
+    assert ended(first, second) == 0
+    assert ended(first, third) == ended(second, third) == 1
+
+
 def test_a_run_of_depth_2_is_compared_with_one_of_depth_1_without_its_second_strikes(tmp_path):
     then = {"point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "strike": "kill after", "state": "5a7e"}
     deep, shallow, other = (

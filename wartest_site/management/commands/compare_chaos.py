@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from audits.verdicts import Verdict, merge
 from gates.chaos.comparing import Comparison, Strike, Verdicts, compare, second_strike
 
 IDENTICAL, DIFFERENT, CANNOT_START = 0, 1, 2
@@ -67,7 +68,10 @@ def verdicts_of(path: Path, depth: int) -> dict[str, Verdicts]:
 
 def _strikes(scenario: dict[str, Any], depth: int) -> Verdicts:
     points = [point for point in scenario["crash_points"] if depth > 1 or point["then"] is None]
-    made = {_named(point): point["verdict"] for point in points}
+    made: dict[Strike, str] = {}
+    for point in points:  # two engines may strike the recovery from one state, under one name: the worse verdict stands
+        before = made.get(_named(point), Verdict.PASSED)
+        made[_named(point)] = merge((Verdict(before), Verdict(point["verdict"])))
     skipped = scenario.get("not_applicable", [])
     return made | {(each["operation"], each["point"], each["fault"], ""): "not applicable" for each in skipped}
 
