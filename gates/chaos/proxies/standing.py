@@ -153,6 +153,7 @@ class Standing:
 
     async def _run(self) -> None:
         try:
+            self._demand_awaited()
             held = await self._held()
             proof = {**await self._fault.hit(self), **held}
         except MissedError as why:
@@ -166,6 +167,12 @@ class Standing:
             self._board.struck(self._fault, self.message, proof)
         finally:
             self._finish()
+
+    def _demand_awaited(self) -> None:
+        """Nothing but a kill reaches a target that had hung up before its answer came. Raises MissedError."""
+        gone = self._session.client_gone or self._session.client.hung_up
+        if gone and self._direction is Direction.ANSWER and self._fault.strike not in KILLS:
+            raise MissedError(f"The target had hung up before {self.message.label}")
 
     def _release(self) -> None:
         """The fault did not strike: everything goes on as if it had never been."""

@@ -14,6 +14,7 @@ from gates.chaos.proxies.sessions import MAXIMUM_HELD_BYTES
 MORE_THAN_IS_HELD = MAXIMUM_HELD_BYTES + 1024 * 1024
 
 carried_out: list[str] = []
+let_go = asyncio.Event()
 
 
 async def orders(request: Request) -> Response:
@@ -60,6 +61,18 @@ async def large(_request: Request) -> Response:
     return Response(bytes(MORE_THAN_IS_HELD), media_type="text/plain")
 
 
+async def late(_request: Request) -> Response:
+    """Answered once somebody has asked by DELETE that it be."""
+    await let_go.wait()
+    let_go.clear()
+    return Response(status_code=201)
+
+
+async def answer_late(_request: Request) -> Response:
+    let_go.set()
+    return Response(status_code=204)
+
+
 async def unmodified(_request: Request) -> Response:
     return Response(status_code=304, headers={"ETag": '"x"'})
 
@@ -72,6 +85,8 @@ ROUTES = [
     Route("/echo", echo, methods=["GET", "POST", "HEAD", "PUT"]),
     Route("/chunks", chunks, methods=["GET"]),
     Route("/large", large, methods=["GET"]),
+    Route("/late", late, methods=["POST"]),
+    Route("/late", answer_late, methods=["DELETE"]),
     Route("/unmodified", unmodified, methods=["GET"]),
 ]
 

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -230,6 +231,25 @@ def test_a_stall_is_over_when_the_target_hangs_up(web: Web):
     assert proof["target_hung_up"] is True
     assert proof["stall_ms"] < 60_000
     assert web.orders() == ["buy"]
+
+
+@pytest.mark.parametrize("fault", [Stall(stall_ms=60_000), LoseAnswer(), Delay(delay_ms=1)])
+def test_an_answer_that_nobody_waits_for_any_more_is_not_struck(web: Web, fault: Stall | LoseAnswer | Delay):
+    web.owner.arm(at(Direction.ANSWER, "POST /late"), fault)
+    with socket.create_connection((web.client.base_url.host, web.client.base_url.port or 0), timeout=30) as raw:
+        raw.sendall(b"POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        soon(lambda: web.owner.labels(Direction.REQUEST))
+    soon(lambda: web.owner.do(web.owner.proxy.control.status()).clients == 0)
+    web.direct.delete("/late")
+    assert "had hung up before" in web.owner.next(Missed).reason
+
+
+def soon(seen: Callable[[], object]) -> None:
+    for _ in range(3_000):
+        if seen():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it was not seen within 30 s")
 
 
 def test_a_target_that_never_hangs_up_is_told_of(web: Web):
