@@ -13,7 +13,7 @@ from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
 from gates.chaos.healing import UNHEALED
 from gates.chaos.invariants import protection_limit_ms
-from gates.chaos.messages import Point, Strike
+from gates.chaos.messages import Direction, Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import scenarios_of
@@ -131,15 +131,21 @@ def _depth(asked: Asked, plan: ChaosPlan) -> int:
     """2 strikes the recovery too. One point alone is struck once, unless a point of its recovery is named; so is a kind
     of strike that no recovery is struck after. Raises CannotStrikeError.
     """
-    followed = asked.strike in ("", Strike.KILL_BEFORE)
+    followed = asked.strike in ("", Strike.KILL_BEFORE) or _is_kill_after_request(asked)
     if not followed and (asked.then or asked.depth == 2):
         raise CannotStrikeError(
-            f"No second strike follows '{asked.strike}': only '{Strike.KILL_BEFORE}' leaves the same books each time. "
-            "Choose that one, or ask for depth 1."
+            f"No second strike follows '{asked.strike}': only '{Strike.KILL_BEFORE}' leaves the same books each time, "
+            f"and '{Strike.KILL_AFTER}' at the point of a request. Choose that one, or ask for depth 1."
         )
     if asked.then:
         return 2
     return asked.depth or (1 if asked.point or not followed else plan.depth)
+
+
+def _is_kill_after_request(asked: Asked) -> bool:
+    """Whether it is a kill after a request, which leaves the same books each time too: see `Trial.leaves_one_state`."""
+    at = Point.parse(asked.point) if asked.point else None
+    return asked.strike == Strike.KILL_AFTER and at is not None and at.direction is Direction.REQUEST
 
 
 def _demand_free(target: Target, now: datetime) -> None:

@@ -638,10 +638,17 @@ def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
         ({"cells": 0}, "cells cannot be run"),
         ({"point": "nonsense"}, "no crash point"),
         ({"strike": "kill after", "depth": 2}, "follows 'kill after': only 'kill before' leaves"),
+        ({"strike": "kill after", "point": "ledger:answer:1:COMMIT", "then": "ledger:request:1:BEGIN"}, "leaves"),
     ):
         with pytest.raises(CannotStrikeError, match=words):
             start_chaos(Asked(desk_target, "smoke", **options), started_by=None, now=timezone.now())
     assert not ChaosRun.objects.exists()
+
+
+def test_the_second_strike_after_a_kill_after_a_request_can_be_repeated(desk_target):
+    words = {"point": "ledger:request:1:COMMIT", "strike": "kill after", "then": "ledger:request:1:BEGIN"}
+    run = start_chaos(asked(desk_target, "kill_during_event_replay", **words), started_by=None, now=timezone.now())
+    assert (run.chaos.depth, run.chaos.only_strike, run.chaos.only_then) == (2, "kill after", words["then"])
 
 
 def test_a_scenario_never_moves_back(desk_target):
