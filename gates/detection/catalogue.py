@@ -45,7 +45,7 @@ class Planted:
     @property
     def trades(self) -> bool:
         """Whether the desk must trade by itself for the defect to show."""
-        return any(step.do == "watch" for step in self.steps)
+        return any(step.do in ("watch", "live") for step in self.steps)
 
 
 def catalogue() -> tuple[Planted, ...]:

@@ -166,6 +166,17 @@ class Desk:
             return f"{type(error).__name__}"
         return f"{answer.status_code} {answer.text}"
 
+    def trade(self, *, running: bool) -> None:
+        """Turn the switch of its own trading. Raises GroundError where it does not obey."""
+        url = f"http://127.0.0.1:{self.port}/trading"
+        try:
+            answer = httpx.post(url, json={"running": running}, timeout=ANSWER_LIMIT_S, trust_env=False)
+            obeys = answer.is_success and answer.json() == {"trading": running}
+        except (httpx.HTTPError, ValueError):
+            obeys = False
+        if not obeys:
+            raise GroundError("The desk does not obey the switch of its trading.")
+
     def kill(self) -> None:
         """SIGKILL, and wait for its death."""
         if self.process is not None and self.process.poll() is None:

@@ -3,27 +3,38 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 
+from audits.sources.oanda import OandaReader
+from audits.transactions import required
 from gates.checks import health, ledger
 from gates.checks.growth import judge_growth
 from gates.checks.ledger import Reconciling
 from gates.detection.catalogue import Step
 from gates.detection.ground import Desk
 from gates.detection.judgement import Judged, said_by
+from gates.live_capital.limits import judge_orders
+from gates.live_capital.terms import Terms
 
 KILL_AFTER_S = 0.7
 KILL_STARTED_AFTER_S = 1.0
 HEALTH_EVERY_S = 0.3
 POSITIONS_EVERY_S = 4.0
 RECONCILIATION_LIMIT_MS = 1000
+ORDERS_EVERY_S = 0.5
+INSTRUMENTS = ("EUR_USD", "GBP_USD", "USD_JPY")
+ORDER_SIZE = Decimal(2000)  # the largest that the clean desk opens
+ORDERS_PER_MINUTE = 120  # of a rehearsal's plan
 
 
 def provoke(desk: Desk, steps: Iterable[Step]) -> Judged:
-    """Carry out the steps; what gate 1 says where it watched. Raises GroundError, psycopg.Error.
+    """Carry out the steps; what gate 1 says where it watched, and gate 4 where it went live.
+
+    Raises GroundError, BrokerError, psycopg.Error.
 
     An operation that fails is no mistake here: it is what some of the steps are for.
     """
@@ -109,6 +120,38 @@ def watched(desk: Desk, for_s: float) -> Judged:
     return healthy.and_also(compared)
 
 
+def _live(desk: Desk, step: Step) -> Judged:
+    return gone_live(desk, step.body["for_s"])
+
+
+def gone_live(desk: Desk, for_s: float) -> Judged:
+    """Let the desk trade by its switch and look at its orders as gate 4 does; ends early with the first findings.
+
+    No order seen is silent. Raises GroundError, BrokerError.
+    """
+    day = datetime.now(UTC).date()
+    plan = Terms(
+        amount=Decimal(500),
+        instruments=INSTRUMENTS,
+        order_size=ORDER_SIZE,
+        orders_per_minute=ORDERS_PER_MINUTE,
+        daily_loss=Decimal(25),
+        total_loss=Decimal(100),
+        ends_on=day + timedelta(days=1),
+    )
+    access = desk.access
+    with OandaReader(access.broker_url, access.broker_account, access.broker_token) as broker:
+        since = int(required(broker.summary(), "lastTransactionID"))
+        desk.trade(running=True)
+        ends = time.monotonic() + for_s
+        while True:
+            orders = judge_orders(plan, broker.transactions(since), since)
+            if orders.findings or time.monotonic() > ends:
+                break
+            time.sleep(ORDERS_EVERY_S)
+    return Judged(orders.findings, () if orders.count else ("limits: the desk sent no order",))
+
+
 _WAYS: Mapping[str, Callable[[Desk, Step], Judged | None]] = {
     "ask": _ask,
     "tick": _tick,
@@ -121,4 +164,5 @@ _WAYS: Mapping[str, Callable[[Desk, Step], Judged | None]] = {
     "wait": _wait,
     "sql": _sql,
     "watch": _watch,
+    "live": _live,
 }

@@ -27,6 +27,7 @@ DOING = {
     "killed_start": "start it again, and kill it soon after",
     "wait": "let it be",
     "watch": "let it trade, and look at it as gate 1 does",
+    "live": "let it trade by its switch, and look at its orders as gate 4 does",
     "sql": "another session says {what}",
 }
 

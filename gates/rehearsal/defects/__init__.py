@@ -39,6 +39,7 @@ from gates.rehearsal.defects import (
     recovery_sends_again,
     replay_in_pieces,
     rounded_to_cents,
+    runaway_orders,
     sequence_gap,
     slow_leak,
     slow_statement_skipped,
@@ -97,6 +98,7 @@ DEFECTS: tuple[Defect, ...] = (
     reconciliation_hides.DEFECT,
     reconciliation_papers_over.DEFECT,
     reconciliation_slow.DEFECT,
+    runaway_orders.DEFECT,
 )
 
 __all__ = ["DEFECTS", "Defect"]

@@ -30,6 +30,7 @@ class Step:
     | killed_start | – | a new one, SIGKILL `after_s` (1.0) after it answers |
     | wait | – | `for_s` |
     | watch | – | `for_s`: the checks of gate 1, again and again, while the desk trades by itself |
+    | live | – | `for_s`: it is let trade by its switch, and gate 4's limits look at its orders |
     | sql | a statement, by another session on the desk's database | – |
     """
 
@@ -108,6 +109,11 @@ def fault(kind: str, **limits: Any) -> Step:
 def watch(for_s: float) -> Step:
     """Let the desk trade and look at it as gate 1 does."""
     return Step("watch", "", {"for_s": for_s})
+
+
+def live(for_s: float) -> Step:
+    """Let the desk trade by its switch, as gate 4 does, and look at its orders by a plan's limits."""
+    return Step("live", "", {"for_s": for_s})
 
 
 def wait(for_s: float) -> Step:
