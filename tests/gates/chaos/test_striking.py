@@ -160,6 +160,18 @@ def test_a_scenario_of_the_targets_own_is_struck_and_counted_beside_the_twelve(d
     assert verdicts["scenarios"] == "inconclusive"
 
 
+def test_a_scenario_whose_strikes_hit_no_message_of_an_operation_says_which_and_is_no_evidence(desk_target):
+    own = {"name": "never_sent", "operation": "open", "strike": "lose the answer", "at": "ledger: CALL open_position"}
+    desk_target.spec |= {"scenarios": [own]}
+    desk_target.save()
+    run = start_chaos(asked(desk_target, "never_sent"), started_by=None, now=timezone.now())
+    assert engine_of(run).wait(LIMIT_S) == 0
+    scenario = run.scenarios.select_related("slot").get()
+    assert scenario.slot.verdict == "inconclusive"
+    assert scenario.reason.startswith("None of its strikes has a message to hit in open, which changes ")
+    assert "broker" in scenario.reason
+
+
 async def struck_while_the_background_spoke(spec, folder):
     """A kill at the second BEGIN of `close`, where a BEGIN of the desk's poll passes just before it is asked for."""
     point = Point.parse("ledger:answer:2:BEGIN")
