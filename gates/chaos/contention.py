@@ -28,7 +28,9 @@ _HELD_BY = """
     WHERE l.pid = %s AND l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock') AND c.relkind IN ('r', 'p')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
 """
-_WAITING = "SELECT pid FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid)) LIMIT 1"
+_WAITING = """
+    SELECT pid FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid)) AND pid = coalesce(%s::int, pid) LIMIT 1
+"""
 
 
 @asynccontextmanager
@@ -57,13 +59,13 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     await _forward(cell, held)
     waiter, ends = None, began + trial.parameters["lock_ms"] / 1000
     while time.monotonic() < ends:
-        waiter = waiter or await _waiting(cell, session.info.backend_pid)
+        waiter = waiter or await _waiting(cell, session.info.backend_pid, held.backend_pid)
         await asyncio.sleep(WAIT_PAUSE_S)
     lock_ms = round((time.monotonic() - began) * 1000, 1)
     seen = {"lock_ms": lock_ms, "target_hung_up": _has_hung_up(cell, held)}
     await session.rollback()
     if waiter is None:
-        return _not_applicable(held, "nothing of the target waited for the locked tables")
+        return _not_applicable(held, "the statement waited for none of the locked tables")
     return _proven(trial, held, {**seen, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
@@ -150,10 +152,10 @@ def _has_hung_up(cell: Cell, held: Held) -> bool:
     return mine in told
 
 
-async def _waiting(cell: Cell, blocker: int) -> int | None:
-    """A backend that waits for a lock of `blocker`."""
+async def _waiting(cell: Cell, blocker: int, backend: int | None = None) -> int | None:
+    """A backend that waits for a lock of `blocker`: this one, or over HTTP, where none is known, any."""
     connection = await cell.direct()
-    row = await (await connection.execute(_WAITING, (blocker,))).fetchone()
+    row = await (await connection.execute(_WAITING, (blocker, backend))).fetchone()
     return int(row[0]) if row else None
 
 

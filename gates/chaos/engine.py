@@ -52,9 +52,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5
 MAXIMUM_CELLS = 64
 BROKE = f"{work.ATTEMPTS} attempts broke: see the engine's log."
-UNAIMED = (
-    "None of its strikes has a message to hit in {operation}, which changes {changes}: that one is not struck."
-)
+UNAIMED = "None of its strikes has a message to hit in {operation}, which changes {changes}: that one is not struck."
 
 
 @asynccontextmanager
