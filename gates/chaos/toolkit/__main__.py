@@ -1,7 +1,8 @@
 """Runs one Chaos Toolkit experiment: `python -m gates.chaos.toolkit EXPERIMENT JOURNAL`.
 
-Says `ready` on standard output when its steady state was met and its method may begin, which it does with the next line
-on standard input. Exit 0 with a journal written, 2 with one sentence on standard error without.
+Says `ready` on standard output when its steady state was met and its method may begin, which it does with the line `go`
+on standard input; without it nothing is struck. Exit 0 with a journal written, 2 with one sentence on standard error
+without.
 """
 
 import sys

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -20,13 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.families import MARK
 from gates.chaos.cells.hiding import hidden
+from gates.chaos.cells.processes import NOBODY, end_all
 from gates.chaos.cells.target import PASSED_ON
 from gates.chaos.messages import Point, Proof, Receipt, Strike
 from gates.chaos.striking import Asked, Follow, Seen, Striker
 from gates.chaos.trials import Trial
 
 READY = "ready"
+GO = "go"
 NOTHING_RAN = 2
 ROOT = Path(__file__).parents[3]
 JOURNAL_BYTES = 256 * 1024
@@ -39,13 +43,14 @@ HTTP_REFUSALS = 400  # from this status on
 async def experiment(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """Its steady state is met first; where it is not, nothing is struck and there is no receipt."""
     path, limit_s = Path(str(trial.parameters["experiment"])), trial.lasting_s
+    mark = secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="wartest-experiment-") as folder:
         journal = Path(folder) / "journal.json"
         argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(journal))
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=ROOT,
-            env=_surroundings(cell),
+            env=_surroundings(cell) | {MARK: mark},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -56,7 +61,7 @@ async def experiment(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Fo
             await running.wait_ready()
             yield lambda asked: running.follow(cell, asked)
         finally:
-            await running.end()
+            await running.end(mark)
 
 
 class Running:
@@ -85,7 +90,7 @@ class Running:
         began = time.monotonic()
         if self._ready and self._process.stdin is not None:
             with suppress(ConnectionError):
-                self._process.stdin.write(b"go\n")
+                self._process.stdin.write(f"{GO}\n".encode())
                 await self._process.stdin.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._loop_end()):
@@ -116,36 +121,48 @@ class Running:
         }
         return Seen(Receipt(Strike.EXPERIMENT, None, time.monotonic(), proof), time.monotonic())
 
-    async def end(self) -> None:
-        """Ask it to end, so that it rolls back; then kill it with all that it has started."""
+    async def end(self, mark: str) -> None:
+        """Ask it to end, so that it rolls back; then kill it with all that it has started, by its mark: its number may
+        be another's by now. Raises TimeoutError where that lives on.
+        """
         for wanted in (signal.SIGTERM, signal.SIGKILL):
             if self._process.returncode is None:
                 with suppress(ProcessLookupError):
                     self._process.send_signal(wanted)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._process.wait(), END_LIMIT_S)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._errors.cancel()
-        await asyncio.gather(self._errors, return_exceptions=True)
+        try:
+            await end_all((NOBODY, 0), mark)
+        finally:
+            self._errors.cancel()
+            await asyncio.gather(self._errors, return_exceptions=True)
 
     def _loop_end(self) -> float:
         return asyncio.get_running_loop().time() + max(0.0, self._ends - time.monotonic())
 
 
 def unproven(journal: Mapping[str, Any]) -> str:
-    """Why a journal is no receipt, in words; empty where every action of its method was carried out."""
+    """Why a journal is no receipt, in words; empty where every action and every rollback was carried out."""
     status = journal.get("status")
     before = (journal.get("steady_states") or {}).get("before") or {}
     if before.get("steady_state_met") is False:
         return "its steady state was not met before its method"
     if status != "completed" and not journal.get("deviated"):
         return f"it ended as {status!r}"
-    actions = [each for each in journal.get("run") or () if each.get("activity", {}).get("type") == "action"]
+    actions = _actions(journal, "run")
     if not actions:
         return "its method has no action, so nothing was struck"
-    undone = [each for each in actions if not _was_done(each)]
-    return f"its action {undone[0]['activity'].get('name')!r} did not succeed" if undone else ""
+    for action in actions:
+        if not _was_done(action):
+            return f"its action {action['activity'].get('name')!r} did not succeed"
+    for action in _actions(journal, "rollbacks"):
+        if not _was_done(action):
+            return f"its rollback {action['activity'].get('name')!r} did not succeed: undo by hand what it left"
+    return ""
+
+
+def _actions(journal: Mapping[str, Any], part: str) -> list[Mapping[str, Any]]:
+    return [each for each in journal.get(part) or () if each.get("activity", {}).get("type") == "action"]
 
 
 def _was_done(action: Mapping[str, Any]) -> bool:

@@ -2,26 +2,35 @@
 
 import json
 import logging
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from chaoslib.exceptions import ChaosException
+from chaoslib.exceptions import ChaosException, InterruptExecution
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.loader import load_experiment
 from chaoslib.run import RunEventHandler
 from chaoslib.types import Experiment, Strategy
 
-from gates.chaos.toolkit.experiments import NOTHING_RAN, READY
+from gates.chaos.toolkit.experiments import GO, NOTHING_RAN, READY
 
 
 class Wait(RunEventHandler):
-    """Holds the method back until the operation is asked for."""
+    """Holds the method back until the operation is asked for, and for good where nobody asks."""
 
     def start_method(self, experiment: Experiment) -> None:
-        """Say that it may begin, and wait for the word."""
-        sys.stdout.write(f"{READY}\n")
-        sys.stdout.flush()
-        sys.stdin.readline()
+        """Say that it may begin, and wait for the word. Chaos Toolkit begins after whatever is raised here."""
+        word = ""
+        with suppress(InterruptExecution, OSError):
+            sys.stdout.write(f"{READY}\n")
+            sys.stdout.flush()
+            word = sys.stdin.readline()
+        if word != f"{GO}\n":
+            with suppress(OSError):
+                sys.stderr.write("Nobody gave the word: nothing was struck\n")
+                sys.stderr.flush()
+            os._exit(NOTHING_RAN)
 
 
 def main(experiment: str, journal: str) -> int:

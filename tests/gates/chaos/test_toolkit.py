@@ -1,5 +1,10 @@
 """A user's own Chaos Toolkit experiment that uses our actions and probes, run by Chaos Toolkit itself."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from chaoslib.exceptions import ActivityFailed
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
@@ -40,3 +45,37 @@ def test_the_books_are_a_steady_state(tmp_path, monkeypatch, spoiled, met):
 def test_an_action_that_cannot_start_fails_with_the_commands_words():
     with pytest.raises(ActivityFailed, match="run_chaos_scenarios could not start"):
         run_scenario("kill_during_trade_open", target="--help")
+
+
+@pytest.fixture
+def touching(tmp_path):
+    """An experiment whose one action leaves a file, waiting for the word, and that file."""
+    struck = tmp_path / "struck"
+    touch = {"type": "process", "path": "touch", "arguments": str(struck)}
+    method = [{"type": "action", "name": "strike", "provider": touch}]
+    path = tmp_path / "touch.json"
+    path.write_text(json.dumps({"title": "Touch", "description": "A file.", "method": method, "rollbacks": []}))
+    argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(tmp_path / "journal.json"))
+    pipe = subprocess.PIPE
+    root = Path(__file__).parents[3]
+    process = subprocess.Popen(argv, cwd=root, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        yield process, struck
+        process.kill()
+
+
+def test_an_experiment_strikes_on_the_word_of_its_owner(touching):
+    process, struck = touching
+    process.communicate(b"go\n", timeout=60)
+    assert (process.returncode, struck.exists()) == (0, True)
+
+
+@pytest.mark.parametrize("end", ["its owner is gone", "it is asked to end"])
+def test_an_experiment_without_the_word_strikes_nothing(touching, end):
+    process, struck = touching
+    if end == "its owner is gone":
+        process.stdin.close()
+    else:
+        process.terminate()
+    assert (process.wait(60), struck.exists()) == (2, False)
