@@ -7,7 +7,9 @@ from audits.verdicts import Verdict, merge
 from gates.criteria import Criterion
 
 SCENARIOS_NEEDED = 12
-RECOVERY_RULES = frozenset({"recovery", "second restart", "proof of life", "order in doubt"})
+RECOVERY_RULES = frozenset(
+    {"recovery", "target ended", "waited for ever", "second restart", "proof of life", "order in doubt"}
+)
 
 
 @dataclass(frozen=True, slots=True)

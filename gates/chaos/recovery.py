@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from audits.findings import Finding, Level
+from audits.findings import Finding
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
@@ -13,9 +13,10 @@ from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.contention import CONTENTION
 from gates.chaos.invariants import Aftermath, Clean, broken
 from gates.chaos.messages import Channel, Direction, Receipt, Strike
-from gates.chaos.receipts import has_deviated, proof_shape, receipt_shape, waited_for_ever, words_of
+from gates.chaos.receipts import proof_shape, receipt_shape, words_of
 from gates.chaos.second import strike_recovery
 from gates.chaos.settling import RECOVERY_LIMIT_S, rested, settled, wall
+from gates.chaos.shortfalls import critical, not_recovered, shown_by_receipt
 from gates.chaos.staleness import STALENESS
 from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
 from gates.chaos.telling import UNTOLD
@@ -172,16 +173,11 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         since = wall(recovered_from) if trial.kills else 0.0
         over_at = await rested(cell, recovered_from + RECOVERY_LIMIT_S, since=since)
     except TargetNotReadyError as error:
-        result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", str(error)))
+        result.findings.append(not_recovered(error))
         await _judge(cell, course, result)
         return
     result.recovery_ms = round((over_at - recovered_from) * 1000, 1)
-    if has_deviated(course.hit.receipt):
-        words = "the experiment's own steady state has deviated: see its journal in the receipt"
-        result.findings.append(_critical("expectation", "the experiment's steady state after its method", words))
-    if waited_for_ever(course.hit.receipt):
-        words = "the target waited for an answer that never came until its connection was reset"
-        result.findings.append(_critical("recovery", f"recovered within {RECOVERY_LIMIT_S:.0f} s", words))
+    result.findings += shown_by_receipt(course.hit.receipt)
     await course.journal.reached("verifying")
     after = await _judge(cell, course, result)
     if result.verdict == Verdict.PASSED:
@@ -194,7 +190,7 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
 def demand_end(result: Result, end: str) -> None:
     """Fail a recovery that passed but came to another end than the only legal one; without an `end` both are."""
     if end and result.verdict == Verdict.PASSED and result.same_as is None and result.end != end:
-        result.findings.append(_critical("expectation", end, result.end or "nothing was seen"))
+        result.findings.append(critical("expectation", end, result.end or "nothing was seen"))
         _conclude(result)
 
 
@@ -215,26 +211,27 @@ async def _second_restart(cell: Cell, before: State, result: Result) -> None:
 
     A target that needs it to be well again has not recovered by itself.
     """
-    expected = ("recovery", "well until it is restarted")
+    restarted = False
     try:
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
         await cell.target.end()
         for proxy in cell.wires.values():
             await proxy.control.reset()
-        expected = ("second restart", "ready again")
+        restarted = True
         await cell.start()
         await rested(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:
-        result.findings.append(_critical(*expected, str(error)))
+        again = critical("second restart", "ready again", str(error))
+        result.findings.append(again if restarted else not_recovered(error, "well until it is restarted"))
         _conclude(result)
         return
     changes = difference(before, await cell.state())
     sent = [message.label for message in await cell.messages() if _is_write(message.channel, message)]
     if changes:
-        result.findings.append(_critical("second restart", "no change", f"changes in {', '.join(changes)}"))
+        result.findings.append(critical("second restart", "no change", f"changes in {', '.join(changes)}"))
         result.changes |= {"second restart": changes}
     if sent:
-        result.findings.append(_critical("second restart", "nothing sent", f"sent {', '.join(sent[:5])}"))
+        result.findings.append(critical("second restart", "nothing sent", f"sent {', '.join(sent[:5])}"))
     _conclude(result)
 
 
@@ -244,19 +241,19 @@ async def _life(cell: Cell, result: Result) -> None:
     for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
         answer = await cell.ask(operation)
         if not answer.success:
-            result.findings.append(_critical("proof of life", f"{operation} is done", words_of(answer)))
+            result.findings.append(critical("proof of life", f"{operation} is done", words_of(answer)))
             _conclude(result)
             return
         new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
         fills = [record for record in new if record["type"] == "ORDER_FILL" and record.get(part)]
         if len(fills) != 1:
-            result.findings.append(_critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
+            result.findings.append(critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
             _conclude(result)
             return
     try:
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:
-        result.findings.append(_critical("proof of life", "at rest after one more open and close", str(error)))
+        result.findings.append(critical("proof of life", "at rest after one more open and close", str(error)))
     await _audit(cell, result, "after one more open and close")
 
 
@@ -297,8 +294,3 @@ def _is_write(channel: Channel, message: Any) -> bool:
         return False
     words = message.label.removeprefix("broker: ").split()
     return not words or words[0] not in READS
-
-
-def _critical(rule: str, expected: str, measured: str) -> Finding:
-    sentence = f"{rule.capitalize()}: {expected} was expected; {measured}."
-    return Finding(rule, Level.CRITICAL, sentence, expected, measured)

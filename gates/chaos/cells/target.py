@@ -32,6 +32,10 @@ class TargetNotReadyError(Exception):
     """The target did not become ready in its time, or ended while starting."""
 
 
+class TargetEndedError(TargetNotReadyError):
+    """The target's process has ended, though nothing of ours ended it."""
+
+
 class OutlivedError(Exception):
     """Something of the target outlived its kill: it was not killed at that message."""
 
@@ -110,9 +114,9 @@ class TargetProcess:
         self._answers_itself = True
 
     async def unwell(self) -> str:
-        """Why it is not well, in words; empty when it is. Raises TargetNotReadyError when it has ended."""
+        """Why it is not well, in words; empty when it is. Raises TargetEndedError when it has ended."""
         if self.process is None or not self.process.alive:
-            raise TargetNotReadyError(f"The target has ended: {self._why_ended()}")
+            raise TargetEndedError(f"The target has ended: {self._why_ended()}")
         try:
             reply = await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)
         except httpx.HTTPError:

@@ -37,7 +37,7 @@ DEFECT = Defect(
     title="Each start books the last money again",
     origin="nautilus_trader#3046, #3176",
     gate=3,
-    rules=("transaction booked with another sum", "broker balance"),
+    rules=("transaction booked with another sum", "profits booked", "broker balance"),
     replaces=(
         Replacement(Follower, "begin", _begin),
         Replacement(following, "book", _book),

@@ -13,7 +13,7 @@ DEFECT = Defect(
     title="Commission is forgotten",
     origin="richkuo/go-trader#1100",
     gate=3,
-    rules=("broker balance",),
+    rules=("transaction not booked", "commission booked", "broker balance"),
     replaces=(Replacement(booking, "_cash", cash_besides("COMMISSION")), NO_BALANCE_GUARD, NO_EXPLANATION),
     steps=(ask("open"),),
 )

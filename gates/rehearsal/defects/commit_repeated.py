@@ -30,7 +30,7 @@ DEFECT = Defect(
     title="A whole transaction repeated after a lost COMMIT answer",
     origin="activerecord-jdbc#1216, TablePro#2765",
     gate=2,
-    rules=("broker balance",),
+    rules=("transaction booked with another sum", "transaction booked twice", "broker balance"),
     replaces=(
         Replacement(Follower, "_book_one", _book_one),
         Replacement(clerk, "_book_fill", _book_fill),

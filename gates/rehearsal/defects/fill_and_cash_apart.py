@@ -25,8 +25,8 @@ DEFECT = Defect(
     title="A fill and its money in two transactions",
     origin="the original system over PostgREST",
     gate=2,
-    rules=("broker balance",),
-    by_hand=("broker balance",),
+    rules=("transaction not booked", "broker balance"),
+    by_hand=("transaction not booked", "broker balance"),
     replaces=(Replacement(clerk, "_book_cash", _book_cash), NO_BALANCE_GUARD),
     steps=(
         ask("open"),

@@ -13,7 +13,7 @@ DEFECT = Defect(
     title="Financing is forgotten",
     origin="richkuo/go-trader#1107",
     gate=3,
-    rules=("broker balance",),
+    rules=("transaction not booked", "broker balance"),
     replaces=(Replacement(booking, "_cash", cash_besides("FINANCING")), NO_BALANCE_GUARD, NO_EXPLANATION),
     steps=(ask("open", units="100000"), control("/financing", days=1), ask("open")),
 )

@@ -37,8 +37,8 @@ DEFECT = Defect(
     title="Re-booking after a crash",
     origin="hummingbot#1663",
     gate=2,
-    rules=("broker balance",),
-    by_hand=("broker balance",),
+    rules=("transaction booked with another sum", "transaction booked twice", "broker balance"),
+    by_hand=("transaction booked with another sum", "transaction booked twice", "broker balance"),
     replaces=(
         Replacement(clerk, "_book_fill", _book_fill),
         Replacement(clerk, "_book_cash", _book_cash),

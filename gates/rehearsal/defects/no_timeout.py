@@ -1,7 +1,7 @@
 """The desk waits for its broker without a limit.
 
 Origin: tempoxyz/tidx#14, which "hangs forever" on the other end of a dead connection.
-Caught by gate 2: no recovery within its limit after a reply that never comes.
+Caught by gate 2: a reply that never comes is waited for until its connection is reset.
 """
 
 from gates.rehearsal.defects.defect import Defect, Replacement, ask, fault
@@ -13,7 +13,7 @@ DEFECT = Defect(
     origin="tempoxyz/tidx#14",
     gate=2,
     by_hand=("ledger behind the broker",),
-    rules=("recovery",),
+    rules=("waited for ever",),
     replaces=(Replacement(broker, "TIMEOUT_S", None),),
     steps=(fault("late", path="/sinceid", delay_ms=40_000, times=2), ask("open")),
     scenarios=("slow_network_responses",),

@@ -26,7 +26,7 @@ DEFECT = Defect(
     title="Money rounded to cents",
     origin="richkuo/go-trader#1570",
     gate=3,
-    rules=("broker balance",),
+    rules=("transaction booked with another sum", "commission booked", "broker balance"),
     replaces=(Replacement(booking, "_cash", _cash), NO_BALANCE_GUARD, NO_EXPLANATION),
     steps=(*(ask("open", units=str(1010 + n)) for n in range(3)),),
 )

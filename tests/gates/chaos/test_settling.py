@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from gates.chaos import recovery, settling
-from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.cells.target import TargetEndedError
 from gates.chaos.recovery import Result
 
 
@@ -37,7 +37,7 @@ def resting_cell(monkeypatch, *words):
     async def unwell():
         told = looks.pop(0)
         if told is None:
-            raise TargetNotReadyError("The target has ended: KeyError: 'EUR_USD'")
+            raise TargetEndedError("The target has ended: KeyError: 'EUR_USD'")
         return told
 
     monkeypatch.setattr(settling, "unsettled", at_rest)
@@ -47,7 +47,7 @@ def resting_cell(monkeypatch, *words):
 
 def test_a_target_that_ends_right_after_its_first_good_look_has_not_recovered(monkeypatch):
     _, cell = resting_cell(monkeypatch, "", None)
-    with pytest.raises(TargetNotReadyError, match="has ended: KeyError"):
+    with pytest.raises(TargetEndedError, match="has ended: KeyError"):
         asyncio.run(settling.rested(cell, time.monotonic() + 60))
 
 
@@ -62,5 +62,5 @@ def test_a_target_that_ends_while_its_books_are_audited_is_not_restarted_for_a_p
     result = Result()
     asyncio.run(recovery._second_restart(cell, None, result))
     assert result.verdict == "failed"
-    assert [found.rule for found in result.findings] == ["recovery"]
+    assert [found.rule for found in result.findings] == ["target ended"]
     assert "has ended: KeyError" in result.reason
