@@ -56,6 +56,12 @@ class Moment(Protocol):
     def keep_server(self) -> None:
         """Leave the server's connection open with nobody behind it. Raises NotApplicableError where there is none."""
 
+    async def kept_server(self, keep_ms: int) -> float:
+        """Wait for so long while the server's connection is open; for how many milliseconds it was.
+
+        Raises MissedError where the server ended it meanwhile.
+        """
+
     async def server_gone(self, limit_s: float) -> str:
         """Wait until the server ended the connection; the SQLSTATE it sent, empty without one.
 

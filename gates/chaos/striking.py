@@ -20,6 +20,7 @@ from gates.chaos.trials import Trial
 
 STRIKE_LIMIT_S = 45.0
 LATE_EVENT_S = 1.0
+NONE_OPEN = "Not applicable: no connection of the target's to the server was open, so none was left half open."
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,8 @@ async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
                 if outlived := await _decide(cell, trial, event):
                     return Seen(None, struck_at, outlived)
             case Struck(receipt):
+                if trial.half_open and not receipt.proof.get("left_open"):
+                    return Seen(None, struck_at, NONE_OPEN, applies=False, met=receipt.message)
                 return Seen(receipt, struck_at if trial.kills else time.monotonic())
             case Missed():
                 return Seen(None, struck_at, f"No receipt: {event.reason}.", event.applicable, event.message)

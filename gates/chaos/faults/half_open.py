@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gates.chaos.faults.fault import whole, whole_time
+from gates.chaos.faults.fault import whole
 from gates.chaos.messages import Proof, Side, Strike
 from gates.chaos.moments import Moment
 
@@ -25,6 +25,6 @@ class HalfOpen:
         pid = moment.backend_pid
         moment.keep_server()
         port = moment.drop_client(reset=True)
-        kept_ms = await whole_time(self.keep_ms)
+        kept_ms = await moment.kept_server(self.keep_ms)
         seen = {"kept_ms": kept_ms, "reset_port": port, "server_closed": await moment.close_server()}
         return seen if pid is None else {"backend_pid": pid, **seen}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy")
 
 HUNG_UP_PAUSE_S = 0.02  # nobody is told of an end while nothing is read: it is looked for
+KEPT_PAUSE_S = 0.02
 
 
 class Standing:
@@ -100,7 +101,7 @@ class Standing:
             raise MissedError(f"Nobody decided about {self.message.label} in time; it passes") from None
         if decision is Decision.DISCARD:
             self._stands = False
-            self._board.abandon()
+            proof = {**proof, "left_open": self._board.abandon()}
         elif strike in KILLS:
             raise MissedError(f"The owner let {self.message.label} pass")
         return proof
@@ -127,6 +128,14 @@ class Standing:
         if not self._session.servers:
             raise NotApplicableError(f"No connection to the server stands behind {self.message.label}")
         self._session.keep_server()
+
+    async def kept_server(self, keep_ms: int) -> float:
+        began = time.monotonic()
+        while (kept_ms := (time.monotonic() - began) * 1000) < keep_ms:
+            if not self._session.servers:
+                raise MissedError(f"The server ended the connection of {self.message.label} within {keep_ms} ms")
+            await asyncio.sleep(KEPT_PAUSE_S)
+        return round(kept_ms, 1)
 
     async def server_gone(self, limit_s: float) -> str:
         if self._direction is Direction.ANSWER:

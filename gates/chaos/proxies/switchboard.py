@@ -160,13 +160,16 @@ class Switchboard:
         waiting.set_result((decision, proof))
         return True
 
-    def abandon(self) -> None:
-        """The target is dead: whatever it had on its way is thrown away, the servers' sides stay open."""
-        for session in list(self.sessions.values()):
+    def abandon(self) -> int:
+        """The target is dead: whatever it had on its way is thrown away, the servers' sides stay open; how many."""
+        sessions = list(self.sessions.values())
+        left_open = sum(session.servers for session in sessions if not session.closing)
+        for session in sessions:
             session.keep_server()
             session.drop_client(reset=True)
         if self.door is not None:
             self.door.discard_waiting()
+        return left_open
 
     def spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         """Run it beside everything else; it is counted, and its failure logged."""

@@ -178,7 +178,9 @@ def test_a_kill_holds_the_request_or_its_whole_answer(web: Web, fault: KillBefor
         held = web.owner.next(Held)
         assert web.orders() == carried_out
     web.owner.decide(held, Decision.DISCARD, pid=1, signal="SIGKILL")
-    assert web.owner.receipt().proof["signal"] == "SIGKILL"
+    receipt = web.owner.receipt()
+    assert receipt.proof["signal"] == "SIGKILL"
+    assert receipt.proof["left_open"] == 0  # a connection to this server is the pool's before and after a request
     web.owner.do(web.owner.proxy.control.close_upstream())
     assert web.orders() == carried_out
 

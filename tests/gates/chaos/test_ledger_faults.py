@@ -322,13 +322,23 @@ def test_half_open_keeps_the_locks_of_a_target_that_is_gone(ledger: Ledger):
         connection.execute("UPDATE orders SET state = 'late' WHERE id = 1")
 
 
+def test_a_connection_that_the_server_ends_meanwhile_was_not_kept(ledger: Ledger):
+    ledger.owner.arm(COMMIT, HalfOpen(keep_ms=60_000))
+    connection = psycopg.connect(ledger.url)
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    with pytest.raises(psycopg.OperationalError):
+        connection.commit()
+    ledger.ask(f"SELECT pg_terminate_backend({pid})")
+    assert "The server ended the connection" in ledger.owner.next(Missed).reason
+
+
 def test_a_killed_target_leaves_its_locks_until_the_owner_closes_the_server_side(ledger: Ledger, zygote: Zygote):
     ledger.owner.arm(COMMIT, KillBefore())
     pidfd = zygote.trade("held")
     held = ledger.owner.next(Held)
     zygote.kill(pidfd)
     ledger.owner.decide(held, Decision.DISCARD)
-    ledger.owner.receipt()
+    assert ledger.owner.receipt().proof["left_open"] == 1
     locked = "SELECT count(*) FROM pg_locks WHERE pid = " + str(held.backend_pid)
     assert ledger.ask(locked) != [(0,)]
     assert ledger.owner.do(ledger.owner.proxy.control.status()).ghosts == 1

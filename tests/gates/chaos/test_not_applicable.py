@@ -4,11 +4,14 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from gates.chaos.baseline import Recording, Script
 from gates.chaos.contention import touched
-from gates.chaos.messages import Channel, Direction, Message, Point, Strike
+from gates.chaos.messages import Channel, Direction, Message, Point, Receipt, Strike
+from gates.chaos.proxies.events import Struck
 from gates.chaos.staleness import stale_lookup
-from gates.chaos.striking import Seen, at_its_message
+from gates.chaos.striking import Seen, at_its_message, on_the_wire
 from gates.chaos.trials import Trial
 
 TABLES = [("desk", "orders"), ("desk", "Fills"), ("wartest", "orders")]
@@ -72,3 +75,24 @@ def test_a_look_up_that_comes_a_little_after_the_answer_is_answered_stale_too():
     seen = asyncio.run(steps())
     assert seen.applies
     assert seen.receipt.proof["lookups_answered_stale"] == 1
+
+
+@pytest.mark.parametrize("left_open", [0, 1])
+def test_nothing_is_left_half_open_where_no_connection_was_open(left_open):
+    message = request("CONNECT", 1.0)
+    receipt = Receipt(Strike.KILL_BEFORE, message, 1.0, {"pid": 1, "left_open": left_open})
+
+    async def arm(*_, **__):
+        return None
+
+    async def steps():
+        cell = SimpleNamespace(wires={Channel.LEDGER: SimpleNamespace(control=SimpleNamespace(arm=arm))})
+        cell.events = asyncio.Queue()
+        cell.events.put_nowait((Channel.LEDGER, Struck(receipt)))
+        trial = Trial("open", message.point, Strike.KILL_BEFORE, {}, half_open=True)
+        async with on_the_wire(cell, trial, message.point) as follow:
+            return await follow(asyncio.create_task(arm()))
+
+    seen = asyncio.run(steps())
+    assert (seen.receipt, seen.applies) == ((receipt, True) if left_open else (None, False))
+    assert seen.met == (None if left_open else message)
