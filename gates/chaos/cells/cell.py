@@ -222,24 +222,27 @@ class Cell:
         return self.database
 
     async def close(self) -> None:
-        """Give everything back: process, databases."""
-        await self._clear()
-        await self._drop_kept()
-        await self.target.close()
-        self.folder.remove()
+        """Give everything back: process, databases, folder; what cannot be given back keeps nothing else."""
+        async with AsyncExitStack() as after:
+            after.callback(self.folder.remove)
+            after.push_async_callback(self.target.close)
+            after.push_async_callback(self._drop_kept)
+            await self._clear()
 
     async def _clear(self) -> None:
-        if self.target.process is not None:
-            with suppress(OutlivedError):
-                await self.target.kill()
-        for proxy in self.wires.values():
-            await proxy.control.reset()
-        while not self.events.empty():
-            self.events.get_nowait()
-        await self._let_go()
-        if self.database is not None:
-            await self.premises.ledgers.drop(self.database)
-            self.database = None
+        try:
+            if self.target.process is not None:
+                with suppress(OutlivedError):
+                    await self.target.kill()
+            for proxy in self.wires.values():
+                await proxy.control.reset()
+            while not self.events.empty():
+                self.events.get_nowait()
+        finally:
+            await self._let_go()
+            if self.database is not None:
+                await self.premises.ledgers.drop(self.database)
+                self.database = None
 
     async def _let_go(self) -> None:
         """End our own session and the PostgREST: a database that is copied or dropped must have none."""

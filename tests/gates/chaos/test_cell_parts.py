@@ -8,16 +8,21 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import psycopg
 import pytest
 
+from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.processes import NotOursError, OwnedProcess, end_all, start_ticks
 from gates.chaos.cells.target import OutlivedError, TargetNotReadyError, TargetProcess
+from gates.chaos.messages import Channel
+from gates.chaos.proxies.control import ProxyGoneError
 from gates.targets.programs import Program, read_program
+from gates.targets.ways import PLAIN
 from gates.workers import place
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -286,3 +291,23 @@ def test_what_a_target_says_is_without_the_secrets_that_it_was_given(tmp_path, m
     assert words[-1].endswith("xxx ••• ••• password=••• ••• Bearer •••")
     for text in (ended, *words):
         assert not [part for part in ("of-the", "s3", "cret", "@127") if part in text], text
+
+
+class GoneProxy:
+    async def reset(self):
+        raise ProxyGoneError("The proxy has ended")
+
+
+def test_a_cell_whose_proxy_has_ended_still_gives_everything_back(postgres_server, tmp_path):
+    async def steps():
+        ledgers = LedgerServer(postgres_server.url())
+        program = SimpleNamespace(secrets=(), ready="http://127.0.0.1:1/")
+        premises = SimpleNamespace(program=program, folder=tmp_path, ways=PLAIN, ledgers=ledgers)
+        cell = Cell(premises, 1, {Channel.LEDGER: SimpleNamespace(control=GoneProxy())}, 1)
+        cell.folder.path.mkdir()
+        cell.database, cell._kept = made = [await ledgers.create(word) for word in ("run", "kept")]
+        with pytest.raises(ProxyGoneError):
+            await cell.close()
+        return set(made) & set(await ledgers.mine()), cell.folder.path.exists()
+
+    assert asyncio.run(steps()) == (set(), False)
