@@ -15,7 +15,7 @@ from typing import Any
 from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
-from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade
+from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade, unstopped_spells
 from gates.chaos.cells.states import LOST_ORDERS, State, Told, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
@@ -107,7 +107,9 @@ def _exposure(seen: Aftermath) -> Iterator[Finding]:
 
 
 def _protected(seen: Aftermath) -> Iterator[Finding]:
-    """Each trade opened since has a stop within the limit, and each open one keeps a stop, as in the clean run."""
+    """Each trade opened since has a stop within the limit, and each open one keeps a stop, as in the clean run, or is
+    without it no longer than the limit or than in the clean run.
+    """
     if not any(record["type"] in STOPS for record in seen.clean.end.broker):
         return
     limit = timedelta(seconds=seen.protection_limit_s)
@@ -121,6 +123,17 @@ def _protected(seen: Aftermath) -> Iterator[Finding]:
         yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", "none", trade_id=trade)
     for trade in sorted(_bared(seen).difference(late)):
         yield _finding("position without stop", "its stop", "cancelled while open", trade_id=trade)
+    most = max((limit, *(spell for _, spell in _spells(seen.clean.end, seen.clean.start))))
+    for trade, spell in _spells(seen.after, seen.before):
+        if spell > most:
+            without = f"{spell.total_seconds()} s without one"
+            yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", without, trade_id=trade)
+
+
+def _spells(after: State, before: State) -> list[tuple[str, timedelta]]:
+    """The trades that were without their stop for a while, which ended since, and for how long."""
+    spells = unstopped_spells(after.broker)
+    return [(trade, _apart_in_time(bared, end)) for trade, bared, end in spells if _is_new(end, before)]
 
 
 def _bared(seen: Aftermath) -> set[str]:

@@ -1,6 +1,6 @@
 """What waits at the broker, by its transactions alone: orders not over, and open trades with their stops. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -47,6 +47,24 @@ def naked_trades(records: Iterable[Record]) -> set[str]:
     known = list(records)
     stopped = {str(order.get("tradeID")) for order in resting_orders(known) if order["type"] in STOPS}
     return open_trades(known) - stopped
+
+
+def unstopped_spells(records: Iterable[Record]) -> Iterator[tuple[str, Record, Record]]:
+    """Trade, the cancel that took its only stop, and the record that ended that: its next stop, or its close."""
+    stops: dict[str, str] = {}  # order → trade, of those that wait
+    bared: dict[str, Record] = {}
+    for record in records:
+        if record["type"] in STOPS:
+            ended = [str(record.get("tradeID"))]
+            stops[str(record["id"])] = ended[0]
+        else:
+            ended = [str(part["tradeID"]) for part in record.get("tradesClosed") or ()]
+        for trade in ended:
+            if trade in bared:
+                yield trade, bared.pop(trade), record
+        trade = stops.pop(str(record.get("orderID")), "")
+        if trade and record["type"] == "ORDER_CANCEL" and trade not in stops.values():
+            bared[trade] = record
 
 
 def _told(order: Record, dealt: Record) -> list[str]:

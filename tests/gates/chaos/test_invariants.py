@@ -151,6 +151,29 @@ def test_a_trade_from_before_the_strike_that_lost_its_stop_is_found():
     assert broken(Aftermath(CLEAN_CLOSE, DONE, CLEAN_CLOSE.end, None)) == ()
 
 
+@pytest.mark.parametrize(("seconds", "found"), [("00.9", set()), ("50", {"position without stop"})])
+def test_a_stop_that_was_away_for_too_long_is_found_though_it_is_back(seconds, found):
+    later = NEXT_STOP | {"time": f"2026-03-01T13:00:{seconds}Z"}
+    assert rules_of_close(CANCEL, later) == found
+    assert rules(replace(DONE, broker=(*DONE.broker, CANCEL, later))) == found
+
+
+def test_a_trade_closed_long_after_its_stop_was_taken_back_is_found_unless_the_clean_run_does_so_too():
+    late = [record | {"time": "2026-03-01T13:00:30Z"} for record in (CLOSING, CLOSED)]
+    closed = State(closed_books(), (*DONE.broker, CANCEL, *late))
+    assert {found.rule for found in broken(Aftermath(CLEAN_CLOSE, DONE, closed, None))} == {"position without stop"}
+    assert broken(Aftermath(Clean(DONE, closed), DONE, closed, None)) == ()
+
+
+def test_a_stop_taken_back_while_another_waits_leaves_no_gap():
+    second = STOP | {"id": "65", "type": "TRAILING_STOP_LOSS_ORDER"}
+    held = replace(DONE, broker=(FUNDED, ORDER, OPENED, STOP, second))
+    later = NEXT_STOP | {"id": "80", "time": "2026-03-01T13:00:50Z"}
+    after = replace(held, broker=(*held.broker, CANCEL | {"id": "70"}, later))
+    clean = Clean(held, CLEAN_CLOSE.end)
+    assert "position without stop" not in {found.rule for found in broken(Aftermath(clean, held, after, None))}
+
+
 def test_a_trade_that_goes_without_its_stop_in_the_clean_run_too_may_do_so():
     loosened = Clean(DONE, replace(DONE, broker=(*DONE.broker, CANCEL)))
     assert rules_of_close(CANCEL, clean=loosened) == set()
