@@ -74,7 +74,11 @@ async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         )
     pid, ticks = what.get("target_pid"), what.get("target_started_ticks")
     if pid is not None and ticks is not None:
-        await end_all((pid, ticks), str(what.get("target_mark") or ""))
+        try:
+            await end_all((pid, ticks), str(what.get("target_mark") or ""))
+        except TimeoutError as error:
+            words = f"process {pid}, or what it had started, outlives a kill: end it by hand, or restart that machine."
+            raise CannotHealError(words) from error
     if what.get("database"):
         await _server_of(what, spec).drop(str(what["database"]))
 

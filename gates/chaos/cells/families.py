@@ -29,9 +29,9 @@ class Family:
         return bool(self._pidfds)
 
     def send(self, wanted: signal.Signals) -> None:
-        """Send it to each."""
+        """Send it to each that we may signal."""
         for pidfd in self._pidfds:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(pidfd, wanted)
 
     async def end(self, limit_s: float) -> None:
