@@ -59,12 +59,14 @@ def gave_up(receipt: Receipt, recording: Recording, answer: Answer, *, answered_
 
 
 def never_outlasted(scenario: str, waits: Iterable[Waited]) -> str:
-    """Which strikes of a scenario are called longer than a timeout and none of them was seen to outlast one, in words;
-    empty where every kind was, or there is none.
+    """Which strikes of a scenario are called longer than a timeout and none of them was made, or none seen to outlast
+    one, in words; empty where every kind was, or nothing was struck.
     """
     listed = list(waits)
     for strike, key in BEYOND.get(scenario, {}).items():
         of_kind = [each for each in listed if each.strike == strike]
+        if listed and not of_kind:
+            return f"The strike {strike.value!r} was made at no message: nothing shows what the target does then."
         longest_ms = max((each.length_ms for each in of_kind), default=0)
         longest = [each for each in of_kind if each.length_ms == longest_ms]
         if longest and not any(each.gave_up for each in longest):

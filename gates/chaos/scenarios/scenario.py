@@ -1,5 +1,6 @@
 """What a scenario is: operations, and which strikes are aimed at which of their messages. Pure."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,18 @@ from gates.chaos.trials import Trial
 EITHER_END = "done once or not at all"
 Where = Callable[[CrashPoint], bool]
 WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "LOCK", "POST", "PUT", "PATCH"}  # UPDATE is in FOR UPDATE too
-BOOKING = ("CALL ", "TRUNCATE ")
-CALLED = "()"  # ends the label of a SELECT of a function: what that does is not to be seen from here
+BOOKING = ("CALL ", "DO ", "EXECUTE ", "TRUNCATE ")
+CALLED = re.compile(r'(?:[\w"]+\.)*"?(\w+)"? ?\(')
+# What stands before a bracket and changes nothing. What any other function does is not to be seen from here: it is
+# struck, and where nothing waits there, that does not apply.
+BEFORE_A_BRACKET = """
+    ABS ALL AND ANY ARRAY_AGG AS AVG BETWEEN BOOL_AND BOOL_OR BY CASE CAST CEIL COALESCE CONCAT COUNT
+    CURRENT_SETTING DATE_TRUNC ELSE EXISTS EXTRACT FILTER FLOOR FROM GREATEST IN INTERVAL JOIN JSONB_AGG
+    JSONB_BUILD_OBJECT JSON_AGG JSON_BUILD_OBJECT LATERAL LEAST LENGTH LOWER MATERIALIZED MAX MIN NOT NOW NULLIF
+    NUMERIC ON OR OVER RANK ROUND ROW ROW_NUMBER SELECT STRING_AGG SUM THEN TO_CHAR TO_TIMESTAMP TRIM UNNEST UPPER
+    USING VALUES VARCHAR WHEN WHERE WITH
+"""
+HARMLESS = frozenset(BEFORE_A_BRACKET.split())
 
 
 def everywhere(_: CrashPoint) -> bool:
@@ -35,7 +46,8 @@ def writes(crash_point: CrashPoint) -> bool:
     that changes something.
     """
     statement = crash_point.point.fingerprint.upper()
-    if statement.startswith(BOOKING) or (statement.startswith("SELECT") and CALLED in crash_point.label):
+    reads = statement.startswith(("SELECT", "WITH"))
+    if statement.startswith(BOOKING) or (reads and not HARMLESS.issuperset(CALLED.findall(statement))):
         return True
     words = f"{crash_point.label} {crash_point.point.fingerprint}".upper().replace("(", " ").split()
     return bool(WRITING.intersection(words))

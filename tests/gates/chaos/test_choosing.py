@@ -83,12 +83,25 @@ def test_a_deadlock_is_tried_at_statements_that_lock_rows():
 
 
 def test_a_statement_that_books_by_a_function_is_struck_as_any_other_that_writes():
-    booked = ("CALL book_fill(?)", "TRUNCATE TABLE marks", "SELECT desk.book_fill(?)")
+    booked = (
+        "CALL book_fill(?)",
+        "TRUNCATE TABLE marks",
+        "SELECT desk.book_fill(?)",
+        "SELECT * FROM desk.book_fill(?)",
+        'SELECT b.id FROM "desk"."book_fill"(?) AS b',
+        "WITH booked AS (SELECT book_fill(?)) SELECT * FROM booked",
+        "SELECT (book_fill(?)).*",
+        "SELECT id, book_fill(?) FROM orders",
+        "EXECUTE booking(?)",
+    )
+    read = (
+        "SELECT * FROM orders WHERE id = ?",
+        "SELECT count(*) FROM orders",
+        "WITH late AS (SELECT max(id) FROM orders) SELECT coalesce(sum(units), ?) FROM late WHERE id IN (?, ?)",
+    )
     labelled = [
         replace(each, label=f"ledger: {statement_label(each.point.fingerprint)}")
-        for each in round_trips(
-            Channel.LEDGER, *booked, "SELECT * FROM orders WHERE id = ?", "SELECT count(*) FROM orders"
-        )
+        for each in round_trips(Channel.LEDGER, *booked, *read)
         if each.point.direction == Direction.REQUEST
     ]
     assert [each.point.fingerprint for each in labelled if writes(each)] == list(booked)

@@ -13,7 +13,7 @@ from gates.chaos.cells.cell import running_cell
 from gates.chaos.cells.target import Answer
 from gates.chaos.engine import running_premises
 from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
-from gates.chaos.outlasting import BEYOND, Waited, gave_up, never_outlasted
+from gates.chaos.outlasting import BEYOND, KEEPS_WAITING, Waited, gave_up, never_outlasted
 from gates.chaos.recording import prepare, record_clean
 from gates.chaos.recovery import try_until_struck
 from gates.chaos.scenarios import NAMES, SCENARIOS, scenarios_of
@@ -94,6 +94,9 @@ def test_a_scenario_that_reached_no_timeout_says_so_and_one_strike_that_did_is_e
     short = [waited(strike, 500, "it hung up") for strike in BEYOND.get(name, {})]
     long = [waited(strike, 4_000, "") for strike in BEYOND.get(name, {})]
     assert never_outlasted(name, []) == ""
+    for strike in BEYOND.get(name, {}):
+        others = [waited(other, 11_000, "it hung up") for other in KEEPS_WAITING if other is not strike]
+        assert f"The strike {strike.value!r} was made at no message" in never_outlasted(name, others)
     for strike, key in BEYOND.get(name, {}).items():
         others = [waited(each, 4_000, "it hung up") for each in BEYOND[name] if each is not strike]
         said = never_outlasted(name, [*short, *long, *others])
