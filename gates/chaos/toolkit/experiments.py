@@ -96,7 +96,8 @@ class Running:
             async with asyncio.timeout_at(self._loop_end()):
                 await self._process.wait()
         if self._process.returncode is None:
-            return Seen(None, began, f"No receipt: {self._path.name} was not over within its limit_ms.")
+            late = "was not over within its limit_ms: undo by hand what its rollbacks have not"
+            return Seen(None, began, f"No receipt: {self._path.name} {late}.")
         if not cell.target.alive:
             await _bury(cell)
         if self._process.returncode != 0:
@@ -155,9 +156,18 @@ def unproven(journal: Mapping[str, Any]) -> str:
     for action in actions:
         if not _was_done(action):
             return f"its action {action['activity'].get('name')!r} did not succeed"
-    for action in _actions(journal, "rollbacks"):
+    return _left(journal)
+
+
+def _left(journal: Mapping[str, Any]) -> str:
+    """What of its rollbacks was not carried out, in words; empty where all was."""
+    played = _actions(journal, "rollbacks")
+    for action in played:
         if not _was_done(action):
             return f"its rollback {action['activity'].get('name')!r} did not succeed: undo by hand what it left"
+    declared = (journal.get("experiment") or {}).get("rollbacks") or ()
+    if len(played) < sum(each.get("type") == "action" for each in declared):
+        return "not all of its rollbacks were played: undo by hand what it left"
     return ""
 
 

@@ -15,6 +15,9 @@ from chaoslib.types import Experiment, Strategy
 
 from gates.chaos.toolkit.experiments import GO, NOTHING_RAN, READY
 
+# Without it nothing is undone after a probe that failed, or once it is asked to end: see its rollback strategies.
+ROLLED_BACK = {"runtime": {"rollbacks": {"strategy": "always"}}}
+
 
 class Wait(RunEventHandler):
     """Holds the method back until the operation is asked for, and for good where nobody asks."""
@@ -42,6 +45,6 @@ def main(experiment: str, journal: str) -> int:
     except (ChaosException, OSError, ValueError) as error:
         sys.stderr.write(f"{Path(experiment).name} is no experiment: {str(error).strip().splitlines()[0]}\n")
         return NOTHING_RAN
-    found = run_experiment(loaded, settings={}, strategy=Strategy.DEFAULT, event_handlers=[Wait()])
+    found = run_experiment(loaded, settings=ROLLED_BACK, strategy=Strategy.DEFAULT, event_handlers=[Wait()])
     Path(journal).write_text(json.dumps(found, default=str))
     return 0

@@ -145,6 +145,7 @@ def done_by(provider, status, **more):
         (done_by("python", "anything"), ""),
         (done_by("process", 0) | {"rollbacks": done_by("process", 0)["run"]}, ""),
         (done_by("process", 0) | {"rollbacks": done_by("process", 1)["run"]}, "rollback 'stop it' did not succeed"),
+        (done_by("process", 0) | {"experiment": {"rollbacks": [ACTION["activity"]]}}, "not all of its rollbacks"),
         ({}, "ended as None"),
     ],
 )

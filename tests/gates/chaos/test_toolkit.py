@@ -11,7 +11,10 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
 from audits.snapshot import take_snapshot
 from gates.chaos.toolkit.actions import run_scenario
+from gates.chaos.toolkit.experiments import unproven
 from tests.audits.books import BooksBroker, clean_books
+
+ROOT = Path(__file__).parents[3]
 
 
 def an_experiment(snapshot):
@@ -47,6 +50,11 @@ def test_an_action_that_cannot_start_fails_with_the_commands_words():
         run_scenario("kill_during_trade_open", target="--help")
 
 
+def runner(path):
+    """Chaos Toolkit's own process, whose journal is beside the experiment."""
+    return (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(path.with_name("journal.json")))
+
+
 @pytest.fixture
 def touching(tmp_path):
     """An experiment whose one action leaves a file, waiting for the word, and that file."""
@@ -55,10 +63,8 @@ def touching(tmp_path):
     method = [{"type": "action", "name": "strike", "provider": touch}]
     path = tmp_path / "touch.json"
     path.write_text(json.dumps({"title": "Touch", "description": "A file.", "method": method, "rollbacks": []}))
-    argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(tmp_path / "journal.json"))
     pipe = subprocess.PIPE
-    root = Path(__file__).parents[3]
-    process = subprocess.Popen(argv, cwd=root, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(runner(path), cwd=ROOT, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
     with process:
         assert process.stdout.readline() == b"ready\n"
         yield process, struck
@@ -69,6 +75,29 @@ def test_an_experiment_strikes_on_the_word_of_its_owner(touching):
     process, struck = touching
     process.communicate(b"go\n", timeout=60)
     assert (process.returncode, struck.exists()) == (0, True)
+
+
+def test_what_an_experiment_broke_is_undone_though_its_last_probe_cannot_be_made(tmp_path):
+    looked_at, undone = tmp_path / "well", tmp_path / "undone"
+    looked_at.touch()
+
+    def runs(name, path, argument):
+        provider = {"type": "process", "path": path, "arguments": str(argument)}
+        return {"type": "action", "name": name, "provider": provider}
+
+    size = {"type": "python", "module": "os.path", "func": "getsize", "arguments": {"filename": str(looked_at)}}
+    probe = {"type": "probe", "name": "well", "tolerance": 0, "provider": size}
+    told = {
+        "title": "It breaks",
+        "description": "And is mended.",
+        "steady-state-hypothesis": {"title": "It is well", "probes": [probe]},
+        "method": [runs("break it", "rm", looked_at)],
+        "rollbacks": [runs("mend it", "touch", undone)],
+    }
+    (tmp_path / "breaks.json").write_text(json.dumps(told))
+    assert subprocess.run(runner(tmp_path / "breaks.json"), cwd=ROOT, input=b"go\n", check=False).returncode == 0
+    journal = json.loads((tmp_path / "journal.json").read_text())
+    assert (journal["status"], undone.exists(), unproven(journal)) == ("failed", True, "")
 
 
 @pytest.mark.parametrize("end", ["its owner is gone", "it is asked to end"])
