@@ -8,6 +8,8 @@ from audits.findings import Finding, Level
 from audits.verdicts import Verdict, merge
 from gates import engine
 from gates.chaos.asking import trial_of
+from gates.chaos.cells.states import difference
+from gates.chaos.invariants import Clean
 from gates.chaos.messages import KILLS
 from gates.chaos.outlasting import never_outlasted
 from gates.chaos.standing import waits_of
@@ -47,7 +49,7 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
     struck = points.filter(applies=True)
     verdicts = [Verdict(verdict or Verdict.INCONCLUSIVE) for verdict in struck.values_list("verdict", flat=True)]
     verdict = Verdict.INCONCLUSIVE if reason else merge(verdicts)
-    if verdict == Verdict.PASSED and (reason := _never_struck(scenario) or _never_beyond(scenario)):
+    if verdict == Verdict.PASSED and (reason := _evidence_missing(scenario)):
         verdict = Verdict.INCONCLUSIVE
     worst = struck.filter(verdict=verdict).exclude(reason="").first()
     if not reason and not verdicts:
@@ -65,6 +67,11 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
         "receipts": struck.filter(receipt__isnull=False).count(),
     }
     return Outcome(verdict, reason, measured, _findings(struck))
+
+
+def _evidence_missing(scenario: ScenarioRun) -> str:
+    """What was due and not struck, in words; empty where nothing is missing. See each."""
+    return _never_struck(scenario) or _never_beyond(scenario) or _never_aimed(scenario)
 
 
 def _never_struck(scenario: ScenarioRun) -> str:
@@ -93,6 +100,23 @@ def _never_beyond(scenario: ScenarioRun) -> str:
     if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
         return ""
     return never_outlasted(scenario.name, waits_of(scenario))
+
+
+def _never_aimed(scenario: ScenarioRun) -> str:
+    """Which operation changes the books and no strike of the scenario had a message of it to hit, in words; empty where
+    there is none, or only some strikes were asked for.
+    """
+    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
+        return ""
+    aimed_at = scenario.crash_points.values_list("operation", flat=True).distinct()
+    for unaimed in scenario.baselines.exclude(operation__in=list(aimed_at)).order_by("operation"):
+        clean = Clean.of(unaimed.clean)
+        if changed := difference(clean.start, clean.end):
+            return (
+                f"No strike had a message to hit in {unaimed.operation}, which changes {', '.join(changed)}: no "
+                "statement of it is known to write. INSERT, UPDATE, DELETE, MERGE, CALL and the like are."
+            )
+    return ""
 
 
 def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:

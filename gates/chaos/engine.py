@@ -52,7 +52,6 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5
 MAXIMUM_CELLS = 64
 BROKE = f"{work.ATTEMPTS} attempts broke: see the engine's log."
-UNAIMED = "None of its strikes has a message to hit in {operation}, which changes {changes}: that one is not struck."
 
 
 @asynccontextmanager
@@ -191,9 +190,6 @@ class Engine:
             for operation in self._operations(scenario):
                 clean_run = await self._clean_run(cell, operation)
                 trials = scenario.trials(operation, clean_run.baseline.points)
-                if not trials and clean_run.changes:
-                    await self._close(row, UNAIMED.format(operation=operation, changes=", ".join(clean_run.changes)))
-                    return
                 planned.append(work.Planned(clean_run, sampling.chosen(trials, self.chaos)))
         except (NotSteadyError, TargetUnreachableError) as error:
             reason = f"Steady state not met: {error}" if isinstance(error, NotSteadyError) else str(error)

@@ -29,11 +29,6 @@ class CleanRun:
     took_ms: float
     build: str = ""
 
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """The relations, and `broker`, in which the operation leaves something else than it found."""
-        return tuple(difference(self.clean.start, self.clean.end))
-
 
 async def record_clean(cell: Cell, operation: str) -> CleanRun:
     """Prepare the cell and do the operation until two recordings agree, at least twice and at most TIMES_AT_MOST.

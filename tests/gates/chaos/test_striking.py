@@ -23,9 +23,11 @@ from gates import commands, reports
 from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import FLAT, HOLDING, QUIET_S, running_cell
+from gates.chaos.cells.states import State
 from gates.chaos.cells.target import Answer
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
 from gates.chaos.engine import running_premises
+from gates.chaos.invariants import Clean
 from gates.chaos.messages import Channel, Direction, Message, Point, Strike
 from gates.chaos.recording import NotSteadyError, record_clean
 from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
@@ -41,6 +43,9 @@ from gates.rehearsal.desk.health import own_build
 from gates.targets.rehearsal import cell_program
 
 LIMIT_S = 900
+RELATIONS = ("accounts", "orders", "executions", "positions", "position_events", "balance_events", "reconciliations")
+FLAT_BOOKS = State({name: {} for name in RELATIONS}, ())
+HELD = replace(FLAT_BOOKS, ledger=FLAT_BOOKS.ledger | {"positions": {"p": {"position_id": "p", "status": "open"}}})
 ORDER = "broker: POST orders"
 
 
@@ -158,18 +163,6 @@ def test_a_scenario_of_the_targets_own_is_struck_and_counted_beside_the_twelve(d
     verdicts = {line["name"]: line["verdict"] for line in closed.criteria}
     assert verdicts["the target's own scenarios"] == "failed"
     assert verdicts["scenarios"] == "inconclusive"
-
-
-def test_a_scenario_whose_strikes_hit_no_message_of_an_operation_says_which_and_is_no_evidence(desk_target):
-    own = {"name": "never_sent", "operation": "open", "strike": "lose the answer", "at": "ledger: CALL open_position"}
-    desk_target.spec |= {"scenarios": [own]}
-    desk_target.save()
-    run = start_chaos(asked(desk_target, "never_sent"), started_by=None, now=timezone.now())
-    assert engine_of(run).wait(LIMIT_S) == 0
-    scenario = run.scenarios.select_related("slot").get()
-    assert scenario.slot.verdict == "inconclusive"
-    assert scenario.reason.startswith("None of its strikes has a message to hit in open, which changes ")
-    assert "broker" in scenario.reason
 
 
 async def struck_while_the_background_spoke(spec, folder):
@@ -606,6 +599,24 @@ def test_a_pass_needs_the_recovery_from_each_state_that_a_kill_left_to_be_struck
     assert result.reason.startswith(
         "The recovery from state b, left by kill before at ledger: COMMIT (replay), was never"
     )
+
+
+@pytest.mark.parametrize(("end", "verdict"), [(HELD, "inconclusive"), (FLAT_BOOKS, "passed")])
+def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_from_a_pass(desk_target, end, verdict):
+    run = start_chaos(asked(desk_target, "database_deadlock"), started_by=None, now=timezone.now())
+    scenario, now = run.scenarios.get(), timezone.now()
+    for operation in ("open", "close"):
+        clean = Clean(FLAT_BOOKS, end).shape()
+        recorded = {"messages": [], "background": [], "took_ms": 1, "recorded_at": now}
+        scenario.baselines.create(operation=operation, clean=clean, **recorded)
+    done = {"operation": "open", "point": "ledger:request:1:INSERT", "position": 0, "receipt": {}, "phase": "done"}
+    scenario.crash_points.create(number=1, label="l", strike="deadlock", fault="deadlock", verdict="passed", **done)
+    work.move_scenario(scenario.pk, "armed", now=now)
+    closing.close_scenarios(run.pk, worker="w", now=now)
+    result = run.slots.get().result
+    assert result.verdict == verdict
+    missing = "No strike had a message to hit in close, which changes positions"
+    assert result.reason.startswith(missing) is (verdict == "inconclusive")
 
 
 def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_waited_for(desk_target):
