@@ -131,6 +131,18 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
     }
 
 
+def cell_target(ledger_url: str) -> dict[str, Any]:
+    """The description of a target that is run in cells alone, beside this ledger's databases: nothing answers where it
+    says that its own broker and health are.
+    """
+    program = cell_program()
+    return program | {
+        "process": program["process"] | {"health": "http://127.0.0.1:9/health"},
+        "ledger": {"url": ledger_url, "schema": "wartest"},
+        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
+    }
+
+
 def program_of_build() -> tuple[str, ...]:
     """The desk of a build in a cell, as `[prevention] program` would name it: the clean one, or one with a defect."""
     return (*cell_program()["process"]["command"], "--build", "{build}")

@@ -34,7 +34,7 @@ from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.striking import Unwritten
 from gates.chaos.trials import Trial
-from gates.targets.rehearsal import cell_program
+from gates.targets.rehearsal import cell_target
 from wartest_site.benchmarks import Figures, Say
 from wartest_site.benchmarks.leftovers import held
 from wartest_site.embedded.children import CannotStartError
@@ -53,18 +53,10 @@ def measure(scale: int, say: Say) -> Figures:
         tempfile.TemporaryDirectory(prefix="wartest-bench-") as folder,
         running_postgres(Path(folder) / "postgres") as server,
     ):
-        return asyncio.run(_measure(_spec(server.create_database("desk")), Path(folder), scale, say))
-
-
-def _spec(ledger_url: str) -> dict[str, Any]:
-    return cell_program() | {
-        "ledger": {"url": ledger_url, "schema": "wartest"},
-        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
-    }
+        return asyncio.run(_measure(cell_target(server.create_database("desk")), Path(folder), scale, say))
 
 
 async def _measure(spec: dict[str, Any], folder: Path, scale: int, say: Say) -> Figures:
-    spec["process"] = spec["process"] | {"health": "http://127.0.0.1:9/health"}
     ledgers = LedgerServer(spec["ledger"]["url"])
     before = await held(ledgers)
     async with running_premises(spec, folder) as premises:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import httpx
 import psycopg
 import pytest
+from django.utils import timezone
 
+from gates.models import Target
+from gates.targets.rehearsal import cell_target
 from tests.gates.chaos.owners import Owner, owned_proxy
 from wartest_site.embedded.children import free_port
 from wartest_site.embedded.postgres import PostgresServer
@@ -117,3 +120,10 @@ def web(web_owner: Owner, origin_port: int) -> Iterator[Web]:
     ):
         assert direct.delete("/v3/accounts/101-001-1-001/orders").status_code == 204
         yield Web(web_owner, client, direct)
+
+
+@pytest.fixture
+def desk_target(postgres_server: PostgresServer, transactional_db: None) -> Target:
+    """A target whose program is the desk; what its own ledger and broker are plays no part in a cell."""
+    spec = cell_target(postgres_server.create_database("desk"))
+    return Target.objects.create(name="desk", spec=spec, created_at=timezone.now())

@@ -15,24 +15,16 @@ from gates.chaos import healing
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
-from gates.models import Alert, CrashPoint, Heal, Run, Target
-from gates.targets.rehearsal import cell_program
+from gates.models import Alert, CrashPoint, Heal, Run
 
 LATE = timedelta(minutes=10)
 ELSEWHERE = "desk-two:17:1.00:0123456789ab"
 
 
 @pytest.fixture
-def point(postgres_server, transactional_db):
+def point(desk_target):
     """A crash point that an engine has struck, of a run that is open."""
-    url = postgres_server.create_database("desk")
-    spec = cell_program() | {
-        "ledger": {"url": url, "schema": "wartest"},
-        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
-    }
-    spec["process"]["health"] = "http://127.0.0.1:9/health"
-    target = Target.objects.create(name="desk", spec=spec, created_at=timezone.now())
-    run = start_chaos(Asked(target, "smoke", ("kill_during_event_replay",)), started_by=None, now=timezone.now())
+    run = start_chaos(Asked(desk_target, "smoke", ("kill_during_event_replay",)), started_by=None, now=timezone.now())
     fields = {"operation": "replay", "point": "p", "label": "l", "position": 0, "strike": "kill before"}
     return CrashPoint.objects.create(scenario=run.scenarios.get(), number=1, fault="kill before", attempt=1, **fields)
 

@@ -14,7 +14,7 @@ from gates.chaos.recording import record_clean
 from gates.chaos.recovery import try_once
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.striking import Unwritten
-from gates.targets.rehearsal import cell_program
+from gates.targets.rehearsal import cell_target
 from wartest_site.benchmarks.leftovers import held
 
 CELLS, STRIKES = 2, 6
@@ -22,12 +22,7 @@ CELLS, STRIKES = 2, 6
 
 @pytest.fixture
 def spec(postgres_server):
-    spec = cell_program() | {
-        "ledger": {"url": postgres_server.create_database("desk"), "schema": "wartest"},
-        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
-    }
-    spec["process"]["health"] = "http://127.0.0.1:9/health"
-    return spec
+    return cell_target(postgres_server.create_database("desk"))
 
 
 async def struck(spec, folder):

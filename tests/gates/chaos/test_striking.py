@@ -38,27 +38,14 @@ from gates.chaos.striking import Unwritten
 from gates.chaos.telling import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
 from gates.engine import LEASE, claim
-from gates.models import ChaosRun, CrashPoint, Heal, Run, Target
+from gates.models import ChaosRun, CrashPoint, Heal, Run
 from gates.rehearsal.desk.health import own_build
-from gates.targets.rehearsal import cell_program
 
 LIMIT_S = 900
 RELATIONS = ("accounts", "orders", "executions", "positions", "position_events", "balance_events", "reconciliations")
 FLAT_BOOKS = State({name: {} for name in RELATIONS}, ())
 HELD = replace(FLAT_BOOKS, ledger=FLAT_BOOKS.ledger | {"positions": {"p": {"position_id": "p", "status": "open"}}})
 ORDER = "broker: POST orders"
-
-
-@pytest.fixture
-def desk_target(postgres_server, transactional_db):
-    """A target whose program is the desk; what its own ledger and broker are plays no part in a cell."""
-    url = postgres_server.create_database("desk")
-    spec = cell_program() | {
-        "ledger": {"url": url, "schema": "wartest"},
-        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
-    }
-    spec["process"]["health"] = "http://127.0.0.1:9/health"
-    return Target.objects.create(name="desk", spec=spec, created_at=timezone.now())
 
 
 def asked(target, *scenarios, **options):

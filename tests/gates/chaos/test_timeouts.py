@@ -22,7 +22,7 @@ from gates.chaos.standing import delays_of
 from gates.chaos.striking import Unwritten
 from gates.chaos.timeouts import LEAST_MS, MOST_MS, Timeouts, timeouts_of
 from gates.targets.access import TargetUnreachableError
-from gates.targets.rehearsal import cell_program
+from gates.targets.rehearsal import cell_program, cell_target
 from tests.gates.chaos.pages import staged
 from tests.gates.chaos.test_choosing import POINTS
 
@@ -186,10 +186,7 @@ async def longest(spec, folder):
 
 
 def test_the_receipt_of_a_strike_beyond_a_timeout_says_how_the_desk_gave_up(postgres_server, tmp_path):
-    spec = cell_program() | {
-        "ledger": {"url": postgres_server.create_database("desk"), "schema": "wartest"},
-        "broker": {"kind": "oanda", "url": "http://127.0.0.1:9", "account": "a", "token": "t"},
-    }
+    spec = cell_target(postgres_server.create_database("desk"))
     late, locked = asyncio.run(longest(spec, tmp_path))
     assert (late.verdict, late.receipt["gave_up"]) == ("passed", "it hung up"), late.reason
     assert late.receipt["proof"]["target_hung_up"] is True
