@@ -26,7 +26,7 @@ from gates.alerts.rules import BY_NAME, RULES
 from gates.detection.ground import Ground, GroundError
 from gates.models import Alert, RuleWatch
 from wartest_site.benchmarks.receivers import Receiver, mail_receiver, web_receiver
-from wartest_site.embedded.children import CannotStartError, free_port
+from wartest_site.embedded.children import CannotStartError, free_port, last_lines
 from wartest_site.rehearsal import own_server, start
 from wartest_site.signed_in import inbox, signed_in
 from wartest_site.whole_portal import PERSON, WholePortal, whole_portal
@@ -127,8 +127,18 @@ def scene(say: Say) -> Iterator[Scene]:
         reader = stack.enter_context(signed_in(portal.url, PERSON, portal.password))
         watched = RuleWatch.objects.filter(run=place.run)
         if not _await(lambda: watched.count() == len(RULES), WATCHED_LIMIT_S):
-            raise CannotStartError(f"The streams did not begin to watch the desk within {WATCHED_LIMIT_S:.0f} s")
+            raise CannotStartError(_not_watched(portal, watched.count()))
         yield Scene(portal, reader, web, mail, place)
+
+
+def _not_watched(portal: WholePortal, rules: int) -> str:
+    """What is known of streams that did not begin in time."""
+    stood = "ran" if portal.child("streams").alive() else "had ended"
+    return (
+        f"The streams did not begin to watch the desk within {WATCHED_LIMIT_S:.0f} s: "
+        f"{rules} of {len(RULES)} rules were watched, their process {stood} and said last: "
+        f"{last_lines(portal.supervisor.log_of('streams'), count=6)}"
+    )
 
 
 def rehearse(on: Scene, provocations: Iterable[Provocation], say: Say) -> Iterator[list[Followed]]:

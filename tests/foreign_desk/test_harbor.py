@@ -122,5 +122,5 @@ def test_a_deadlock_within_one_request_is_real_and_seen_in_its_answer(ledger_url
 
 def test_a_request_that_touches_one_table_can_meet_no_deadlock(ledger_url: str, tmp_path: Path) -> None:
     result, _ = struck(ledger_url, tmp_path, "database_deadlock", Strike.DEADLOCK, "ledger: PATCH execution_orders")
-    assert (result.applies, result.receipt) == (False, None)
+    assert (result.applies, result.receipt) == (False, None), result.reason
     assert "touches no second table" in result.reason
