@@ -59,7 +59,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     await _forward(cell, held)
     waiter, ends = None, began + trial.parameters["lock_ms"] / 1000
     while time.monotonic() < ends:
-        waiter = waiter or await _waiting(cell, session.info.backend_pid, held.backend_pid)
+        waiter = waiter or await _waiter(cell, session.info.backend_pid, held)
         await asyncio.sleep(WAIT_PAUSE_S)
     lock_ms = round((time.monotonic() - began) * 1000, 1)
     seen = {"lock_ms": lock_ms, "target_hung_up": _has_hung_up(cell, held)}
@@ -150,6 +150,13 @@ def _has_hung_up(cell: Cell, held: Held) -> bool:
     told = [cell.events.get_nowait() for _ in range(cell.events.qsize())]
     mine = (Channel.LEDGER, Closed(held.message.connection))
     return mine in told
+
+
+async def _waiter(cell: Cell, blocker: int, held: Held) -> int | None:
+    """The backend in which the statement waits for a lock of `blocker`; over HTTP any, while it is not answered."""
+    waiter = await _waiting(cell, blocker, held.backend_pid)
+    is_next = waiter is not None and held.backend_pid is None and await cell.answered(held.message)
+    return None if is_next else waiter
 
 
 async def _waiting(cell: Cell, blocker: int, backend: int | None = None) -> int | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gates.chaos.cells.cell import Cell
 from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
-from gates.chaos.messages import Channel, Direction, Message, Point, Proof
+from gates.chaos.messages import Message, Proof
 
 DEADLOCK = "40P01"
 MOST_TABLES = 60
@@ -54,7 +54,7 @@ class Within:
 
     def __init__(self, cell: Cell, request: Message) -> None:
         self._cell = cell
-        self._answer = Point(Channel.LEDGER, Direction.ANSWER, request.fingerprint, request.occurrence)
+        self._request = request
         self._stack = AsyncExitStack()
         self._holding: dict[Table, Injector] = {}
         self._asking: list[asyncio.Task[None]] = []
@@ -90,19 +90,20 @@ class Within:
     async def _wanted(self) -> tuple[int, Table] | None:
         """The backend of this database that waits for one of the tables, and which; None once the request is answered.
 
-        Other cells' databases are copies of the same template: their tables have the same numbers.
+        Other cells' databases are copies of the same template: their tables have the same numbers. A server pools its
+        sessions: once this request is answered, the same backend may wait for a table on behalf of the next one.
         """
         connection = await self._cell.direct()
         ours = [session.info.backend_pid for session in self._holding.values()]
         async with asyncio.timeout(STEP_LIMIT_S):
             while True:
                 rows = await (await connection.execute(_WANTED, (ours,))).fetchall()
+                if await self._cell.answered(self._request):
+                    return None
                 if len(rows) > 1:
                     raise MixedUpError
                 if rows and (str(rows[0][1]), str(rows[0][2])) in self._holding:
                     return int(rows[0][0]), (str(rows[0][1]), str(rows[0][2]))
-                if any(message.point == self._answer for message in await self._cell.messages()):
-                    return None
                 await asyncio.sleep(WAIT_PAUSE_S)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from audits.verdicts import Verdict
+from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.messages import Strike
 from gates.chaos.recording import prepare, record_clean
@@ -120,7 +121,16 @@ def test_a_deadlock_within_one_request_is_real_and_seen_in_its_answer(ledger_url
     assert result.verdict == Verdict.PASSED, (result.reason, result.findings)
 
 
-def test_a_request_that_touches_one_table_can_meet_no_deadlock(ledger_url: str, tmp_path: Path) -> None:
+def test_a_request_that_touches_one_table_can_meet_no_deadlock(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct = Cell.direct
+
+    async def late(cell: Cell) -> Any:
+        await asyncio.sleep(0.3)  # a slow machine: the desk's next request waits for a table by the time we look
+        return await direct(cell)
+
+    monkeypatch.setattr(Cell, "direct", late)
     result, _ = struck(ledger_url, tmp_path, "database_deadlock", Strike.DEADLOCK, "ledger: PATCH execution_orders")
     assert (result.applies, result.receipt) == (False, None), result.reason
     assert "touches no second table" in result.reason

@@ -24,7 +24,7 @@ from gates.chaos.cells.rest import CellRest
 from gates.chaos.cells.states import State, durable_digest, read_ledger
 from gates.chaos.cells.target import Answer, OutlivedError, TargetNotReadyError, TargetProcess
 from gates.chaos.cells.ways import OwnFolder, ledger_parts
-from gates.chaos.messages import Channel, Message
+from gates.chaos.messages import Channel, Direction, Message, Point
 from gates.chaos.proxies.events import Event
 from gates.chaos.proxies.launching import Proxy, running_proxy
 from gates.targets.kinds.bounded_logs import keep_small
@@ -155,6 +155,11 @@ class Cell:
         """Everything recorded on both boundaries since the last reset, in order of time."""
         recordings = [await proxy.control.recording() for proxy in self.wires.values()]
         return tuple(sorted((one for each in recordings for one in each), key=lambda message: message.at_s))
+
+    async def answered(self, request: Message) -> bool:
+        """Whether a request has been answered; a proxy notes an answer before it passes it on."""
+        answer = Point(request.channel, Direction.ANSWER, request.fingerprint, request.occurrence)
+        return any(message.point == answer for message in await self.messages())
 
     async def quiet(self, for_s: float = QUIET_S) -> Counter[Kind]:
         """Wait until nothing has passed for so long, at most QUIET_LIMIT_S; what has passed by then, by kind."""
