@@ -10,7 +10,7 @@ from django.utils import timezone
 from gates import commands, engine, liveness, reports, stepping
 from gates.alerts import rechecking, reminding
 from gates.campaigns import moving, pauses, reporting
-from gates.chaos import starting as chaos
+from gates.chaos.engine import starting as chaos
 from gates.evidence.keys import SigningKeyError
 from gates.incidents import proving
 from gates.incidents.commands import open_missing

@@ -17,8 +17,8 @@ def main(run_id: int) -> int:
     """Work on a run until nothing of it is left. Returns 2 with one sentence where it cannot start."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wartest_site.settings")
     django.setup()
-    from gates.chaos import engine  # noqa: PLC0415  settings must be ready first
     from gates.chaos.cells.brokers import SimulatorError  # noqa: PLC0415
+    from gates.chaos.engine import running  # noqa: PLC0415  settings must be ready first
     from gates.chaos.safety import UnsafeError  # noqa: PLC0415
     from gates.models import ChaosRun  # noqa: PLC0415
     from gates.targets.access import TargetUnreachableError  # noqa: PLC0415
@@ -27,7 +27,7 @@ def main(run_id: int) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     ChaosRun.objects.filter(run_id=run_id).update(worker=identity())
     try:
-        asyncio.run(_until_told(engine.run_engine(run_id)))
+        asyncio.run(_until_told(running.run_engine(run_id)))
     except (UnsafeError, TargetUnreachableError, SimulatorError) as error:
         ChaosRun.objects.filter(run_id=run_id).update(trouble=str(error))
         sys.stderr.write(f"{error}\n")

@@ -11,12 +11,12 @@ from django.db import transaction
 
 from gates.campaigns.searching import description_sha256
 from gates.campaigns.turns import whose_turn
-from gates.chaos.healing import UNHEALED
-from gates.chaos.invariants import protection_limit_ms
+from gates.chaos.engine.healing import UNHEALED
 from gates.chaos.messages import Direction, Point, Strike
 from gates.chaos.plans import ChaosPlan, chaos_plan_for
 from gates.chaos.safety import demand_safe
 from gates.chaos.scenarios import scenarios_of
+from gates.chaos.strikes.invariants import protection_limit_ms
 from gates.checks import health
 from gates.models import Campaign, ChaosRun, Heal, Run, RunEvent, ScenarioRun, Slot, Target
 from gates.targets.access import access, cells_ledger

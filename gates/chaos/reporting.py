@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from gates.chaos import asking
+from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.messages import Point
 from gates.chaos.standing import builds_struck, delays_of, durable_states, recovery_times, why_partial
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
@@ -33,7 +33,7 @@ def chaos_report_fields(run: Run) -> dict[str, Any]:
 def repeat_command(point: CrashPoint) -> str:
     """The command that makes exactly this strike again."""
     words = ["--target", point.scenario.run.campaign.target.name, "--scenario", point.scenario.name]
-    words += ["--operation", point.operation, "--point", point.point, "--strike", asking.trial_of(point).first_fault]
+    words += ["--operation", point.operation, "--point", point.point, "--strike", trial_of(point).first_fault]
     if point.then_point:
         words += ["--then", point.then_point]
     return f"uv run manage.py run_chaos_scenarios {shlex.join(words)}"

@@ -7,9 +7,9 @@ from typing import Any
 
 from audits.verdicts import Verdict
 from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
-from gates.chaos.invariants import RULES
-from gates.chaos.outlasting import KEEPS_WAITING, Waited, length_ms
 from gates.chaos.scenarios import NAMES
+from gates.chaos.strikes.invariants import RULES
+from gates.chaos.strikes.outlasting import KEEPS_WAITING, Waited, length_ms
 from gates.criteria import Criterion
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 

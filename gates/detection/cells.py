@@ -16,7 +16,7 @@ from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.proxies.control import ProxyGoneError
-from gates.chaos.recording import NotSteadyError
+from gates.chaos.strikes.clean_runs import NotSteadyError
 from gates.targets.programs import read_program
 from gates.targets.rehearsal import cell_broker, cell_program
 

@@ -11,8 +11,8 @@ from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline
 from gates.chaos.cells.cell import Cell
 from gates.chaos.messages import Point
-from gates.chaos.recording import CleanRun, prepare, record_clean
-from gates.chaos.second import record_recovery
+from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
+from gates.chaos.strikes.second_strikes import record_recovery
 from gates.chaos.trials import Trial
 from gates.detection.cells import UNCARRIED, desk_cell
 from gates.detection.judgement import Judged

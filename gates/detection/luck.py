@@ -17,11 +17,11 @@ from pathlib import Path
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer, TargetNotReadyError
-from gates.chaos.invariants import Aftermath
 from gates.chaos.messages import Channel, Direction, Point, Strike
-from gates.chaos.recording import CleanRun, prepare, record_clean
-from gates.chaos.recovery import Course, Result, follow
-from gates.chaos.striking import Hit, Seen, Unwritten, heal
+from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
+from gates.chaos.strikes.invariants import Aftermath
+from gates.chaos.strikes.recovery import Course, Result, follow
+from gates.chaos.strikes.striking import Hit, Seen, Unwritten, heal
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
 from gates.detection.cells import desk_cell

@@ -21,7 +21,7 @@ from audits.sources import LedgerUnreadable
 from audits.sources.oanda import BrokerError, OandaReader
 from audits.sources.postgres import PostgresLedger
 from audits.verdicts import Verdict
-from gates.chaos.recovery import Result
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
 from gates.checks import health
 from gates.detection.catalogue import Planted, Step

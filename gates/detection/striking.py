@@ -9,15 +9,15 @@ from pathlib import Path
 
 from audits.findings import Finding
 from audits.verdicts import Verdict
-from gates.chaos import recovery
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Result
 from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.scenarios.scenario import KILLS
-from gates.chaos.second import record_recovery
-from gates.chaos.striking import Unwritten
+from gates.chaos.strikes import recovery
+from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
+from gates.chaos.strikes.recovery import Result
+from gates.chaos.strikes.second_strikes import record_recovery
+from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import Planted
 from gates.detection.cells import UNCARRIED, desk_cell

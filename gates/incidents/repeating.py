@@ -15,17 +15,17 @@ import httpx
 import psycopg
 
 from audits.verdicts import Verdict
-from gates.chaos.asking import trial_of
 from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.engine import running_premises
+from gates.chaos.engine.running import running_premises
+from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.proxies.control import ProxyGoneError
-from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.safety import UnsafeError
-from gates.chaos.second import record_recovery
-from gates.chaos.striking import Unwritten
+from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
+from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.second_strikes import record_recovery
+from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.trials import Trial
 from gates.incidents.prevention import PreventionError, spec_of_build
 from gates.models import CrashPoint

@@ -117,7 +117,7 @@ class ScenarioRun(models.Model):
 class OperationBaseline(models.Model):
     """The clean run of one operation: where it starts and ends, and its messages in order of time.
 
-    `clean` is `gates.chaos.invariants.Clean` as JSON.
+    `clean` is `gates.chaos.strikes.invariants.Clean` as JSON.
     `messages` holds {channel, direction, label, point, at_ms}; `background` what only one recording held. `build` is
     what the program in the cell showed of itself, empty where it showed none.
     """

@@ -13,10 +13,10 @@ from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.messages import Strike
-from gates.chaos.recording import prepare, record_clean
-from gates.chaos.recovery import Result, try_until_struck
 from gates.chaos.scenarios import scenarios_of
-from gates.chaos.striking import Unwritten
+from gates.chaos.strikes.clean_runs import prepare, record_clean
+from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.striking import Unwritten
 from gates.targets.preflight.trying import tried
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 

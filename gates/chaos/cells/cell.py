@@ -15,8 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import psycopg
 from psycopg.rows import TupleRow
 
-from gates.chaos.auditing import Audited, Books, audit
 from gates.chaos.baseline import Kind, kind_of
+from gates.chaos.cells.auditing import Audited, Books, audit
 from gates.chaos.cells.hiding import password_of
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries

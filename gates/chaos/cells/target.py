@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
+from gates.chaos.cells.asking import by_command, by_ledger
 from gates.chaos.cells.families import MARK
 from gates.chaos.cells.hiding import hidden
-from gates.chaos.cells.operations import by_command, by_ledger
 from gates.chaos.cells.ports import is_held
 from gates.chaos.cells.processes import Death, OwnedProcess
 from gates.targets.asks import Ask

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gates.chaos.faults.moments import Moment
 from gates.chaos.messages import Proof, Side, Strike
-from gates.chaos.moments import Moment
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole, whole_time
+from gates.chaos.faults.moments import Moment
 from gates.chaos.messages import Proof, Side, Strike
-from gates.chaos.moments import Moment
 
 MAXIMUM_DELAY_MS = 600_000
 

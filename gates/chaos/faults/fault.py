@@ -5,8 +5,8 @@ import time
 from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
+from gates.chaos.faults.moments import Moment
 from gates.chaos.messages import Proof, Side, Strike
-from gates.chaos.moments import Moment
 
 
 class Fault(Protocol):

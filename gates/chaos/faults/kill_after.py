@@ -7,8 +7,8 @@ waiting for the answer, a kill after COMMIT would be a coin toss. After an answe
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gates.chaos.faults.moments import Moment
 from gates.chaos.messages import Direction, Proof, Side, Strike
-from gates.chaos.moments import Moment
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gates.chaos.faults.moments import Moment, needs
 from gates.chaos.messages import Direction, Proof, Side, Strike
-from gates.chaos.moments import Moment, needs
 
 
 @dataclass(frozen=True)

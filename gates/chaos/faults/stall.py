@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
+from gates.chaos.faults.moments import Moment
 from gates.chaos.messages import Proof, Side, Strike
-from gates.chaos.moments import Moment
 
 MAXIMUM_STALL_MS = 600_000
 

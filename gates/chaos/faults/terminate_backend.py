@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gates.chaos.faults.fault import whole
+from gates.chaos.faults.moments import MissedError, Moment, NotApplicableError
 from gates.chaos.messages import Proof, Side, Strike
-from gates.chaos.moments import MissedError, Moment, NotApplicableError
 
 CONNECT_LIMIT_S = 5
 TERMINATED = "57P01"  # admin_shutdown

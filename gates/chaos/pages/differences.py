@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.contract import RELATIONS
-from gates.chaos.recovery import RESTARTED
+from gates.chaos.strikes.recovery import RESTARTED
 
 AGAIN = "second restart"
 MOST_ROWS = 200  # of one relation; a strike at one operation changes a handful

@@ -10,8 +10,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from gates.chaos import asking, commands
+from gates.chaos import commands
 from gates.chaos.commands import Asked, CannotStrikeError
+from gates.chaos.engine import trial_rows
 from gates.chaos.plans import CHAOS_PLANS
 from gates.chaos.safety import UnsafeError
 from gates.chaos.scenarios import NAMES, SCENARIOS
@@ -56,7 +57,7 @@ def repeat(request: HttpRequest, pk: int) -> HttpResponse:
         (point.scenario.name,),
         operation=point.operation,
         point=point.point,
-        strike=asking.trial_of(point).first_fault,
+        strike=trial_rows.trial_of(point).first_fault,
         then=point.then_point,
         cells=CELLS_OF_ONE,
     )

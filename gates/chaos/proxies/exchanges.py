@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gates.chaos.messages import Channel, Direction, Message
 
 if TYPE_CHECKING:
-    from gates.chaos.proxies.standing import Standing
+    from gates.chaos.proxies.standing_message import StandingMessage
 
 # The outcome of a line of a stream: it answers nothing in particular.
 LINE = "line"
@@ -29,7 +29,7 @@ class Exchange:
     request: bytes | bytearray = b""
     answer: bytearray | None = None
     outcome: str = ""
-    standing: "Standing | None" = None
+    standing: "StandingMessage | None" = None
 
     def noted(
         self, direction: Direction, at_s: float, connection: int

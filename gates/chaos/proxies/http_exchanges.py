@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 
-from gates.chaos.fingerprints import request_fingerprint, request_label, stream_line_kind
 from gates.chaos.proxies.exchanges import LINE, Exchange
+from gates.chaos.proxies.fingerprints import request_fingerprint, request_label, stream_line_kind
 
 
 @dataclass(slots=True, eq=False)

@@ -6,8 +6,8 @@ import ssl
 from collections import deque
 from typing import NoReturn
 
+from gates.chaos.faults.moments import NotApplicableError
 from gates.chaos.messages import Direction
-from gates.chaos.moments import NotApplicableError
 from gates.chaos.proxies import http_frames as frames
 from gates.chaos.proxies.exchanges import Exchange
 from gates.chaos.proxies.http_answers import AnswerReader

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gates.chaos.fingerprints import statement_fingerprint, statement_label
+from gates.chaos.proxies.fingerprints import statement_fingerprint, statement_label
 from gates.chaos.proxies.lines import BadBytesError
 
 LENGTH = struct.Struct(">I")

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from gates.chaos.fingerprints import MAXIMUM_LABEL, cut
 from gates.chaos.proxies.exchanges import Exchange
+from gates.chaos.proxies.fingerprints import MAXIMUM_LABEL, cut
 from gates.chaos.proxies.lines import BadBytesError
 from gates.chaos.proxies.pg_frames import HEADER_BYTES, LENGTH, Frames, Statement, refuse_length, statement, text
 

@@ -6,8 +6,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
+from gates.chaos.faults.moments import MissedError, NotApplicableError
 from gates.chaos.messages import Direction
-from gates.chaos.moments import MissedError, NotApplicableError
 from gates.chaos.proxies import pg_answers as marks
 from gates.chaos.proxies.events import Refused
 from gates.chaos.proxies.exchanges import Exchange

@@ -8,7 +8,7 @@ from gates.chaos.messages import Direction
 from gates.chaos.proxies.events import Closed
 from gates.chaos.proxies.exchanges import Exchange
 from gates.chaos.proxies.lines import STOPPED, Line
-from gates.chaos.proxies.standing import Standing
+from gates.chaos.proxies.standing_message import StandingMessage
 from gates.chaos.proxies.switchboard import Switchboard
 
 log = logging.getLogger("proxy")
@@ -140,7 +140,7 @@ class Session(abc.ABC):
         armed = self.board.match(exchange, direction) if self.board.armed else None
         if armed is None:
             return False
-        Standing(self, exchange, direction, armed)
+        StandingMessage(self, exchange, direction, armed)
         return True
 
     def client_ended(self, reason: str) -> None:

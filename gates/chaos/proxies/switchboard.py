@@ -10,8 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from gates.chaos.faults import Fault
+from gates.chaos.faults.moments import NotApplicableError
 from gates.chaos.messages import Channel, Direction, Message, Point, Proof, Receipt
-from gates.chaos.moments import NotApplicableError
 from gates.chaos.proxies.events import Decision, Event, Held, Missed, Struck
 from gates.chaos.proxies.exchanges import Exchange, said
 

@@ -7,7 +7,7 @@ without.
 
 import sys
 
-from gates.chaos.toolkit.experiments import NOTHING_RAN
+from gates.chaos.toolkit import NOTHING_RAN
 
 try:
     from gates.chaos.toolkit.runner import main

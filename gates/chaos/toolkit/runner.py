@@ -13,7 +13,7 @@ from chaoslib.loader import load_experiment
 from chaoslib.run import RunEventHandler
 from chaoslib.types import Experiment, Strategy
 
-from gates.chaos.toolkit.experiments import GO, NOTHING_RAN, READY
+from gates.chaos.toolkit import GO, NOTHING_RAN, READY
 
 # Without it nothing is undone after a probe that failed, or once it is asked to end: see its rollback strategies.
 ROLLED_BACK = {"runtime": {"rollbacks": {"strategy": "always"}}}

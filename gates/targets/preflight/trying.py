@@ -14,7 +14,7 @@ from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.engine import running_premises
+from gates.chaos.engine.running import running_premises
 from gates.chaos.messages import Channel
 from gates.chaos.proxies.control import ProxyGoneError
 from gates.chaos.safety import UnsafeError

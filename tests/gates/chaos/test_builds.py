@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from audits.verdicts import Verdict
-from gates.chaos import engine
-from gates.chaos.builds import another_build
 from gates.chaos.cells.target import _build_in
-from gates.chaos.recovery import Result
+from gates.chaos.engine import running
+from gates.chaos.engine.builds import another_build
+from gates.chaos.strikes.recovery import Result
 from gates.detection.targets import planted_target
 from gates.models import Campaign, ChaosRun, CrashPoint
 from gates.signoff.shown import gates_shown, untested
@@ -59,12 +59,12 @@ def strike(chaos, monkeypatch, shown):
         return Result(Verdict.PASSED, after_kill="state")
 
     for name, stand_in in (("prepare", nothing), ("try_until_struck", struck)):
-        monkeypatch.setattr(engine, name, stand_in)
-    monkeypatch.setattr(engine.Engine, "_clean", nothing)
+        monkeypatch.setattr(running, name, stand_in)
+    monkeypatch.setattr(running.Engine, "_clean", nothing)
     points = CrashPoint.objects.select_related("scenario", "first")
     point = points.filter(scenario__run=chaos.run, then_point="", attempt__lt=2).first()
     cell = SimpleNamespace(operation="", target=SimpleNamespace(build=shown))
-    mine = engine.Engine(chaos, "here:1:1", None)
+    mine = running.Engine(chaos, "here:1:1", None)
     result = asyncio.run(mine._strike(cell, point))
     mine._memory.keep(point, result)
     return result, mine._memory.judged(point)

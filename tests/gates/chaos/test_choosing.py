@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from audits.verdicts import Verdict, merge
 from gates.chaos.baseline import CrashPoint
 from gates.chaos.criteria import ScenarioSeen, chaos_criteria
-from gates.chaos.fingerprints import statement_label
+from gates.chaos.engine.sampling import MAY_NOT_APPLY, MORE, chosen
 from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.proxies.fingerprints import statement_label
 from gates.chaos.safety import UnsafeError, demand_safe
-from gates.chaos.sampling import MAY_NOT_APPLY, MORE, chosen
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.scenarios.scenario import writes
 from gates.targets.access import TargetUnreachableError

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gates.chaos.cells.states import State, difference
-from gates.chaos.invariants import Aftermath, Clean, broken, protection_limit_ms
+from gates.chaos.strikes.invariants import Aftermath, Clean, broken, protection_limit_ms
 
 OPENED = {
     "id": "5",

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from gates.chaos.baseline import Recording, Script
-from gates.chaos.contention import touched
 from gates.chaos.messages import Channel, Direction, Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Struck
-from gates.chaos.staleness import stale_lookup
-from gates.chaos.striking import Seen, at_its_message, on_the_wire
+from gates.chaos.strikes.contention import touched
+from gates.chaos.strikes.staleness import stale_lookup
+from gates.chaos.strikes.striking import Seen, at_its_message, on_the_wire
 from gates.chaos.trials import Trial
 
 TABLES = [("desk", "orders"), ("desk", "Fills"), ("wartest", "orders")]

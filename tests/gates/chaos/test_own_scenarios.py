@@ -11,12 +11,12 @@ from audits.verdicts import Verdict
 from gates.chaos.baseline import CrashPoint
 from gates.chaos.criteria import ScenarioSeen, chaos_criteria
 from gates.chaos.messages import Channel, Direction, Point, Strike
-from gates.chaos.recording import record_clean
-from gates.chaos.recovery import Result, demand_end, try_once
 from gates.chaos.scenarios import NAMES, scenarios_of
 from gates.chaos.scenarios.own import own_scenarios
-from gates.chaos.striking import Unwritten
-from gates.chaos.toolkit.experiments import unproven
+from gates.chaos.strikes.clean_runs import record_clean
+from gates.chaos.strikes.experiments import unproven
+from gates.chaos.strikes.recovery import Result, demand_end, try_once
+from gates.chaos.strikes.striking import Unwritten
 from gates.detection.cells import desk_cell
 from gates.targets.access import TargetUnreachableError
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gates.chaos import recovery, settling
 from gates.chaos.cells.target import TargetEndedError
-from gates.chaos.recovery import Result
+from gates.chaos.strikes import recovery, settling
+from gates.chaos.strikes.recovery import Result
 
 
 def test_a_target_that_works_again_while_it_should_rest_is_waited_for(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from gates.chaos.cells.target import TargetEndedError, TargetNotReadyError
 from gates.chaos.criteria import RECOVERY_RULES
 from gates.chaos.messages import Receipt, Strike
-from gates.chaos.shortfalls import not_recovered, shown_by_receipt
+from gates.chaos.strikes.shortfalls import not_recovered, shown_by_receipt
 from gates.detection.catalogue import catalogue
 from gates.detection.rehearsing import Outcome, judge_rules
 

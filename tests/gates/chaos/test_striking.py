@@ -20,22 +20,23 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gates import commands, reports
-from gates.chaos import closing, recovery, starting, work
 from gates.chaos.baseline import kind_of
 from gates.chaos.cells.cell import FLAT, HOLDING, QUIET_S, running_cell
 from gates.chaos.cells.states import State
 from gates.chaos.cells.target import Answer
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
-from gates.chaos.engine import running_premises
-from gates.chaos.invariants import Clean
+from gates.chaos.engine import closing, starting, work
+from gates.chaos.engine.running import running_premises
 from gates.chaos.messages import Channel, Direction, Message, Point, Strike
-from gates.chaos.recording import NotSteadyError, record_clean
-from gates.chaos.recovery import RESTARTED, Result, try_once, try_until_struck
 from gates.chaos.reporting import repeat_command
-from gates.chaos.second import OTHER_STATE, record_recovery
-from gates.chaos.settling import REST_S
-from gates.chaos.striking import Unwritten
-from gates.chaos.telling import HOLD_MS, UNTOLD
+from gates.chaos.strikes import recovery
+from gates.chaos.strikes.clean_runs import NotSteadyError, record_clean
+from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.recovery import RESTARTED, Result, try_once, try_until_struck
+from gates.chaos.strikes.second_strikes import OTHER_STATE, record_recovery
+from gates.chaos.strikes.settling import REST_S
+from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.whose_message import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
 from gates.engine import LEASE, claim
 from gates.models import ChaosRun, CrashPoint, Heal, Run
@@ -536,14 +537,14 @@ BREAKING = """
 import runpy
 import django
 django.setup()
-from gates.chaos import engine, work
+from gates.chaos.engine import running, work
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.proxies.control import ProxyGoneError
 
-record_recovery, record, words = engine.record_recovery, work.record, TargetProcess.last_words
+record_recovery, record, words = running.record_recovery, work.record, TargetProcess.last_words
 
 async def gone_once(*asked):
-    engine.record_recovery = record_recovery
+    running.record_recovery = record_recovery
     raise ProxyGoneError("The proxy has ended")
 
 def refused_once(point, result, seconds=(), *, now):
@@ -553,7 +554,7 @@ def refused_once(point, result, seconds=(), *, now):
         return False
     return record(point, result, seconds, now=now)
 
-engine.record_recovery, work.record = gone_once, refused_once
+running.record_recovery, work.record = gone_once, refused_once
 TargetProcess.last_words = lambda self, characters=400: words(self, characters) + chr(0)
 runpy.run_module("gates.chaos", run_name="__main__", alter_sys=True)
 """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gates.chaos.baseline import Recording, Script, baseline, kind_of
 from gates.chaos.messages import Channel, Direction, Message, Strike
-from gates.chaos.telling import HOLD_MS, LONGEST_HOLD_MS, hold_ms, is_waited_for
+from gates.chaos.strikes.whose_message import HOLD_MS, LONGEST_HOLD_MS, hold_ms, is_waited_for
 
 ANSWERED_S = 100.0
 HELD = {"held_ms": 1_000.0}

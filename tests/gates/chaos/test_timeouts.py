@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gates.chaos import closing
 from gates.chaos.baseline import Recording
 from gates.chaos.cells.cell import running_cell
 from gates.chaos.cells.target import Answer
-from gates.chaos.engine import running_premises
+from gates.chaos.engine import closing
+from gates.chaos.engine.running import running_premises
 from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
-from gates.chaos.outlasting import BEYOND, KEEPS_WAITING, Waited, gave_up, never_outlasted
-from gates.chaos.recording import prepare, record_clean
-from gates.chaos.recovery import try_until_struck
 from gates.chaos.scenarios import NAMES, SCENARIOS, scenarios_of
-from gates.chaos.settling import RECOVERY_LIMIT_S
 from gates.chaos.standing import delays_of
-from gates.chaos.striking import Unwritten
+from gates.chaos.strikes.clean_runs import prepare, record_clean
+from gates.chaos.strikes.outlasting import BEYOND, KEEPS_WAITING, Waited, gave_up, never_outlasted
+from gates.chaos.strikes.recovery import try_until_struck
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
+from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.timeouts import LEAST_MS, MOST_MS, Timeouts, timeouts_of
 from gates.targets.access import TargetUnreachableError
 from gates.targets.rehearsal import cell_program, cell_target

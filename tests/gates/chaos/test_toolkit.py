@@ -10,8 +10,8 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
 from audits.snapshot import take_snapshot
+from gates.chaos.strikes.experiments import unproven
 from gates.chaos.toolkit.actions import run_scenario
-from gates.chaos.toolkit.experiments import unproven
 from tests.audits.books import BooksBroker, clean_books
 
 ROOT = Path(__file__).parents[3]

@@ -3,9 +3,9 @@
 import pytest
 
 from gates.chaos.messages import Receipt, Strike
-from gates.chaos.receipts import waited_for_ever
 from gates.chaos.scenarios.slow_network_responses import HALF_OPEN_MS
-from gates.chaos.settling import RECOVERY_LIMIT_S
+from gates.chaos.strikes.receipts import waited_for_ever
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
 
 STALL_MS = 4_000
 

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from gates.chaos.cells.operations import by_command, by_ledger
+from gates.chaos.cells.asking import by_command, by_ledger
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.messages import Channel, Direction, Message, Strike
 from gates.chaos.proxies.events import Decision, Held
-from gates.chaos.striking import kill_at
+from gates.chaos.strikes.striking import kill_at
 from gates.targets.asks import Ask, read_ask
 from gates.targets.programs import Program, read_program
 from gates.targets.secrets import TargetUnreachableError

@@ -11,7 +11,7 @@ from gates import roles
 from gates.chaos import commands
 from gates.chaos.commands import CannotStrikeError
 from gates.chaos.messages import Channel, Direction, Point, Strike
-from gates.chaos.recovery import RESTARTED, Result
+from gates.chaos.strikes.recovery import RESTARTED, Result
 from gates.chaos.trials import Trial
 from gates.detection import queries
 from gates.detection.catalogue import named

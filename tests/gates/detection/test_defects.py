@@ -10,7 +10,7 @@ from audits.findings import Finding, Level
 from audits.sources.oanda import OandaReader
 from audits.verdicts import Verdict
 from gates.chaos.messages import Channel, Direction, Point, Strike
-from gates.chaos.recovery import Result
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
 from gates.checks import health
 from gates.checks.outcome import inconclusive

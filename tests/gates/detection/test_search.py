@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from audits.verdicts import Verdict
 from gates.chaos.messages import Channel, Direction, Point, Strike
-from gates.chaos.recovery import Result
 from gates.chaos.scenarios import SCENARIOS
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
 from gates.detection import striking
 from gates.detection.catalogue import catalogue

@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 from audits.findings import Finding
 from audits.verdicts import Verdict
 from gates.chaos.messages import Point, Strike
-from gates.chaos.recovery import Result
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
 from gates.detection.catalogue import catalogue, named
 from gates.detection.striking import strike_until_caught

@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gates.chaos.cells.cell import Cell
-from gates.chaos.deadlock_within import DEADLOCK, MixedUpError, Within
 from gates.chaos.faults import KillBefore
-from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.messages import Channel, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Closed, Decision, Held, Refused
-from gates.chaos.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
+from gates.chaos.strikes.request_deadlock import DEADLOCK, MixedUpError, Within
+from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
+from gates.chaos.strikes.table_locks import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.trials import Trial
 
 VICTIM_LIMIT_S = 8.0

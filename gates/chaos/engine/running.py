@@ -18,9 +18,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from audits.verdicts import Verdict
-from gates.chaos import asking, closing, sampling, work
 from gates.chaos.baseline import CrashPoint as Place
-from gates.chaos.builds import another_build
 from gates.chaos.cells.brokers import Simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
@@ -30,15 +28,17 @@ from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
-from gates.chaos.invariants import Clean, protection_limit_ms
-from gates.chaos.journal import Rows
-from gates.chaos.memory import Memory
-from gates.chaos.recording import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.recovery import Result, demand_end, try_until_struck
+from gates.chaos.engine import closing, sampling, trial_rows, work
+from gates.chaos.engine.builds import another_build
+from gates.chaos.engine.journal import Rows
+from gates.chaos.engine.memory import Memory
 from gates.chaos.safety import UnsafeError, demand_safe
 from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
-from gates.chaos.second import record_recovery
+from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
+from gates.chaos.strikes.invariants import Clean, protection_limit_ms
+from gates.chaos.strikes.recovery import Result, demand_end, try_until_struck
+from gates.chaos.strikes.second_strikes import record_recovery
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
@@ -227,7 +227,7 @@ class Engine:
 
     async def _strike(self, cell: Cell, point: CrashPoint) -> Result:
         """Make the row's strike and follow it."""
-        trial = asking.trial_of(point)
+        trial = trial_rows.trial_of(point)
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
             return Result().concluded(Verdict.INCONCLUSIVE, BROKE)
@@ -247,7 +247,7 @@ class Engine:
 
         A recovery that never goes the same way twice cannot be struck: then its first strike proves too little.
         """
-        trial = asking.trial_of(point)
+        trial = trial_rows.trial_of(point)
         wanted = self.chaos.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
         if not wanted or point.then_point or point.half_open or not self._memory.takes(point, result.after_kill):
             return []

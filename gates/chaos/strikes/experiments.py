@@ -26,12 +26,10 @@ from gates.chaos.cells.hiding import hidden
 from gates.chaos.cells.processes import NOBODY, end_all
 from gates.chaos.cells.target import PASSED_ON
 from gates.chaos.messages import Point, Proof, Receipt, Strike
-from gates.chaos.striking import Asked, Follow, Seen, Striker
+from gates.chaos.strikes.striking import Asked, Follow, Seen, Striker
+from gates.chaos.toolkit import GO, READY
 from gates.chaos.trials import Trial
 
-READY = "ready"
-GO = "go"
-NOTHING_RAN = 2
 ROOT = Path(__file__).parents[3]
 JOURNAL_BYTES = 256 * 1024
 END_LIMIT_S = 5.0

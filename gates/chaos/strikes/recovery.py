@@ -10,17 +10,17 @@ from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.contention import CONTENTION
-from gates.chaos.invariants import Aftermath, Clean, broken
 from gates.chaos.messages import Channel, Direction, Receipt, Strike
-from gates.chaos.receipts import proof_shape, receipt_shape, words_of
-from gates.chaos.second import strike_recovery
-from gates.chaos.settling import RECOVERY_LIMIT_S, rested, settled, wall
-from gates.chaos.shortfalls import critical, not_recovered, shown_by_receipt
-from gates.chaos.staleness import STALENESS
-from gates.chaos.striking import Hit, Journal, Striker, heal, make_strike
-from gates.chaos.telling import UNTOLD
-from gates.chaos.toolkit.experiments import EXPERIMENTS
+from gates.chaos.strikes.contention import CONTENTION
+from gates.chaos.strikes.experiments import EXPERIMENTS
+from gates.chaos.strikes.invariants import Aftermath, Clean, broken
+from gates.chaos.strikes.receipts import proof_shape, receipt_shape, words_of
+from gates.chaos.strikes.second_strikes import strike_recovery
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, rested, settled, wall
+from gates.chaos.strikes.shortfalls import critical, not_recovered, shown_by_receipt
+from gates.chaos.strikes.staleness import STALENESS
+from gates.chaos.strikes.striking import Hit, Journal, Striker, heal, make_strike
+from gates.chaos.strikes.whose_message import UNTOLD
 from gates.chaos.trials import Trial
 
 STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS, **EXPERIMENTS}  # every other strike is made on the wire

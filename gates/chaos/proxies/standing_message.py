@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from gates.chaos.faults.fault import whole_time
+from gates.chaos.faults.moments import ANSWER_LIMIT_S, MissedError, NotApplicableError
 from gates.chaos.messages import KILLS, Direction, Proof, Side, Strike
-from gates.chaos.moments import ANSWER_LIMIT_S, MissedError, NotApplicableError
 from gates.chaos.proxies.events import Decision, Held
 from gates.chaos.proxies.exchanges import Exchange
 
@@ -21,8 +21,8 @@ HUNG_UP_PAUSE_S = 0.02  # nobody is told of an end while nothing is read: it is 
 KEPT_PAUSE_S = 0.02
 
 
-class Standing:
-    """Implements `gates.chaos.moments.Moment`. Its way of the connection stands still from the first moment on."""
+class StandingMessage:
+    """Implements `faults.moments.Moment`. Its way of the connection stands still from the first moment on."""
 
     def __init__(self, session: "Session", exchange: Exchange, direction: Direction, armed: "Armed") -> None:
         self.message = session.board.message(exchange, direction, session.number)

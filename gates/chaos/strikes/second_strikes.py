@@ -16,12 +16,12 @@ from gates.chaos.baseline import Baseline, Recording, agreeing, baseline, same_b
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
-from gates.chaos.invariants import Clean
 from gates.chaos.messages import Point, Strike
 from gates.chaos.proxies.events import Held, Missed, Struck
-from gates.chaos.recording import TIMES_AT_MOST, NotSteadyError
-from gates.chaos.settling import RECOVERY_LIMIT_S, REST_S, settled
-from gates.chaos.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, kill_at, make_strike
+from gates.chaos.strikes.clean_runs import TIMES_AT_MOST, NotSteadyError
+from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, REST_S, settled
+from gates.chaos.strikes.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, kill_at, make_strike
 from gates.chaos.trials import Then, Trial
 
 OTHER_STATE = "The first kill left another durable state than the one whose recovery was recorded."

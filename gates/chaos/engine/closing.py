@@ -6,15 +6,15 @@ from django.db.models import Max, Min, QuerySet
 
 from audits.findings import Finding, Level
 from audits.verdicts import Verdict, merge
-from gates import engine
-from gates.chaos.asking import trial_of
 from gates.chaos.cells.states import difference
-from gates.chaos.invariants import Clean
+from gates.chaos.engine.trial_rows import trial_of
+from gates.chaos.engine.work import move_scenario
 from gates.chaos.messages import KILLS
-from gates.chaos.outlasting import never_outlasted
 from gates.chaos.standing import waits_of
-from gates.chaos.work import move_scenario
+from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.outlasting import never_outlasted
 from gates.checks.outcome import Outcome
+from gates.engine import claim, record
 from gates.models import ChaosRun, CrashPoint, ScenarioRun, Slot
 from gates.models.chaos import Phase
 from gates.storable import storable
@@ -37,8 +37,8 @@ def close_scenario(scenario: ScenarioRun, *, worker: str, now: datetime, reason:
     Where another holds the slot nothing is written: the scenario stays open, and is closed with the slot later.
     """
     outcome = _outcome(scenario, storable(reason))
-    slot = engine.claim(scenario.slot_id, worker=worker, now=now)
-    if slot is not None and engine.record(slot, outcome, started_at=slot.window_start, now=now):
+    slot = claim(scenario.slot_id, worker=worker, now=now)
+    if slot is not None and record(slot, outcome, started_at=slot.window_start, now=now):
         ScenarioRun.objects.filter(pk=scenario.pk).update(reason=outcome.reason)
     if not Slot.objects.filter(pk=scenario.slot_id, state=Slot.State.DUE).exists():
         move_scenario(scenario.pk, Phase.DONE, now=now)

@@ -13,9 +13,9 @@ import psycopg
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import HEAL
-from gates.chaos import work
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import NotOursError, end_all
+from gates.chaos.engine import work
 from gates.models import Heal
 from gates.targets.access import TargetUnreachableError, cells_ledger
 from gates.workers import is_dead, is_here

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from gates.chaos.baseline import CrashPoint as Place
-from gates.chaos.recording import CleanRun
-from gates.chaos.recovery import Result
+from gates.chaos.strikes.clean_runs import CleanRun
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, Heal, OperationBaseline, Run, ScenarioRun
 from gates.models.chaos import PHASES, Phase

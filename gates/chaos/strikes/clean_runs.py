@@ -7,7 +7,7 @@ from gates.chaos.baseline import Baseline, Recording, agreeing, baseline
 from gates.chaos.cells.cell import FLAT, HOLDING, Cell
 from gates.chaos.cells.states import difference
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.invariants import Clean
+from gates.chaos.strikes.invariants import Clean
 
 TIMES = 2
 TIMES_AT_MOST = 6  # the background may speak in between, with messages that are like the operation's

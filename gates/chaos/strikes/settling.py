@@ -7,7 +7,7 @@ from psycopg import sql
 
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.invariants import UNFINISHED
+from gates.chaos.strikes.invariants import UNFINISHED
 
 RECOVERY_LIMIT_S = 60.0
 SETTLE_PAUSE_S = 0.1

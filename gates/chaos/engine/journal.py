@@ -3,8 +3,8 @@
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from gates.chaos import work
 from gates.chaos.cells.cell import Cell
+from gates.chaos.engine import work
 from gates.chaos.trials import Trial
 from gates.models import CrashPoint
 

@@ -13,9 +13,9 @@ from gates.chaos.cells.target import Answer, OutlivedError
 from gates.chaos.faults import fault_of
 from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Channel, Message, Point, Receipt, Strike
-from gates.chaos.outlasting import gave_up
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
-from gates.chaos.telling import hold_ms, is_waited_for
+from gates.chaos.strikes.outlasting import gave_up
+from gates.chaos.strikes.whose_message import hold_ms, is_waited_for
 from gates.chaos.trials import Trial
 
 STRIKE_LIMIT_S = 45.0

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from audits.findings import Finding, Level
 from gates.chaos.cells.target import TargetEndedError, TargetNotReadyError
 from gates.chaos.messages import Receipt
-from gates.chaos.receipts import has_deviated, waited_for_ever
-from gates.chaos.settling import RECOVERY_LIMIT_S
+from gates.chaos.strikes.receipts import has_deviated, waited_for_ever
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
 
 IN_TIME = f"recovered within {RECOVERY_LIMIT_S:.0f} s"
 DEVIATED = "the experiment's own steady state has deviated: see its journal in the receipt"

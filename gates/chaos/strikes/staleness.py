@@ -13,7 +13,7 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.faults import LoseAnswer, StaleLookup
 from gates.chaos.messages import Direction, Point, Receipt, Strike
 from gates.chaos.proxies.events import Struck
-from gates.chaos.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
+from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
 from gates.chaos.trials import Trial
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from gates.chaos.cells.target import Answer
 from gates.chaos.messages import Receipt, Strike
-from gates.chaos.outlasting import KEEPS_WAITING
-from gates.chaos.settling import RECOVERY_LIMIT_S
-from gates.chaos.striking import Hit
+from gates.chaos.strikes.outlasting import KEEPS_WAITING
+from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
+from gates.chaos.strikes.striking import Hit
 
 
 def waited_for_ever(receipt: Receipt | None) -> bool:

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gates.chaos.cells.cell import Cell
-from gates.chaos.injecting import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.messages import Message, Proof
+from gates.chaos.strikes.table_locks import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 
 DEADLOCK = "40P01"
 MOST_TABLES = 60

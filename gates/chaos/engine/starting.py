@@ -8,14 +8,14 @@ from pathlib import Path
 
 from django.db.models import F, Q
 
-from gates.chaos import closing
-from gates.chaos.healing import heal_left
+from gates.chaos.engine import closing
+from gates.chaos.engine.healing import heal_left
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 from gates.workers import is_dead
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STARTING = timedelta(seconds=30)  # until the engine renews the lease itself
 ATTEMPTS = 20
 AT_ONCE = 20
