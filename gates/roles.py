@@ -9,7 +9,8 @@
 
 Engineers and auditors take an incident through its cause, its fix and its prevention test; risk officers and owners
 approve the restart. All of them acknowledge alerts, start drills of the alerts, write the reviews of a
-long run, and see rows in the admin. All but auditors keep the routes of the alerts.
+long run, and see rows in the admin. All but auditors keep the routes of the alerts, and say that what a strike left
+on a machine that is gone was undone by hand.
 
 Who proposes a plan of capital never decides about it.
 Who signs is set by SIGN_OFF_ROLES. Nobody signs a campaign that they started, or whose findings they worked on, so an
@@ -36,6 +37,7 @@ SIGN_OFF = "gates.sign_off"
 PROPOSE_CAPITAL = "gates.propose_capital"
 APPROVE_CAPITAL = "gates.approve_capital"
 STOP_TARGET = "gates.stop_target"
+UNDO_BY_HAND = "gates.undo_by_hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,12 @@ class Role:
 
 
 EVERYBODY = (WRITE_REVIEW, ACKNOWLEDGE, DRILL_ALERTS)
+MAKE_SAFE = (STOP_TARGET, UNDO_BY_HAND)
 ROLES = (
-    Role(ENGINEER, may=(*EVERYBODY, START_RUN, REVIEW_CODE, WORK_INCIDENT, PROPOSE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
+    Role(ENGINEER, may=(*EVERYBODY, *MAKE_SAFE, START_RUN, REVIEW_CODE, WORK_INCIDENT, PROPOSE_CAPITAL, KEEP_ROUTES)),
     Role(AUDITOR, may=(*EVERYBODY, TRIAGE, REVIEW_CODE, WORK_INCIDENT)),
-    Role(RISK_OFFICER, may=(*EVERYBODY, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
-    Role(OWNER, may=(*EVERYBODY, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, STOP_TARGET, KEEP_ROUTES)),
+    Role(RISK_OFFICER, may=(*EVERYBODY, *MAKE_SAFE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, KEEP_ROUTES)),
+    Role(OWNER, may=(*EVERYBODY, *MAKE_SAFE, APPROVE_INCIDENT, PROPOSE_CAPITAL, APPROVE_CAPITAL, KEEP_ROUTES)),
 )
 
 

@@ -10,6 +10,7 @@ from gates.alerts.pages.times import times_page
 from gates.campaigns import views as campaigns
 from gates.chaos.pages import start as start_chaos
 from gates.chaos.pages import views as chaos
+from gates.chaos.pages.undone import undone
 from gates.detection.pages import views as detection
 from gates.evidence import views as evidence
 from gates.incidents import views as incidents
@@ -85,6 +86,7 @@ urlpatterns = [
     path("crash-points/<int:pk>/", chaos.crash_point, name="crash_point"),
     path("crash-points/<int:pk>.json", chaos.crash_point, {"twin": True}, name="crash_point_json"),
     path("crash-points/<int:pk>/repeat", start_chaos.repeat, name="repeat_point"),
+    path("heals/<int:pk>/undone", undone, name="undone_by_hand"),
     path("defects/", detection.defects, name="defects"),
     path("defects.json", detection.defects, {"twin": True}, name="defects_json"),
     path("defects/live", detection.defects_live, name="defects_live"),

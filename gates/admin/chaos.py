@@ -34,5 +34,5 @@ class CrashPointAdmin(EvidenceAdmin):
 
 @admin.register(Heal)
 class HealAdmin(EvidenceAdmin):
-    list_display = ("crash_point_id", "fault", "written_at", "due_at", "healed_at", "healed_by")
+    list_display = ("crash_point_id", "fault", "written_at", "due_at", "healed_at", "healed_by", "undone_by_id")
     list_filter = ("fault",)

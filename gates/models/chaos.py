@@ -221,7 +221,8 @@ class CrashPoint(models.Model):
 
 class Heal(models.Model):
     """What must be undone of one strike, committed before the strike. `what` names the engine, the target's process
-    and the database, by number and start time, so that any worker can undo it when the engine is dead."""
+    and the database, by number and start time, so that any worker can undo it when the engine is dead. Where no worker
+    ever can, since its machine is gone, a person says `undone_how` that it is."""
 
     crash_point = models.ForeignKey(CrashPoint, on_delete=models.PROTECT, related_name="heals")
     attempt = models.PositiveIntegerField()
@@ -231,14 +232,24 @@ class Heal(models.Model):
     due_at = models.DateTimeField()
     healed_at = models.DateTimeField(null=True)
     healed_by = models.CharField(max_length=100, blank=True)
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    undone_how = models.TextField(blank=True)
 
     class Meta:
+        permissions = [("undo_by_hand", "Can say that what a strike left was undone by hand")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(undone_by=None, undone_how="")
+                | (models.Q(undone_by__isnull=False, healed_at__isnull=False) & ~models.Q(undone_how="")),
+                name="undone_by_hand_says_how",
+            )
+        ]
         ordering = ["written_at"]
         indexes = [models.Index(fields=["due_at"], name="heals_open", condition=models.Q(healed_at=None))]
         triggers = [
             NEVER_EMPTIED,
             pgtrigger.Protect(name="heal_no_delete", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(name="heal_stays", exclude=["healed_at", "healed_by"]),
+            pgtrigger.ReadOnly(name="heal_stays", exclude=["healed_at", "healed_by", "undone_by", "undone_how"]),
             pgtrigger.Protect(
                 name="heal_once", operation=pgtrigger.Update, condition=pgtrigger.Q(old__healed_at__isnull=False)
             ),

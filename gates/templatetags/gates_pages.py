@@ -54,6 +54,15 @@ def clock(at: datetime | None) -> SafeString | str:
     return moment(at, "%H:%M:%S")
 
 
+@register.simple_tag
+def clock_ms(at: datetime | None) -> SafeString | str:
+    """Write the time of day to the millisecond, as an operator reads it in a log."""
+    if at is None:
+        return "–"
+    utc = at.astimezone(UTC)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', utc.isoformat(), utc.strftime("%H:%M:%S.%f")[:-3])
+
+
 @register.filter
 def duration(length: timedelta | None) -> str:
     """Write a length of time in its two largest units: `31 h 04 min`, `4 min 05 s`, `12 s`."""

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from gates.models import CrashPoint, Run, Target
+from gates.models import CrashPoint, Heal, Run, Target
 from tests.browser.conftest import Portal, shot
 from tests.gates.chaos.pages.staged import close, staged_run, strike
 
@@ -66,6 +66,27 @@ def test_each_page_of_gate_2_draws_without_complaint_and_fits(
             for breach in Axe().run(page).response["violations"]
         ]
         assert found == [], name
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "phone")])
+def test_a_person_says_that_what_a_machine_that_is_gone_left_was_undone(
+    page: Page, portal: Portal, run: Run, theme: str, size: str
+) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))  # type: ignore[arg-type]
+    point = run.scenarios.get(number=1).crash_points.get(verdict="inconclusive")
+    at, what = run.planned_start, {"engine": "desk-two:17:1.00:0123456789ab"}
+    Heal.objects.create(crash_point=point, attempt=2, fault="kill", what=what, written_at=at, due_at=at)
+    page.goto(portal.url + point.get_absolute_url())
+    page.get_by_text("The machine it was on is gone for ever").click()
+    page.get_by_label("How you know that nothing of it runs on").fill("desk-two was replaced; its host shows nothing.")
+    shot(page, f"point-left-{size}-{theme}")
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("button", name="It is undone by hand").click()
+    expect(page.get_by_text("◇ undone by hand")).to_be_visible()
+    expect(page.get_by_text("desk-two was replaced; its host shows nothing.")).to_be_visible()
+    shot(page, f"point-undone-{size}-{theme}")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 

@@ -104,7 +104,7 @@ def test_each_role_may_what_the_table_says():
         may[role.name] = changing
     everyone, capital = (
         {"gates.write_review", "gates.acknowledge_alert", "gates.drill_alerts"},
-        {"gates.propose_capital", "gates.stop_target", "gates.keep_routes"},
+        {"gates.propose_capital", "gates.stop_target", "gates.undo_by_hand", "gates.keep_routes"},
     )
     decides = {"gates.sign_off", "gates.approve_incident", "gates.approve_capital"} | everyone | capital
     works = {"gates.review_code", "gates.work_incident"} | everyone

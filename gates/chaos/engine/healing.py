@@ -69,16 +69,31 @@ async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     engine = _engine(what)
     if engine and not is_here(engine):
         raise CannotHealError(
-            f"what it left is on another machine, {engine.partition(':')[0]}, and cannot be seen from here. "
-            "A worker of the portal that runs there undoes it by itself."
+            f"what it left is on another machine, {engine.partition(':')[0]}, and cannot be seen from here. A worker "
+            "of the portal that runs there undoes it by itself. If that machine is gone for ever, say so on the page "
+            "of the crash point."
         )
-    pid, ticks = what.get("target_pid"), what.get("target_started_ticks")
-    if pid is not None and ticks is not None:
-        try:
-            await end_all((pid, ticks), str(what.get("target_mark") or ""))
-        except TimeoutError as error:
-            words = f"process {pid}, or what it had started, outlives a kill: end it by hand, or restart that machine."
-            raise CannotHealError(words) from error
+    await end_target(what)
+    await drop_database(what, spec)
+
+
+async def end_target(what: Mapping[str, Any]) -> None:
+    """End what runs of the target on this machine; of another one nothing can be seen.
+
+    Raises CannotHealError, NotOursError, OSError.
+    """
+    engine, pid, ticks = _engine(what), what.get("target_pid"), what.get("target_started_ticks")
+    if pid is None or ticks is None or (engine and not is_here(engine)):
+        return
+    try:
+        await end_all((pid, ticks), str(what.get("target_mark") or ""))
+    except TimeoutError as error:
+        words = f"process {pid}, or what it had started, outlives a kill: end it by hand, or restart that machine."
+        raise CannotHealError(words) from error
+
+
+async def drop_database(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    """Drop its database, if it had one. Raises CannotHealError, OSError, TargetUnreachableError, psycopg.Error."""
     if what.get("database"):
         await _server_of(what, spec).drop(str(what["database"]))
 

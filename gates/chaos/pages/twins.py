@@ -112,8 +112,10 @@ def point_twin(point: CrashPoint, struck_here: Iterable[CrashPoint]) -> dict[str
                 "due_at": twins.moment(heal.due_at),
                 "healed_at": twins.moment(heal.healed_at),
                 "healed_by": heal.healed_by,
+                "undone_by": str(heal.undone_by) if heal.undone_by else None,
+                "undone_how": heal.undone_how,
             }
-            for heal in point.heals.all()
+            for heal in point.heals.select_related("undone_by")
         ],
         "repeat": repeat_command(point),
         "struck_again": [again_twin(each) for each in struck_here if each.pk != point.pk],
