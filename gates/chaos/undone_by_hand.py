@@ -6,9 +6,9 @@ from datetime import datetime
 import psycopg
 from django.contrib.auth.models import User
 
-from gates.chaos import healing, work
 from gates.chaos.cells.processes import NotOursError
-from gates.chaos.healing import CannotHealError
+from gates.chaos.engine import healing, work
+from gates.chaos.engine.healing import CannotHealError
 from gates.models import Heal
 from gates.storable import storable
 from gates.targets.access import TargetUnreachableError

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from gates import roles, workers
 from gates.alerts.rechecking import recheck
-from gates.chaos import healing
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
+from gates.chaos.engine import healing
 from gates.chaos.undone_by_hand import NotUndoneError, undo_by_hand
 from gates.models import Alert, CrashPoint, Heal, Run
 
