@@ -1,5 +1,6 @@
 """Scenarios of which nothing is open any more: the verdicts of their crash points, merged into their slots."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import Max, Min, QuerySet
@@ -9,7 +10,7 @@ from audits.verdicts import Verdict, merge
 from gates.chaos.cells.states import difference
 from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.engine.work import move_scenario
-from gates.chaos.messages import KILLS
+from gates.chaos.messages import KILLS, Direction
 from gates.chaos.standing import waits_of
 from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.outlasting import never_outlasted
@@ -20,6 +21,7 @@ from gates.models.chaos import Phase
 from gates.storable import storable
 
 KEPT_FINDINGS = 100
+TOLD_MESSAGES = 5
 NARROWED_BY_NOTHING = {"only_operation": "", "only_point": "", "only_strike": "", "only_then": ""}
 
 
@@ -113,10 +115,19 @@ def _never_aimed(scenario: ScenarioRun) -> str:
         clean = Clean.of(unaimed.clean)
         if changed := difference(clean.start, clean.end):
             return (
-                f"No strike had a message to hit in {unaimed.operation}, which changes {', '.join(changed)}: no "
-                "statement of it is known to write. INSERT, UPDATE, DELETE, MERGE, CALL and the like are."
+                f"No strike had a message to hit in {unaimed.operation}, which changes {', '.join(changed)}: none "
+                f"of {_asked(unaimed.messages)} is one that it strikes. Statements are known to write by INSERT, "
+                "UPDATE, DELETE, MERGE, CALL or a function."
             )
     return ""
+
+
+def _asked(messages: Sequence[Mapping[str, str]]) -> str:
+    """The first few messages that an operation sent, each once."""
+    told = list(dict.fromkeys(each["label"] for each in messages if each["direction"] == Direction.REQUEST))
+    if not told:
+        return "its messages"
+    return ", ".join(f"'{label}'" for label in told[:TOLD_MESSAGES]) + (" …" if len(told) > TOLD_MESSAGES else "")
 
 
 def _findings(points: QuerySet[CrashPoint]) -> tuple[Finding, ...]:

@@ -595,7 +595,8 @@ def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_fro
     scenario, now = run.scenarios.get(), timezone.now()
     for operation in ("open", "close"):
         clean = Clean(FLAT_BOOKS, end).shape()
-        recorded = {"messages": [], "background": [], "took_ms": 1, "recorded_at": now}
+        sent = [{"direction": "request", "label": label} for label in ("ledger: BEGIN", *["ledger: EXECUTE book"] * 2)]
+        recorded = {"messages": sent, "background": [], "took_ms": 1, "recorded_at": now}
         scenario.baselines.create(operation=operation, clean=clean, **recorded)
     done = {"operation": "open", "point": "ledger:request:1:INSERT", "position": 0, "receipt": {}, "phase": "done"}
     scenario.crash_points.create(number=1, label="l", strike="deadlock", fault="deadlock", verdict="passed", **done)
@@ -603,8 +604,10 @@ def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_fro
     closing.close_scenarios(run.pk, worker="w", now=now)
     result = run.slots.get().result
     assert result.verdict == verdict
-    missing = "No strike had a message to hit in close, which changes positions"
-    assert result.reason.startswith(missing) is (verdict == "inconclusive")
+    missing = (
+        "in close, which changes positions: none of 'ledger: BEGIN', 'ledger: EXECUTE book' is one that it strikes"
+    )
+    assert (missing in result.reason) is (verdict == "inconclusive")
 
 
 def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_waited_for(desk_target):
