@@ -102,7 +102,7 @@ class Pool:
     def release(self, server: Server) -> None:
         """The connection is free again."""
         server.on_bytes = server.on_end = None
-        server.line.feeder = None
+        server.line.feed_from(None)
         if len(self._idle) >= MAXIMUM_IDLE:
             server.line.close()
             return

@@ -112,7 +112,8 @@ class WebSession(Session):
         self._server_over = False
         self._answer = AnswerReader()
         server.use(self.from_server, self.server_ended)
-        server.line.feeder, self.client.feeder = self.client, server.line
+        server.line.feed_from(self.client)
+        self.client.feed_from(server.line)
         if self.answers_stand:
             server.line.pause(STOPPED)
         server.line.write(exchange.request)
@@ -206,7 +207,7 @@ class WebSession(Session):
         server, self.server = self.server, None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
-        self.client.feeder = None
+        self.client.feed_from(None)
         if server is None:
             return
         head = self._answer.head

@@ -55,6 +55,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tls: Tls | None = None
         self._paused = 0
+        self._full = False
         self._ended = False
         self._discarding = False
 
@@ -75,6 +76,17 @@ class Line(asyncio.Protocol):
         looking = select.poll()
         looking.register(self._transport.get_extra_info("socket").fileno(), ENDED_BY_OTHER)
         return bool(looking.poll(0))
+
+    def feed_from(self, feeder: "Line | None") -> None:
+        """What `feeder` reads is written here from now on: it reads no faster than the other side takes.
+
+        Who fed it before is held up by it no longer.
+        """
+        before, self.feeder = self.feeder, feeder
+        if before is not None:
+            before.resume(PRESSURE)
+        if feeder is not None and self._full:
+            feeder.pause(PRESSURE)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -108,14 +120,15 @@ class Line(asyncio.Protocol):
         if not self.gone.done():
             self.gone.set_result(None)
         self._end("")
-        if self.feeder is not None:
-            self.feeder.resume(PRESSURE)
+        self.resume_writing()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self.feeder is not None:
             self.feeder.pause(PRESSURE)
 
     def resume_writing(self) -> None:
+        self._full = False
         if self.feeder is not None:
             self.feeder.resume(PRESSURE)
 

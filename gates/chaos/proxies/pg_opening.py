@@ -131,7 +131,8 @@ class Opening:
 
     def _pair(self, server: Line) -> None:
         client = self._session.client
-        server.feeder, client.feeder = client, server
+        server.feed_from(client)
+        client.feed_from(server)
         if self._session.answers_stand:
             server.pause(STOPPED)
 
