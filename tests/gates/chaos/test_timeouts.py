@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gates.chaos.baseline import Recording
-from gates.chaos.cells.cell import running_cell
 from gates.chaos.cells.target import Answer
 from gates.chaos.engine import closing
-from gates.chaos.engine.running import running_premises
 from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
 from gates.chaos.scenarios import NAMES, SCENARIOS, scenarios_of
 from gates.chaos.standing import delays_of
@@ -23,6 +21,7 @@ from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.timeouts import LEAST_MS, MOST_MS, Timeouts, timeouts_of
 from gates.targets.access import TargetUnreachableError
 from gates.targets.rehearsal import cell_program, cell_target
+from tests.gates.chaos.desk import running_desk
 from tests.gates.chaos.pages import staged
 from tests.gates.chaos.test_choosing import POINTS
 
@@ -172,7 +171,7 @@ async def longest(spec, folder):
             "INSERT INTO wartest.orders",
         ),
     )
-    async with running_premises(spec, folder) as premises, running_cell(premises, 1) as cell:
+    async with running_desk(spec, folder) as cell:
         clean_run, results = await record_clean(cell, "open"), []
         for name, strike, label in chosen:
             scenario = next(each for each in scenarios_of(spec) if each.name == name)

@@ -1,0 +1,66 @@
+"""A scenario closes once: with its own slot, and as passed only where nothing that it needs is missing."""
+
+from dataclasses import replace
+
+import pytest
+from django.utils import timezone
+
+from gates.chaos.cells.states import State
+from gates.chaos.engine import closing, work
+from gates.chaos.strikes.invariants import Clean
+from gates.engine import LEASE, claim
+from gates.models import CrashPoint
+from tests.gates.chaos.runs import REPLAY, started
+
+RELATIONS = ("accounts", "orders", "executions", "positions", "position_events", "balance_events", "reconciliations")
+FLAT_BOOKS = State({name: {} for name in RELATIONS}, ())
+HELD = replace(FLAT_BOOKS, ledger=FLAT_BOOKS.ledger | {"positions": {"p": {"position_id": "p", "status": "open"}}})
+
+
+def test_a_scenario_whose_slot_another_holds_stays_open_until_it_is_filled(desk_target):
+    run = started(desk_target, REPLAY)
+    scenario, now = run.scenarios.get(), timezone.now()
+    assert claim(scenario.slot_id, worker="another", now=now)
+    closing.close_scenario(scenario, worker="w", now=now, reason="none")
+    scenario.refresh_from_db()
+    assert scenario.phase == "baseline"
+    closing.close_scenario(scenario, worker="w", now=now + LEASE * 2, reason="none")
+    scenario.refresh_from_db()
+    assert (scenario.phase, run.slots.get().verdict) == ("done", "inconclusive")
+
+
+def test_a_pass_needs_the_recovery_from_each_state_that_a_kill_left_to_be_struck(desk_target):
+    run = started(desk_target, REPLAY, depth=2)
+    done = {"operation": "replay", "point": "ledger:request:1:BEGIN", "position": 0, "receipt": {}, "phase": "done"}
+    done |= {"scenario": run.scenarios.get(), "strike": "kill before", "fault": "kill before", "verdict": "passed"}
+    first = CrashPoint.objects.create(number=1, label="ledger: BEGIN", state_after_kill="a", **done)
+    CrashPoint.objects.create(number=2, first=first, then_point="p", then_strike="kill before", **done)
+    CrashPoint.objects.create(number=3, label="ledger: COMMIT", state_after_kill="b", **done)
+    work.move_scenario(first.scenario_id, "armed", now=timezone.now())
+    closing.close_scenarios(run.pk, worker="w", now=timezone.now())
+    result = run.slots.get().result
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith(
+        "The recovery from state b, left by kill before at ledger: COMMIT (replay), was never"
+    )
+
+
+@pytest.mark.parametrize(("end", "verdict"), [(HELD, "inconclusive"), (FLAT_BOOKS, "passed")])
+def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_from_a_pass(desk_target, end, verdict):
+    run = started(desk_target, "database_deadlock")
+    scenario, now = run.scenarios.get(), timezone.now()
+    for operation in ("open", "close"):
+        clean = Clean(FLAT_BOOKS, end).shape()
+        sent = [{"direction": "request", "label": label} for label in ("ledger: BEGIN", *["ledger: EXECUTE book"] * 2)]
+        recorded = {"messages": sent, "background": [], "took_ms": 1, "recorded_at": now}
+        scenario.baselines.create(operation=operation, clean=clean, **recorded)
+    done = {"operation": "open", "point": "ledger:request:1:INSERT", "position": 0, "receipt": {}, "phase": "done"}
+    scenario.crash_points.create(number=1, label="l", strike="deadlock", fault="deadlock", verdict="passed", **done)
+    work.move_scenario(scenario.pk, "armed", now=now)
+    closing.close_scenarios(run.pk, worker="w", now=now)
+    result = run.slots.get().result
+    assert result.verdict == verdict
+    missing = (
+        "in close, which changes positions: none of 'ledger: BEGIN', 'ledger: EXECUTE book' is one that it strikes"
+    )
+    assert (missing in result.reason) is (verdict == "inconclusive")
