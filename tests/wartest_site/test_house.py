@@ -87,7 +87,7 @@ def test_a_test_that_lacks_something_says_so_through_one_door_which_fails_in_ci(
     elsewhere = {  # data outside the project, another system than Linux, a right of the kernel: not to be installed
         "tests/gates/rehearsal/broker/test_openapi.py",
         "tests/wartest_site/test_supervisor.py",
-        "tests/gates/chaos/ways/test_ways.py",
+        "tests/gates/chaos/cells/ways/test_ways.py",
     }
     assert mine - elsewhere <= {"tests/needs.py"}, "use tests.needs.lacks"
 

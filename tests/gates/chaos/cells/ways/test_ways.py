@@ -32,7 +32,7 @@ from gates.targets.rehearsal import cell_broker
 from gates.targets.secrets import TargetUnreachableError
 from gates.targets.ways import CellFile, Ways, ways_of
 from gates.targets.words import PLACES
-from tests.gates.chaos.test_node import command
+from tests.gates.chaos.proxies.test_node import command
 
 HERE = Path(__file__).parent
 HOST = "api-fxpractice.oanda.com"

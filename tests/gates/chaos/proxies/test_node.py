@@ -10,7 +10,7 @@ import pytest
 
 from gates.chaos.messages import Direction
 from tests.gates.chaos.conftest import Ledger
-from tests.gates.chaos.test_drivers import TRADE
+from tests.gates.chaos.proxies.test_drivers import TRADE
 from tests.needs import lacks
 
 PG = "pg@8.23.1"
