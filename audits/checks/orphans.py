@@ -6,6 +6,7 @@ without a position are found by the check of positions.
 
 from audits.checks.check import Check, Rule
 from audits.checks.dealings import DEALING_RULES, FILLED_SQL, ORDERS_SQL
+from audits.checks.outlived import OUTLIVED_RULES, OUTLIVED_SQL
 from audits.checks.resting import RESTING_REMARKS_SQL, RESTING_RULES, RESTING_SQL
 from audits.checks.unnamed import UNNAMED_REMARKS_SQL, UNNAMED_RULES, UNNAMED_SQL
 from audits.findings import Level
@@ -41,13 +42,14 @@ def _reference_sql(rule: str) -> str:
 
 def _rules() -> dict[str, Rule]:
     rules = {rule: Rule(Level.CRITICAL, f"{{key}}: {rule}; there is no {{expected}}.") for rule in _REFERENCES}
-    return rules | DEALING_RULES | RESTING_RULES | UNNAMED_RULES
+    return rules | DEALING_RULES | RESTING_RULES | OUTLIVED_RULES | UNNAMED_RULES
 
 
 _PARTS = (
     f"({ORDERS_SQL})",
     FILLED_SQL,
     f"({RESTING_SQL})",
+    f"({OUTLIVED_SQL})",
     UNNAMED_SQL,
     *(_reference_sql(rule) for rule in _REFERENCES),
 )

@@ -11,7 +11,7 @@ from audits.findings import Level
 _SETTLED = f"(SELECT moment FROM this) - INTERVAL {LIMIT_S} SECOND"
 
 # A replaced order may keep its row and its first number in the ledger, so neither half of a replacement is missed.
-_BOTH_SIDES = """
+BOTH_SIDES = """
     whole AS (
         SELECT s.* FROM starts s JOIN flows f ON f.account_id = s.broker_account_id
         WHERE f.numbers = f.last_number - f.first_number + 1 AND f.unnumbered = 0
@@ -19,7 +19,7 @@ _BOTH_SIDES = """
         SELECT account_id FROM orders GROUP BY account_id HAVING count(broker_order_id) > 0
     ), waiting AS (
         SELECT w.account_id, t.id, t.time, TRY(t.raw ->> '$.clientExtensions.id') AS client_order_id,
-               TRY(t.raw ->> 'units') AS units, TRY(t.raw ->> 'replacesOrderID') IS NOT NULL AS replaces
+               TRY(t.raw ->> 'units') AS units, TRY(t.raw ->> 'replacesOrderID') IS NOT NULL AS replaces, t.raw
         FROM broker_transactions t JOIN whole w ON t.account_id = w.broker_account_id
         WHERE t.type IN ('LIMIT_ORDER', 'STOP_ORDER', 'MARKET_IF_TOUCHED_ORDER')
           AND number(t.id) > coalesce(opened_after, -1)
@@ -32,7 +32,7 @@ _BOTH_SIDES = """
     ), resting AS (FROM waiting ANTI JOIN ended USING (account_id, id))"""
 
 RESTING_SQL = f"""
-    WITH {_BOTH_SIDES}, sent AS (
+    WITH {BOTH_SIDES}, sent AS (
         SELECT o.*, broker_account_id FROM orders o JOIN whole USING (account_id)
         WHERE status = 'submitted' AND updated_at < {_SETTLED} AND number(broker_order_id) >= first_number
     ), known AS (
@@ -58,7 +58,7 @@ RESTING_SQL = f"""
 """
 
 RESTING_REMARKS_SQL = f"""
-    WITH {_BOTH_SIDES}
+    WITH {BOTH_SIDES}
     SELECT '{NOTE}', 'orders that wait at the broker: ' || count(*) || ', not compared, since no order of account '
            || account_id || ' names its broker_order_id'
     FROM resting ANTI JOIN naming USING (account_id) GROUP BY account_id

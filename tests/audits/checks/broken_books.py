@@ -58,6 +58,18 @@ STOP_AGAIN = add_transaction("STOP_LOSS_ORDER", 45, tradeID="6", price="1.2")
 TRAILED = add_transaction("TRAILING_STOP_LOSS_ORDER", 45, tradeID="6", distance="0.01", trailingStopValue="1.15")
 STOP_OF_3 = {"tradeID": "3", "price": "1.09", "triggerCondition": "DEFAULT"}
 
+SET_AGAIN = both(
+    change("positions", 0, stop_loss=Decimal("1.09"), take_profit=Decimal("1.12")),
+    add_transaction("STOP_ORDER", 25, instrument="EUR_USD", units="-1000", price="1.09"),
+)
+OUTLIVED = (
+    both(hold_an_order(units="-1000"), send_an_order("9", "submitted", position_id="p1")),
+    both(hold_an_order(units="-1000", clientExtensions={"id": "c9"}), send_an_order(None, "pending", position_id="p1")),
+    both(SET_AGAIN, send_an_order("9", "submitted", client_order_id=None)),
+    both(SET_AGAIN, change_transaction(9, type="LIMIT_ORDER", price="1.120")),
+    both(SET_AGAIN, change("positions", 1, units=Decimal(1000), stop_loss=Decimal("1.08"))),
+)
+
 BALANCE: list[tuple[str, str, Break, str, str]] = [
     ("balance_row", "balance row", change("balance_events", 0, amount=Decimal("12.5001")), "-0.0001", "b1"),
     ("balance_row", "balance row", change("balance_events", 1, balance_after=Decimal(7)), "-100005.25", "b2"),
@@ -210,6 +222,7 @@ ORPHANS: list[tuple[str, str, Break, str, str]] = [
         "o9",
     ),
     ("orphans", "order still at the broker", both(hold_an_order(), send_an_order("9", "cancelled")), "1000", "o9"),
+    *(("orphans", "order of a closed position", broken, "-1000", "9") for broken in OUTLIVED),
     ("orphans", "execution unknown to the broker", change("executions", 2, broker_transaction_id="7"), "-500", "x2"),
 ]
 

@@ -11,7 +11,7 @@ from audits.contract import BY_NAME
 from audits.judge import LEDGER_BEHIND, CheckResult, judge
 from audits.snapshot import take_snapshot
 from audits.verdicts import Verdict
-from tests.audits.books import ACCOUNT, Books, BooksBroker, at, clean_books
+from tests.audits.books import ACCOUNT, Books, BooksBroker, at, clean_books, text_at
 from tests.audits.checks.breaks import (
     Break,
     add_transaction,
@@ -24,7 +24,7 @@ from tests.audits.checks.breaks import (
     hold_an_order,
     send_an_order,
 )
-from tests.audits.checks.broken_books import BROKEN, FORGOTTEN, STOP_CANCELLED, TRAILED
+from tests.audits.checks.broken_books import BROKEN, FORGOTTEN, SET_AGAIN, STOP_CANCELLED, TRAILED
 
 
 def results_of(books: Books, directory: Path, *names: str) -> dict[str, CheckResult]:
@@ -199,6 +199,58 @@ def test_where_no_order_names_the_broker_s_those_that_wait_there_are_noted(tmp_p
     result = results_of(books, tmp_path, "orphans")["orphans"]
     assert result.verdict is Verdict.PASSED
     assert [note for note in result.notes if note.startswith("orders that wait at the broker: 1, not compared")]
+
+
+BEFORE_THE_CLOSE = both(  # the numbers of the order that waits and of the one that closed are exchanged
+    change_transaction(9, id="4"),
+    change_transaction(4, id="9"),
+    change_transaction(5, orderID="9"),
+    change("orders", 1, broker_order_id="9"),
+)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        both(hold_an_order(units="500"), send_an_order("9", "submitted", position_id="p2")),
+        both(SET_AGAIN, send_an_order("9", "submitted", position_id="p2")),
+        both(
+            hold_an_order(units="-1000"),
+            send_an_order("9", "submitted", position_id="p1"),
+            change("positions", 0, closed_at=at(57)),
+        ),
+        both(SET_AGAIN, change_transaction(9, time=text_at(57))),
+        both(SET_AGAIN, change_transaction(5, time=text_at(-36))),
+        both(SET_AGAIN, BEFORE_THE_CLOSE),
+        both(SET_AGAIN, change_transaction(9, replacesOrderID="4")),
+        both(SET_AGAIN, change_transaction(9, price="1.0901")),
+        both(SET_AGAIN, change_transaction(9, units="1000")),
+        both(SET_AGAIN, change_transaction(9, units="-1001")),
+        both(SET_AGAIN, change_transaction(9, instrument="GBP_USD")),
+        both(SET_AGAIN, add_transaction("ORDER_CANCEL", 30, orderID="9")),
+        both(SET_AGAIN, change("positions", 1, units=Decimal(1000), stop_loss=Decimal("1.09"))),
+    ],
+    ids=[
+        "of an open position",
+        "said to be of an open position",
+        "closed just now",
+        "placed just now",
+        "placed long after",
+        "placed before the close",
+        "moved",
+        "at another price",
+        "the same way round",
+        "of more units",
+        "of another instrument",
+        "withdrawn",
+        "at the stop of an open position too",
+    ],
+)
+def test_an_order_that_may_have_a_purpose_is_not_said_to_be_of_a_closed_position(tmp_path: Path, right: Break) -> None:
+    books = clean_books()
+    right(books)
+    result = results_of(books, tmp_path, "orphans")["orphans"]
+    assert "order of a closed position" not in {found.rule for found in result.findings}
 
 
 HID = "reconciliation hid a difference"
