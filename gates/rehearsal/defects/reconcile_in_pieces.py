@@ -1,6 +1,6 @@
 """Reconciliation first closes every position, then opens again those that the broker has.
 
-Origin: nautilus_trader#4736: a restart that believes itself flat while the venue is not.
+Origin: hand-made, after nautilus_trader#4736: only the outcome is that one's, a restart that believes itself flat.
 Caught by gate 2: a kill between both leaves the broker's trades without their positions.
 """
 
@@ -33,7 +33,6 @@ async def _reconcile(follower: Follower, *, reconciliation_id: str | None = None
 DEFECT = Defect(
     name="reconcile-in-pieces",
     title="Reconciliation in two transactions",
-    origin="nautilus_trader#4736",
     gate=2,
     by_hand=("broker trade without position",),
     rules=("broker trade without position",),

@@ -1,6 +1,6 @@
 """A replay first empties the state, then writes what the events amount to.
 
-Origin: nautilus_trader#5000: state lost when a restart comes before it has been rebuilt.
+Origin: hand-made; whatever empties before it fills has a moment at which nothing is there.
 Caught by gate 2: a kill between both leaves positions without their PnL and margin.
 """
 
@@ -30,7 +30,6 @@ async def _replay(database: Database, account_id: str, *, replay_id: str | None 
 DEFECT = Defect(
     name="replay-in-pieces",
     title="A replay in two transactions",
-    origin="nautilus_trader#5000",
     gate=2,
     by_hand=("profit from events",),
     rules=("margin from events",),

@@ -30,13 +30,15 @@ def test_every_gate_has_defects_of_its_own():
     assert {defect.gate for defect in DEFECTS} == {1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_each_file_is_short_and_says_origin_and_gate(path):
-    text = path.read_text()
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_each_file_is_short_and_says_the_origin_and_the_gate_that_the_catalogue_says(defect):
+    text = (FOLDER / f"{defect.name.replace('-', '_')}.py").read_text()
     assert len(text.splitlines()) <= 80
     docstring = text.split('"""')[1]
-    assert "\nOrigin: " in docstring
-    assert re.search(r"\nCaught by gate [1234]", docstring)
+    (origin,) = re.findall(r"\nOrigin: (.+)", docstring)
+    assert origin.startswith("hand-made") == (not defect.origin)
+    assert set(re.findall(r"[\w-]*#\d+", defect.origin)) <= set(re.findall(r"[\w-]*#\d+", origin))
+    assert re.findall(r"\nCaught by gate (\d)", docstring) == [str(defect.gate)]
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
