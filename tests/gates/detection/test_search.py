@@ -1,12 +1,15 @@
 """Where a search begins, and that it leaves nothing out; what it may call missed."""
 
+import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.verdicts import Verdict
+from gates.chaos.baseline import CrashPoint
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.scenarios import SCENARIOS
 from gates.chaos.strikes.recovery import Result
@@ -14,7 +17,7 @@ from gates.chaos.trials import Trial
 from gates.detection import striking
 from gates.detection.catalogue import catalogue
 from gates.detection.rehearsing import Outcome
-from gates.detection.striking import scenarios_of, soonest_first, strike_until_caught
+from gates.detection.striking import scenarios_of, soonest_first, strike_until_caught, words_of
 
 STRUCK = [defect for defect in catalogue() if defect.gate == 2]
 LABELS = ("ledger: COMMIT", "ledger: COMMIT acknowledged", "broker: POST orders answered 201")
@@ -46,16 +49,37 @@ def test_without_a_beginning_the_order_is_that_of_the_messages(drawn):
     assert soonest_first(trials(drawn), ()) == trials(drawn)
 
 
+def recorded():
+    """The messages of each operation that clean runs of the bundled desk shared, as `record_clean` gave them."""
+    found = {}
+    for line in (Path(__file__).parent / "clean_messages.txt").read_text().splitlines():
+        if line.startswith("["):
+            found[line.strip("[]")] = points = []
+            continue
+        label, _, occurrence = line.rpartition(" #")
+        channel, _, words = label.partition(": ")
+        fingerprint, is_answer, _ = re.fullmatch(r"(.*?)( (acknowledged|answered \d+))?", words).groups()
+        direction = Direction.ANSWER if is_answer else Direction.REQUEST
+        point = Point(Channel(channel), direction, fingerprint, int(occurrence))
+        points.append(CrashPoint(point, label, len(points)))
+    return found
+
+
+CLEAN = recorded()
+
+
 @pytest.mark.parametrize("defect", STRUCK, ids=lambda defect: defect.name)
-def test_a_search_begins_with_a_strike_that_its_scenarios_make(defect):
-    known = {
-        Trial("", Point(Channel.LEDGER, Direction.REQUEST, "x", 1), aim.strike, aim.parameters).fault
+def test_a_search_begins_with_a_strike_that_its_scenarios_make_at_a_message_of_the_clean_desk(defect):
+    made = [
+        words_of(place.label, trial)
         for scenario in scenarios_of(defect)
-        for aim in scenario.aims
-    }
+        for operation in defect.operations or scenario.operations
+        for place, trial in scenario.trials(operation, CLEAN[operation])
+    ]
+    assert made
     assert len(defect.begin_at) <= defect.depth
     for words in defect.begin_at[:1]:
-        assert words.partition(" at ")[0] in known
+        assert any(each.startswith(words) for each in made)
     for words in defect.begin_at[1:]:
         assert words.startswith(("kill before", "kill after"))
 

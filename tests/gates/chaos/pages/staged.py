@@ -94,7 +94,7 @@ def staged_run(
     over, going, armed = run.scenarios.order_by("number")[:3]
     for each in (over, going, armed):
         _baseline(each)
-    _strike_all(over)
+    strike_all(over)
     _strike_some(going)
     close(over, "failed", "kill before at broker: POST orders answered 201 (open): an orphan.")
     going.phase, going.worker = "verifying", "here:1:1"
@@ -124,7 +124,7 @@ def _baseline(scenario: ScenarioRun) -> None:
     )
 
 
-def _strike_all(scenario: ScenarioRun) -> None:
+def strike_all(scenario: ScenarioRun) -> None:
     """A kill at every message: most pass, one by another's durable state, one fails, one gives no evidence."""
     first = None
     for position, message in enumerate(MESSAGES):

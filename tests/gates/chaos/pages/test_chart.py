@@ -30,6 +30,9 @@ def test_the_arrow_keys_meet_no_row_without_a_strike():
 def test_a_request_leaves_the_target_and_an_answer_comes_to_it():
     chart = sequence_chart("open", MESSAGES, [])
     lines = dict(chart.lines)
+    assert {(row.direction, row.channel) for row in chart.rows} == {
+        (message["direction"], message["channel"]) for message in MESSAGES
+    }
     for row in chart.rows:
         leaves = abs(row.start_x - lines["target"]) < abs(row.end_x - lines["target"])
         assert leaves is (row.direction == "request"), row.label

@@ -1,9 +1,11 @@
 """The balance equation over random orders: the broker's books are exact to the last digit."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,31 +102,45 @@ def assert_books_are_right(account: Account) -> None:
     assert account.pl == sum((trade.realized for trade in account.trades.values()), Decimal(0))
 
 
-@settings(max_examples=150, deadline=None)
-@given(steps=STEPS, currency=st.sampled_from(["USD", "EUR", "GBP", "JPY"]), commission=st.sampled_from(["0", "25"]))
-def test_every_balance_is_the_one_before_plus_what_its_transaction_says(
-    steps: list[tuple[Any, ...]], currency: str, commission: str
-) -> None:
-    account = new_account(currency, commission)
-    for number, step in enumerate(steps, start=1):
-        carry_out(account, step, START + timedelta(seconds=number))
-    assert_books_are_right(account)
+@pytest.mark.parametrize("commission", ["0", "25"])
+def test_every_balance_is_the_one_before_plus_what_its_transaction_says(commission: str) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=75, deadline=None)
+    @given(steps=STEPS, currency=st.sampled_from(["USD", "EUR", "GBP", "JPY"]))
+    def holds(steps: list[tuple[Any, ...]], currency: str) -> None:
+        account = new_account(currency, commission)
+        for number, step in enumerate(steps, start=1):
+            carry_out(account, step, START + timedelta(seconds=number))
+        assert_books_are_right(account)
+        seen.update(transaction.type for transaction in account.transactions)
+
+    holds()
+    assert {"TRANSFER_FUNDS", "ORDER_FILL", "DAILY_FINANCING"} <= set(seen)
 
 
-@settings(max_examples=100, deadline=None)
-@given(steps=STEPS)
-def test_no_order_outlives_its_trade_and_no_instrument_is_held_both_ways(steps: list[tuple[Any, ...]]) -> None:
-    account = new_account()
-    for number, step in enumerate(steps, start=1):
-        carry_out(account, step, START + timedelta(seconds=number))
-    for order in account.pending.values():
-        assert order.state == "PENDING"
-        assert order.trade_id is None or account.trades[order.trade_id].is_open
-    for name in INSTRUMENTS:
-        assert len({trade.units > 0 for trade in account.open_in(name)}) <= 1
-    for trade in account.trades.values():
-        assert abs(trade.units) <= abs(trade.initial_units)
-        assert trade.is_open == (trade.units != 0)
+def test_no_order_outlives_its_trade_and_no_instrument_is_held_both_ways() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=100, deadline=None)
+    @given(steps=STEPS)
+    def holds(steps: list[tuple[Any, ...]]) -> None:
+        account = new_account()
+        for number, step in enumerate(steps, start=1):
+            carry_out(account, step, START + timedelta(seconds=number))
+        for order in account.pending.values():
+            assert order.state == "PENDING"
+            assert order.trade_id is None or account.trades[order.trade_id].is_open
+            seen["entry waits" if order.trade_id is None else "stop waits"] += 1
+        for name in INSTRUMENTS:
+            assert len({trade.units > 0 for trade in account.open_in(name)}) <= 1
+        for trade in account.trades.values():
+            assert abs(trade.units) <= abs(trade.initial_units)
+            assert trade.is_open == (trade.units != 0)
+            seen["open" if trade.is_open else "closed"] += 1
+
+    holds()
+    assert set(seen) == {"entry waits", "stop waits", "open", "closed"}
 
 
 def test_a_gain_in_yen_comes_home_at_the_ask_of_the_dollar() -> None:
