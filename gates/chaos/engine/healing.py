@@ -42,6 +42,14 @@ def heal_left(now: datetime) -> None:
         _heal(heal, now)
 
 
+def heal_own(worker: str, now: datetime) -> None:
+    """Carry out the heals of this process's own strikes that broke off: it follows them no more."""
+    unhealed = Heal.objects.filter(healed_at=None, what__engine=worker)
+    for heal in unhealed.select_related("crash_point__scenario__run__campaign__target")[:MOST_LOOKED_AT]:
+        if not work.is_followed(heal, now):
+            _heal(heal, now)
+
+
 def _is_left(heal: Heal, now: datetime) -> bool:
     return is_dead(_engine(heal.what)) or (heal.due_at < now and not work.is_followed(heal, now))
 

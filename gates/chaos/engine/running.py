@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates.chaos.baseline import CrashPoint as Place
-from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.brokers import Simulator, SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.ledgers import LedgerServer
@@ -28,7 +28,7 @@ from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
-from gates.chaos.engine import closing, sampling, trial_rows, work
+from gates.chaos.engine import closing, healing, posts, sampling, trial_rows, work
 from gates.chaos.engine.builds import another_build
 from gates.chaos.engine.journal import Rows
 from gates.chaos.engine.memory import Memory
@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
 MAXIMUM_CELLS = 64
+REFUSALS = (UnsafeError, TargetUnreachableError, SimulatorError)
 BROKE = f"{work.ATTEMPTS} attempts broke: see the engine's log."
 
 
@@ -83,19 +84,29 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
                 yield Premises(
                     program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed, limit_s
                 )
+            await ledgers.sweep()  # of an engine of this machine that was killed meanwhile too
     finally:
         await process.kill()
         process.close()
 
 
 async def run_engine(run_id: int) -> None:
-    """Work on a run until nothing of it is left to do."""
+    """Work on a run until nothing of it is left to do, as the engine that ticks see at it if it has no other.
+
+    Raises UnsafeError, TargetUnreachableError, SimulatorError where it cannot be worked on from here.
+    """
     chaos = await sync_to_async(ChaosRun.objects.select_related("run__campaign__target").get)(run_id=run_id)
-    worker = identity()
-    with private_folder() as folder:
-        async with running_premises(chaos.run.campaign.target.spec, folder) as premises:
-            engine = Engine(chaos, worker, premises)
-            await engine.work()
+    worker, trouble = identity(), ""
+    await sync_to_async(posts.take_post)(run_id, worker=worker, now=timezone.now())
+    try:
+        with private_folder() as folder:
+            async with running_premises(chaos.run.campaign.target.spec, folder) as premises:
+                await Engine(chaos, worker, premises).work()
+    except REFUSALS as error:
+        trouble = str(error)
+        raise
+    finally:
+        await asyncio.shield(sync_to_async(posts.leave_post)(run_id, worker=worker, trouble=trouble))
 
 
 class Engine:
@@ -137,7 +148,7 @@ class Engine:
         """Take rows with one cell. What breaks a cell costs the row one attempt, and the cell is made anew."""
         while await self._is_open():
             try:
-                async with running_cell(self.premises, number) as cell:
+                async with self._own_cell(number) as cell:
                     while await self._is_open():
                         if not await self._one(cell):
                             await asyncio.sleep(IDLE_S)
@@ -146,6 +157,15 @@ class Engine:
             except Exception:
                 log.exception("cell %s broke; it is made anew", number)
                 await asyncio.sleep(IDLE_S)
+
+    @asynccontextmanager
+    async def _own_cell(self, number: int) -> AsyncIterator[Cell]:
+        """A cell. A strike that breaks off with it is undone here: where no tick runs nobody else could."""
+        try:
+            async with running_cell(self.premises, number) as cell:
+                yield cell
+        finally:
+            await asyncio.shield(sync_to_async(healing.heal_own)(self.worker, timezone.now()))
 
     async def _one(self, cell: Cell) -> bool:
         """Record one scenario's clean runs, or make one strike; False when there was nothing to do."""

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from django.db.models import F, Q
 
-from gates.chaos.engine import closing
+from gates.chaos.engine import closing, posts
 from gates.chaos.engine.healing import heal_left
-from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
-from gates.workers import is_dead
+from gates.models import ChaosRun, Run, ScenarioRun
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +28,14 @@ def attend(now: datetime) -> None:
     claimed. 3. Start an engine for each run without one.
     """
     _started[:] = [engine for engine in _started if engine.poll() is None]
-    heal_left(now)
-    free_dead()
+    take_over(now)
     _start_engines(now)
 
 
-def free_dead() -> None:
-    """Free the leases of dead workers of this machine, so that their work is taken again at once."""
-    for model, open_rows in (
-        (CrashPoint, CrashPoint.objects.exclude(phase="done")),
-        (ScenarioRun, ScenarioRun.objects.filter(phase="baseline")),
-        (ChaosRun, ChaosRun.objects.filter(run__state=Run.State.RUNNING)),
-    ):
-        held = open_rows.exclude(lease_until=None).exclude(worker="")
-        for worker in set(held.order_by().values_list("worker", flat=True)):
-            if is_dead(worker):
-                ids = list(held.filter(worker=worker).values_list("pk", flat=True))
-                model.objects.filter(pk__in=ids, worker=worker).update(lease_until=None, worker="")
+def take_over(now: datetime) -> None:
+    """Undo what dead engines of this machine have left, and free what they had claimed."""
+    heal_left(now)
+    posts.free_dead()
 
 
 def _start_engines(now: datetime) -> None:
@@ -59,7 +49,8 @@ def _start_engines(now: datetime) -> None:
         if not won:
             continue
         if chaos.attempt >= ATTEMPTS:
-            _give_up(chaos, now)
+            if not posts.is_worked_on(chaos.run_id, now):
+                _give_up(chaos, now)
             continue
         argv = (sys.executable, "-m", "gates.chaos", str(chaos.run_id))
         try:
@@ -69,7 +60,7 @@ def _start_engines(now: datetime) -> None:
 
 
 def _give_up(chaos: ChaosRun, now: datetime) -> None:
-    """Close what is left as inconclusive: the engine has died too often."""
+    """Close what is left as inconclusive: the engine has died too often, and no other machine's works on it."""
     reason = chaos.trouble or f"The engine ended {ATTEMPTS} times before its work was done: see the worker's log."
     for scenario in ScenarioRun.objects.filter(run_id=chaos.run_id).exclude(phase="done"):
         closing.close_scenario(scenario, worker="attend", now=now, reason=reason)

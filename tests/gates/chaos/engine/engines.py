@@ -20,8 +20,13 @@ def database_url():
 
 def engine_of(run, program=("-m", "gates.chaos")):
     """The engine as a tick starts it, on the test's database."""
+    return process_of(*program, str(run.pk))
+
+
+def process_of(*words, **streams):
+    """A process of ours, on the test's database."""
     env = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "wartest_site.settings"}
-    return subprocess.Popen((sys.executable, *program, str(run.pk)), env=env)
+    return subprocess.Popen((sys.executable, *words), env=env, **streams)
 
 
 def until(condition, limit_s=LIMIT_S):
