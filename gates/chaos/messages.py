@@ -34,7 +34,7 @@ class Side(StrEnum):
 
 
 class Strike(StrEnum):
-    """The kinds of strike; the first four are made at every crash point."""
+    """The kinds of strike. Which of them is made where is the scenarios' to say."""
 
     KILL_BEFORE = "kill before"
     KILL_AFTER = "kill after"
@@ -55,12 +55,15 @@ class Strike(StrEnum):
 
 
 KILLS = (Strike.KILL_BEFORE, Strike.KILL_AFTER)
-AT_EVERY_POINT = (*KILLS, Strike.LOSE_REQUEST, Strike.LOSE_ANSWER)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
-    """A crash point: the `occurrence`-th message (from 1, since the last reset) of a fingerprint, one way."""
+    """A crash point: the `occurrence`-th message, from 1, of a fingerprint, one way.
+
+    Of a row, a report and a command it is counted since the operation was asked for, of a `Then` since the target was
+    started again, and at a proxy since its last reset: `baseline.absolute` leads from the first to the last.
+    """
 
     channel: Channel
     direction: Direction

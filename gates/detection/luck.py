@@ -19,7 +19,6 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
-from gates.chaos.strikes.invariants import Aftermath
 from gates.chaos.strikes.recovery import Course, Result, follow
 from gates.chaos.strikes.striking import Hit, Seen, Unwritten, heal
 from gates.chaos.trials import Trial
@@ -113,7 +112,7 @@ async def _kill_at(cell: Cell, clean_run: CleanRun, within: Within, after_s: flo
     hit = Hit(Seen(None, time.monotonic()), await doing)
     result = Result()
     try:
-        course = Course(trial, hit, Aftermath(clean_run.clean, before, before, None), Unwritten())
+        course = Course(trial, hit, clean_run.clean, before, Unwritten())
         await follow(cell, course, result)
     finally:
         await heal(cell, trial)

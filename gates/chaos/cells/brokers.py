@@ -60,9 +60,9 @@ class Simulator:
         """Take the account back to what was kept."""
         await self._asked(self._control, "POST", f"/accounts/{account}/return")
 
-    async def transactions(self, account: str, since: int = 0) -> list[dict[str, Any]]:
-        """The account's transactions after `since`, in order."""
-        answer = await self._asked(self._broker, "GET", f"/v3/accounts/{account}/transactions/sinceid?id={since}")
+    async def transactions(self, account: str) -> list[dict[str, Any]]:
+        """The account's transactions, in order."""
+        answer = await self._asked(self._broker, "GET", f"/v3/accounts/{account}/transactions/sinceid?id=0")
         return list(answer["transactions"])
 
     async def arm(self, account: str, kind: str, parameters: Mapping[str, Any]) -> int:

@@ -50,7 +50,6 @@ class Cell:
         self, premises: Premises, number: int, wires: dict[Channel, Proxy], port: int, rest: CellRest | None = None
     ) -> None:
         self.premises = premises
-        self.number = number
         self.account = f"101-001-{number:07}-001"
         self.wires = wires
         self.events: asyncio.Queue[tuple[Channel, Event]] = asyncio.Queue()

@@ -16,7 +16,6 @@ from gates.chaos.faults.reset import Reset
 from gates.chaos.faults.stale_lookup import StaleLookup
 from gates.chaos.faults.stall import Stall
 from gates.chaos.faults.terminate_backend import TerminateBackend
-from gates.chaos.messages import Strike
 
 # What a proxy can be armed with. StaleLookup is armed at the broker itself.
 WIRE_FAULTS: tuple[type[Fault], ...] = (
@@ -63,7 +62,6 @@ __all__ = [
     "Reset",
     "StaleLookup",
     "Stall",
-    "Strike",
     "TerminateBackend",
     "fault_of",
     "parameters",

@@ -1,4 +1,4 @@
-"""What a fault may do with the message it strikes. The proxies implement it for each wire."""
+"""What a fault may do with the message it strikes. The proxies implement it once, for all wires."""
 
 from typing import Protocol
 

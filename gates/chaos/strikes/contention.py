@@ -14,7 +14,7 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.faults import KillBefore
 from gates.chaos.messages import Channel, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Closed, Decision, Held, Refused
-from gates.chaos.strikes.request_deadlock import DEADLOCK, MixedUpError, Within
+from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, MixedUpError, Within
 from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
 from gates.chaos.strikes.table_locks import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
 from gates.chaos.trials import Trial
@@ -87,7 +87,7 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
         return _not_applicable(held, f"at this statement the target {words}")
     waiting = asyncio.create_task(lock_one(session, has[0]))
     try:
-        while await _waiting(cell, held.backend_pid or 0) is None and not waiting.done():
+        while await _waiting(cell, held.backend_pid) is None and not waiting.done():
             await asyncio.sleep(WAIT_PAUSE_S)
         began = time.monotonic()
         await _forward(cell, held)
@@ -98,15 +98,8 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
         await session.close()
     if not seen:
         return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire.")
-    proof: Proof = {
-        "sqlstate": DEADLOCK,
-        "backend_pid": held.backend_pid or 0,
-        "target_had": ".".join(has[0]),
-        "target_wanted": ".".join(locked[0]),
-        "after_ms": round((time.monotonic() - began) * 1000, 1),
-        **stood,
-    }
-    return _proven(trial, held, proof)
+    met = Locked(has[0], locked[0], held.backend_pid)
+    return _proven(trial, held, {**met.proof(began), **stood})
 
 
 async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -> Seen:

@@ -10,7 +10,7 @@ from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.messages import Channel, Direction, Receipt, Strike
+from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
 from gates.chaos.strikes.contention import CONTENTION
 from gates.chaos.strikes.experiments import EXPERIMENTS
 from gates.chaos.strikes.invariants import Aftermath, Clean, broken
@@ -19,7 +19,7 @@ from gates.chaos.strikes.second_strikes import strike_recovery
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, rested, settled, wall
 from gates.chaos.strikes.shortfalls import critical, not_recovered, shown_by_receipt
 from gates.chaos.strikes.staleness import STALENESS
-from gates.chaos.strikes.striking import Hit, Journal, Striker, heal, make_strike
+from gates.chaos.strikes.striking import Hit, Journal, Striker, heal, make_strike, on_the_wire
 from gates.chaos.strikes.whose_message import UNTOLD
 from gates.chaos.trials import Trial
 
@@ -118,7 +118,8 @@ async def try_once(
     await cell.reset()
     before = await cell.state()
     await cell.start()
-    hit = await make_strike(cell, trial, script=clean.script, journal=journal, strikers=STRIKERS)
+    striker = STRIKERS.get(trial.strike, on_the_wire)
+    hit = await make_strike(cell, trial, striker, script=clean.script, journal=journal)
     try:
         result.messages = await _around(cell, hit.receipt)
         if hit.receipt is None:
@@ -139,8 +140,7 @@ async def try_once(
         if known is not None:
             result.same_as = known.crash_point
             return result.concluded(known.verdict, known.reason)
-        start = Aftermath(clean, before, before, None, cell.premises.protection_limit_s)
-        await follow(cell, Course(trial, hit, start, journal), result)
+        await follow(cell, Course(trial, hit, clean, before, journal), result)
     finally:
         await heal(cell, trial)
         await journal.healed()
@@ -151,11 +151,12 @@ async def try_once(
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A strike that was made, and what is known of the cell before it."""
+    """A strike that was made, and what is known of the cell before it: its clean run, and its state then."""
 
     trial: Trial
     hit: Hit
-    start: Aftermath
+    clean: Clean
+    before: State
     journal: Journal
 
 
@@ -198,7 +199,7 @@ async def _judge(cell: Cell, course: Course, result: Result) -> State:
     """Invariants, audit and state difference, into the result."""
     after = await cell.state()
     acknowledged = course.hit.answer.body if course.hit.answer.success else None
-    seen = Aftermath(course.start.clean, course.start.before, after, acknowledged, course.start.protection_limit_s)
+    seen = Aftermath(course.clean, course.before, after, acknowledged, cell.premises.protection_limit_s)
     result.findings += broken(seen)
     result.changes = difference(seen.before, after)
     result.end = _end_of(after, seen.clean)
@@ -226,7 +227,7 @@ async def _second_restart(cell: Cell, before: State, result: Result) -> None:
         _conclude(result)
         return
     changes = difference(before, await cell.state())
-    sent = [message.label for message in await cell.messages() if _is_write(message.channel, message)]
+    sent = [message.label for message in await cell.messages() if _is_write(message)]
     if changes:
         result.findings.append(critical("second restart", "no change", f"changes in {', '.join(changes)}"))
         result.changes |= {"second restart": changes}
@@ -289,8 +290,8 @@ def _end_of(after: State, clean: Clean) -> str:
     return "not done" if end == clean.start.economy() else "neither"
 
 
-def _is_write(channel: Channel, message: Any) -> bool:
-    if channel != Channel.BROKER or message.direction != Direction.REQUEST:
+def _is_write(message: Message) -> bool:
+    if message.channel != Channel.BROKER or message.direction != Direction.REQUEST:
         return False
     words = message.label.removeprefix("broker: ").split()
     return not words or words[0] not in READS

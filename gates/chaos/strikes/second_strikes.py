@@ -21,7 +21,7 @@ from gates.chaos.proxies.events import Held, Missed, Struck
 from gates.chaos.strikes.clean_runs import TIMES_AT_MOST, NotSteadyError
 from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, REST_S, settled
-from gates.chaos.strikes.striking import STRIKERS_OF_NOTHING, Seen, Unwritten, at_its_message, kill_at, make_strike
+from gates.chaos.strikes.striking import Seen, Unwritten, at_its_message, kill_at, make_strike, on_the_wire
 from gates.chaos.trials import Then, Trial
 
 OTHER_STATE = "The first kill left another durable state than the one whose recovery was recorded."
@@ -50,7 +50,7 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "
     for _ in range(TIMES_AT_MOST):
         await cell.reset()
         await cell.start()
-        hit = await make_strike(cell, trial, script=clean.script, journal=Unwritten(), strikers=STRIKERS_OF_NOTHING)
+        hit = await make_strike(cell, trial, on_the_wire, script=clean.script, journal=Unwritten())
         if hit.receipt is None:
             missed = f" The first strike did not always come again: {hit.seen.missed}"
             continue

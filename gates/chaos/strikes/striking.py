@@ -7,12 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import psycopg
+
 from gates.chaos.baseline import ASKED, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import Answer, OutlivedError
 from gates.chaos.faults import fault_of
-from gates.chaos.faults.terminate_backend import terminate
-from gates.chaos.messages import Channel, Message, Point, Receipt, Strike
+from gates.chaos.messages import Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
 from gates.chaos.strikes.outlasting import gave_up
 from gates.chaos.strikes.whose_message import hold_ms, is_waited_for
@@ -20,6 +21,7 @@ from gates.chaos.trials import Trial
 
 STRIKE_LIMIT_S = 45.0
 LATE_EVENT_S = 1.0
+CONNECT_LIMIT_S = 5
 NONE_OPEN = "Not applicable: no connection of the target's to the server was open, so none was left half open."
 
 
@@ -90,13 +92,7 @@ class Unwritten:
         """Nothing is written."""
 
 
-STRIKERS_OF_NOTHING: dict[Strike, Striker] = {}
-"""For kills, which a proxy holds for us."""
-
-
-async def make_strike(
-    cell: Cell, trial: Trial, *, script: Script, journal: Journal, strikers: dict[Strike, Striker]
-) -> Hit:
+async def make_strike(cell: Cell, trial: Trial, striker: Striker, *, script: Script, journal: Journal) -> Hit:
     """Ask for the operation and strike it, in a cell that was reset and whose target is ready.
 
     1. The heal is committed. 2. The fault is armed at the point. 3. The operation is asked for.
@@ -110,7 +106,6 @@ async def make_strike(
     await journal.before(trial, cell)
     await journal.reached("armed")
     known = await (cell.quiet_after_background() if cell.patient else cell.quiet())
-    striker = strikers.get(trial.strike, on_the_wire)
     async with striker(cell, trial, absolute(trial.point, known)) as follow:
         asked_s = time.monotonic()
         asked = asyncio.create_task(cell.ask(trial.operation))
@@ -218,14 +213,22 @@ async def _decide(cell: Cell, trial: Trial, held: Held) -> str:
     """Kill and discard, or terminate the backend and forward; in words why that proves nothing, if it does not."""
     if trial.strike is Strike.TERMINATE_BACKEND:
         ended = await terminate(cell.ledger_url, held.backend_pid or 0)
-        await cell.wires[Channel(held.message.channel)].control.decide(held.held_id, Decision.FORWARD, terminated=ended)
+        await cell.wires[held.message.channel].control.decide(held.held_id, Decision.FORWARD, terminated=ended)
         return ""
     return await kill_at(cell, held, half_open=trial.half_open)
 
 
+async def terminate(admin_url: str, pid: int) -> bool:
+    """`pg_terminate_backend(pid)`; False where there is no such backend. Raises psycopg.Error."""
+    connecting = psycopg.AsyncConnection.connect(admin_url, autocommit=True, connect_timeout=CONNECT_LIMIT_S)
+    async with await connecting as connection:
+        row = await (await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))).fetchone()
+    return bool(row and row[0])
+
+
 async def kill_at(cell: Cell, held: Held, *, half_open: bool = False) -> str:
     """Kill the target while the message is held, then discard that; why there is no receipt, empty where there is."""
-    wire = cell.wires[Channel(held.message.channel)].control
+    wire = cell.wires[held.message.channel].control
     try:
         death = await cell.target.kill()
     except OutlivedError as error:

@@ -29,10 +29,10 @@ from gates.chaos.faults import (
     Stall,
     TerminateBackend,
 )
-from gates.chaos.faults.terminate_backend import terminate
 from gates.chaos.messages import Direction, Point, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Refused
 from gates.chaos.proxies.sessions import MAXIMUM_HELD_BYTES
+from gates.chaos.strikes.striking import terminate
 from tests.gates.chaos.conftest import Ledger
 from tests.gates.chaos.owners import ledger as at
 
