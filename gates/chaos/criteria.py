@@ -8,7 +8,10 @@ from gates.criteria import Criterion
 
 SCENARIOS_NEEDED = 12
 RECOVERY_RULES = frozenset(
-    {"recovery", "target ended", "waited for ever", "second restart", "proof of life", "order in doubt"}
+    {
+        *("recovery", "target ended", "waited for ever", "connection not replaced"),
+        *("second restart", "proof of life", "order in doubt"),
+    }
 )
 
 

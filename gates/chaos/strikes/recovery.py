@@ -17,7 +17,7 @@ from gates.chaos.strikes.invariants import Aftermath, Clean, broken
 from gates.chaos.strikes.receipts import proof_shape, receipt_shape, words_of
 from gates.chaos.strikes.second_strikes import strike_recovery
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, rested, settled, wall
-from gates.chaos.strikes.shortfalls import critical, not_recovered, shown_by_receipt
+from gates.chaos.strikes.shortfalls import critical, not_recovered, not_replaced, shown_by_receipt
 from gates.chaos.strikes.staleness import STALENESS
 from gates.chaos.strikes.striking import Hit, Journal, Striker, heal, make_strike, on_the_wire
 from gates.chaos.strikes.whose_message import UNTOLD
@@ -175,6 +175,8 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         over_at = await rested(cell, recovered_from + RECOVERY_LIMIT_S, since=since)
     except TargetNotReadyError as error:
         result.findings.append(not_recovered(error))
+        if cell.target.alive:
+            result.findings += not_replaced(course.hit.receipt, await cell.messages())
         await _judge(cell, course, result)
         return
     result.recovery_ms = round((over_at - recovered_from) * 1000, 1)

@@ -1,7 +1,7 @@
 """A connection that the server has ended is handed out again and again.
 
 Origin: npgsql#2896: tens of dead connections drawn from the pool before a live one.
-Caught by gate 2: no recovery within its limit after a dropped connection.
+Caught by gate 2: no recovery after a dropped connection, and no other was opened in all that time.
 """
 
 from gates.rehearsal.defects.defect import Defect, Replacement, Step, ask
@@ -24,7 +24,7 @@ DEFECT = Defect(
     origin="npgsql#2896",
     gate=2,
     by_hand=("target unhealthy",),
-    rules=("recovery",),
+    rules=("connection not replaced",),
     replaces=(
         Replacement(Database, "_connected", _connected),
         Replacement(Database, "_drop_if_unusable", _drop_if_unusable),

@@ -1,7 +1,8 @@
 """The desk dies when the broker cancels an order: a case nobody had thought of.
 
 Origin: freqtrade#9675, a bot that crashed and was found hours later.
-Caught by gate 1: the target does not answer.
+Caught by gate 1: the target does not answer. So would any other that is gone, or is slower than 5 s: gate 1 sees no
+cause, and which message it died of is gate 2's to say.
 """
 
 import os
