@@ -31,7 +31,7 @@ def recheck(now: datetime) -> int:
 
 def _recheck(alert: Alert, now: datetime) -> bool:
     """What a slot saw as well as the watch is resolved by slots: while the watch sees it, it happens again."""
-    looks = [_heal(alert) if who == HEAL else _slot(alert, who) for who in alert.cause["by"] if who != WATCH]
+    looks = [_heal(alert, now) if who == HEAL else _slot(alert, who) for who in alert.cause["by"] if who != WATCH]
     if not looks or not all(looks):
         return False
     rechecked_at, words = max(look for look in looks if look)
@@ -54,10 +54,17 @@ def _slot(alert: Alert, check_name: str) -> tuple[datetime, str] | None:
     return (found.started_at, f"The slot {found.slot} of run {found.slot.run_id} passed.") if found else None
 
 
-def _heal(alert: Alert) -> tuple[datetime, str] | None:
-    """The newest heal of the run since the last time it happened, where none is left that was due by then."""
-    heals = Heal.objects.filter(crash_point__scenario__run=alert.run_id)
-    if heals.filter(healed_at=None, due_at__lte=alert.last_at).exists():
+def _heal(alert: Alert, now: datetime) -> tuple[datetime, str] | None:
+    """A look of now, where no heal of the run that was due is left; the words are of the one that the alert names.
+
+    When it was healed does not count: workers of other machines, which cannot see that, raise the alert until they do.
+    """
+    due = Heal.objects.filter(crash_point__scenario__run=alert.run_id, due_at__lt=now)
+    if due.filter(healed_at=None).exists():
         return None
-    heal = heals.filter(healed_at__gt=alert.last_at).order_by("healed_at").last()
-    return (heal.healed_at, f"{heal} was carried out.".capitalize()) if heal and heal.healed_at else None
+    heal = due.select_related("undone_by").filter(pk=alert.cause.get("heal")).first()
+    return (now, f"The {heal} {_became(heal)}.") if heal else None
+
+
+def _became(heal: Heal) -> str:
+    return f"was undone by hand, as {heal.undone_by} says" if heal.undone_by else "was carried out"

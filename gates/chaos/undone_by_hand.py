@@ -5,6 +5,7 @@ from datetime import datetime
 
 import psycopg
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from gates.chaos.cells.processes import NotOursError
 from gates.chaos.engine import healing, work
@@ -35,7 +36,10 @@ def undo_by_hand(heal_id: int, *, how: str, person: User, now: datetime) -> str:
         raise NotUndoneError(f"It is not undone: {error}") from error
     became = _database(heal)
     noted = Heal.objects.filter(pk=heal.pk, healed_at=None).update(
-        healed_at=now, healed_by="by hand", undone_by=person, undone_how=f"{words}\n\n{became}".strip()
+        healed_at=timezone.now(),  # behind what was done since `now`
+        healed_by="by hand",
+        undone_by=person,
+        undone_how=f"{words}\n\n{became}".strip(),
     )
     if not noted:
         raise NotUndoneError(f"A worker has just undone {heal}: nothing is left to say.")

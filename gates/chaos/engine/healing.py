@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import psycopg
+from django.utils import timezone
 
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import HEAL
@@ -66,7 +67,8 @@ def _heal(heal: Heal, now: datetime) -> None:
             event = Event(UNHEALED, "critical", sentence, heal.due_at, {"by": [HEAL], "heal": heal.pk})
             raise_event(event, target=run.campaign.target, run=run, now=now)
         return
-    work.note_healed(heal.pk, by=f"{socket.gethostname()}:{os.getpid()}", now=now)
+    by = f"{socket.gethostname()}:{os.getpid()}"
+    work.note_healed(heal.pk, by=by, now=timezone.now())  # to end a target takes seconds since the tick began
 
 
 async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:

@@ -152,13 +152,14 @@ def totals_of(run: Run, lines: Sequence[ScenarioLine]) -> dict[str, Any]:
     counts: dict[str, Any] = {name: sum(line.counts[name] for line in lines) for name in COUNTS}
     times = recovered(CrashPoint.objects.filter(scenario__run=run).order_by()).values_list("recovery_ms", flat=True)
     heals = Heal.objects.filter(crash_point__scenario__run=run).order_by()
-    healed = heals.aggregate(written=Count("pk"), healed=Count("pk", filter=Q(healed_at__isnull=False)))
+    healed = Count("pk", filter=Q(healed_at__isnull=False, undone_by=None))  # what a person says is counted apart
+    by_hand = Count("pk", filter=Q(undone_by__isnull=False))
     return counts | {
         "scenarios": len(lines),
         "scenarios_done": sum(line.scenario.phase == Phase.DONE for line in lines),
         "scenarios_passed": sum(line.status == "passed" for line in lines),
         "recovery": spread([time_ms for time_ms in times if time_ms is not None]),
-        "heals": healed,
+        "heals": heals.aggregate(written=Count("pk"), healed=healed, undone_by_hand=by_hand),
     }
 
 

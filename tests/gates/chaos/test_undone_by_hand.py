@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from gates import roles, workers
 from gates.alerts.rechecking import recheck
+from gates.chaos import undone_by_hand
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
@@ -87,10 +88,33 @@ def test_it_opens_the_target_again_resolves_the_alert_and_drops_the_database(poi
     with psycopg.connect(postgres_server.url()) as connection:
         assert not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
     assert recheck(timezone.now()) == 1
-    assert Alert.objects.get().state == "resolved"
+    alert = Alert.objects.get()
+    assert (alert.state, alert.recheck) == ("resolved", "The heal of kill was undone by hand, as olga says.")
     assert again(point).state == "running"
+    run = point.scenario.run
+    assert "0 of 1 faults healed, 1 undone by hand" in client.get(run.get_absolute_url()).content.decode()
+    heals = client.get(reverse("gates:run_json", args=[run.pk])).json()["totals"]["heals"]
+    assert heals == {"written": 1, "healed": 0, "undone_by_hand": 1}
     twin = client.get(reverse("gates:crash_point_json", args=[point.pk])).json()["heals"][0]
     assert (twin["undone_by"], twin["undone_how"]) == ("olga", heal.undone_how)
+
+
+def test_a_tick_that_could_not_undo_it_meanwhile_keeps_its_alert_no_longer(point, person, monkeypatch):
+    heal = left(point, engine=GONE)
+    dropping = undone_by_hand._database
+
+    def drop(heal):
+        healing.heal_left(timezone.now())  # a tick that begins behind the person's word, and ends before it is noted
+        return dropping(heal)
+
+    monkeypatch.setattr(undone_by_hand, "_database", drop)
+    said_at = timezone.now()
+    say(heal, person)
+    heal.refresh_from_db()
+    alert = Alert.objects.get()
+    assert alert.state == "open"
+    assert said_at < alert.last_at < heal.healed_at
+    assert recheck(timezone.now()) == 1
 
 
 def test_a_server_that_is_gone_as_well_leaves_its_database_and_says_so(point, person, desk_target):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from gates import workers
 from gates.alerts.rechecking import recheck
+from gates.alerts.thresholds import HOLD
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.processes import start_ticks
 from gates.chaos.commands import Asked, CannotStrikeError, start_chaos
@@ -18,6 +19,7 @@ from gates.chaos.engine import healing
 from gates.models import Alert, CrashPoint, Heal, Run
 
 LATE = timedelta(minutes=10)
+SKEW = timedelta(seconds=1)
 ELSEWHERE = "desk-two:17:1.00:0123456789ab"
 
 
@@ -69,6 +71,23 @@ def test_what_another_machines_engine_left_is_left_to_it_and_somebody_must_know(
         target.kill()
         target.wait(30)
         asyncio.run(LedgerServer(postgres_server.url()).drop(database))
+
+
+def test_an_alert_that_came_back_is_resolved_once_it_was_quiet_whoever_noted_the_heal_first(point):
+    now = timezone.now()
+    heal = heal_of(point, engine=ELSEWHERE)
+    healing.heal_left(now)
+    Heal.objects.filter(pk=heal.pk).update(healed_at=now - SKEW, healed_by="a worker whose clock is late")
+    assert recheck(now + SKEW) == 1
+    again = heal_of(point, engine=ELSEWHERE)
+    healing.heal_left(now + 2 * SKEW)
+    Heal.objects.filter(pk=again.pk).update(healed_at=now + 2 * SKEW, healed_by="a worker over there")
+    alert = Alert.objects.get()
+    assert (alert.state, alert.openings) == ("open", 2)
+    assert recheck(now + 2 * SKEW + HOLD - SKEW) == 0
+    assert recheck(now + 2 * SKEW + HOLD) == 1
+    alert.refresh_from_db()
+    assert (alert.state, alert.recheck) == ("resolved", "The heal of kill was carried out.")
 
 
 def started_again(point):

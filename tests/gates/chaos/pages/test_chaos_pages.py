@@ -116,7 +116,7 @@ def test_the_twin_of_a_run_counts_what_its_page_shows(client, run):
     assert (third["status"], third["phase"], third["recovery"]["max_ms"]) == ("running", "armed", None)
     assert {line["status"] for line in waiting} == {"waiting"}
     assert first["recovery"]["max_ms"] == 321.0
-    assert twin["totals"]["heals"] == {"written": 17, "healed": 15}
+    assert twin["totals"]["heals"] == {"written": 17, "healed": 15, "undone_by_hand": 0}
     assert (twin["sampled"], twin["mode"], twin["counted"]) == (6, "quick", False)
 
 
