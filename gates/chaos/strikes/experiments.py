@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,10 @@ class Running:
                         return
 
     async def follow(self, cell: Cell, asked: Asked) -> Seen:
-        """Let the method begin, wait for the end of all of it, and read the journal."""
+        """Let the method begin, wait for the end of all of it, and read the journal.
+
+        One that has begun and is no receipt may have left something, whatever became of its rollbacks.
+        """
         began = time.monotonic()
         if self._ready and self._process.stdin is not None:
             with suppress(ConnectionError):
@@ -93,6 +97,10 @@ class Running:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._loop_end()):
                 await self._process.wait()
+        seen = await self._over(began, cell)
+        return replace(seen, leaves=self._ready and seen.receipt is None)
+
+    async def _over(self, began: float, cell: Cell) -> Seen:
         if self._process.returncode is None:
             late = "was not over within its limit_ms: undo by hand what its rollbacks have not"
             return Seen(None, began, f"No receipt: {self._path.name} {late}.")
@@ -100,7 +108,8 @@ class Running:
             await _bury(cell)
         if self._process.returncode != 0:
             words = (await self._errors).strip().splitlines() or ["it wrote no journal"]
-            return Seen(None, began, f"No receipt: {hidden(words[-1], cell.secrets)[:WORDS]}")
+            by_hand = "; undo by hand what it left" if self._ready else ""
+            return Seen(None, began, f"No receipt: {hidden(words[-1], cell.secrets)[:WORDS]}{by_hand}")
         return await asyncio.to_thread(self._seen, began, cell)
 
     def _seen(self, began: float, cell: Cell) -> Seen:
@@ -142,10 +151,15 @@ class Running:
 
 def unproven(journal: Mapping[str, Any]) -> str:
     """Why a journal is no receipt, in words; empty where every action and every rollback was carried out."""
-    status = journal.get("status")
     before = (journal.get("steady_states") or {}).get("before") or {}
     if before.get("steady_state_met") is False:
         return "its steady state was not met before its method"
+    return "; ".join(filter(None, (_not_done(journal), _left(journal))))
+
+
+def _not_done(journal: Mapping[str, Any]) -> str:
+    """What of its method was not carried out, in words; empty where all was."""
+    status = journal.get("status")
     if status != "completed" and not journal.get("deviated"):
         return f"it ended as {status!r}"
     actions = _actions(journal, "run")
@@ -154,7 +168,7 @@ def unproven(journal: Mapping[str, Any]) -> str:
     for action in actions:
         if not _was_done(action):
             return f"its action {action['activity'].get('name')!r} did not succeed"
-    return _left(journal)
+    return ""
 
 
 def _left(journal: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class Result:
     `after_kill` names the durable state that the kill left, `end` which legal end was reached. One that does not
     apply has no verdict of its own. `same_as` is the number of the crash point whose recovery stands for this one.
     `unsure` says that the message struck may have been the background's, see `striking.Hit`. `tries` counts how often
-    it was made until it was shown to be at its message.
+    it was made until it was shown to be at its message. `leaves` as in `striking.Seen`.
     """
 
     verdict: Verdict = Verdict.INCONCLUSIVE
@@ -55,6 +55,7 @@ class Result:
     log: str = ""
     took_ms: float = 0.0
     unsure: bool = False
+    leaves: bool = False
     tries: int = 1
 
     def concluded(self, verdict: Verdict, reason: str) -> "Result":
@@ -78,6 +79,7 @@ async def try_until_struck(
     """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all.
 
     So is a pass that is unsure. One that stays so to the end is inconclusive: nothing shows that the operation was hit.
+    Beside what a try has left none is made: it would meet another world, and say nothing of what must be undone.
     """
     result, unsure = Result(), False
     try:
@@ -85,7 +87,7 @@ async def try_until_struck(
             result = await try_once(cell, trial, clean, journal, judged)
             _note_tries(result, tries)
             unsure = result.unsure and result.verdict == Verdict.PASSED
-            if not unsure and (result.receipt is not None or not result.applies):
+            if not unsure and (result.receipt is not None or not result.applies or result.leaves):
                 break
             cell.patient = True
         if unsure:
@@ -123,7 +125,7 @@ async def try_once(
     try:
         result.messages = await _around(cell, hit.receipt)
         if hit.receipt is None:
-            result.applies = hit.seen.applies
+            result.applies, result.leaves = hit.seen.applies, hit.seen.leaves
             return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
         result.receipt, result.unsure = receipt_shape(hit, hit.receipt), hit.unsure
         await journal.reached("struck")

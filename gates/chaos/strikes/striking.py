@@ -29,7 +29,8 @@ NONE_OPEN = "Not applicable: no connection of the target's to the server was ope
 class Seen:
     """What a strike came to: its receipt, or in words why there is none, and whether there could have been one.
 
-    `met` is the message at which there could not.
+    `met` is the message at which there could not. `leaves` says that something of it may be left, which no further try
+    may begin beside.
     """
 
     receipt: Receipt | None
@@ -37,6 +38,7 @@ class Seen:
     missed: str = ""
     applies: bool = True
     met: Message | None = None
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

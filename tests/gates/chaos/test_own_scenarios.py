@@ -15,7 +15,7 @@ from gates.chaos.scenarios import NAMES, scenarios_of
 from gates.chaos.scenarios.own import own_scenarios
 from gates.chaos.strikes.clean_runs import record_clean
 from gates.chaos.strikes.experiments import unproven
-from gates.chaos.strikes.recovery import Result, demand_end, try_once
+from gates.chaos.strikes.recovery import Result, demand_end, try_once, try_until_struck
 from gates.chaos.strikes.striking import Unwritten
 from gates.detection.cells import desk_cell
 from gates.targets.access import TargetUnreachableError
@@ -146,6 +146,7 @@ def done_by(provider, status, **more):
         (done_by("process", 0) | {"rollbacks": done_by("process", 0)["run"]}, ""),
         (done_by("process", 0) | {"rollbacks": done_by("process", 1)["run"]}, "rollback 'stop it' did not succeed"),
         (done_by("process", 0) | {"experiment": {"rollbacks": [ACTION["activity"]]}}, "not all of its rollbacks"),
+        (done_by("process", 1) | {"rollbacks": done_by("process", 1)["run"]}, "rollback 'stop it' did not succeed"),
         ({}, "ended as None"),
     ],
 )
@@ -186,7 +187,7 @@ def experiment(folder, name, method, *, well=200):
     return path
 
 
-def strike_with(postgres_server, folder, *experiments, limit_ms=20_000):
+def strike_with(postgres_server, folder, *experiments, limit_ms=20_000, strike=try_once):
     """What each experiment comes to, one after the other in one cell of the clean desk, and what its log is said to be
     once the cell's secrets stand in it.
     """
@@ -199,7 +200,7 @@ def strike_with(postgres_server, folder, *experiments, limit_ms=20_000):
                 name = f"experiment_{number}"
                 table = {"name": name, "operation": "open", "experiment": str(path), "limit_ms": limit_ms}
                 ((_, trial),) = only(table).trials("open", clean_run.baseline.points)
-                found.append(await try_once(cell, trial, clean_run.clean, Unwritten()))
+                found.append(await strike(cell, trial, clean_run.clean, Unwritten()))
             cell.target.log.write_text(f"Bearer {cell.premises.simulator.token}, to {cell.ledger_url}")
             return found, cell.target.last_words()
 
@@ -244,3 +245,19 @@ def test_an_experiment_that_never_ends_is_ended_with_all_that_it_started(postgre
     assert "limit_ms" in result.reason
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(told.read_text())).wait(20)
+
+
+def failing_once(place, name):
+    """An action that fails, and would succeed the second time."""
+    test = {"type": "process", "path": "sh", "arguments": ["-c", f"test -e {place} || {{ touch {place}; exit 1; }}"]}
+    return {"type": "action", "name": name, "provider": test}
+
+
+def test_what_must_be_undone_by_hand_is_said_and_no_further_try_passes_beside_it(postgres_server, tmp_path):
+    path = experiment(tmp_path, "pause", PAUSE)
+    told = json.loads(path.read_text())
+    told["rollbacks"].append(failing_once(tmp_path / "failed-once", "unpause"))
+    path.write_text(json.dumps(told))
+    (result,), _ = strike_with(postgres_server, tmp_path, path, strike=try_until_struck)
+    assert (result.verdict, result.receipt, result.tries) == (Verdict.INCONCLUSIVE, None, 1)
+    assert result.reason.endswith("its rollback 'unpause' did not succeed: undo by hand what it left.")
