@@ -7,6 +7,7 @@ operation ──► target's process ──HTTP──────► proxy ─�
 """
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -60,6 +61,7 @@ class Cell:
         self.prepared: str | None = None
         self.operation = ""
         self.patient = False
+        self.experiment_mark = secrets.token_hex(8)  # of all that an experiment starts, so that a heal can name it
         self._port = port
         self._kept: str | None = None
         self._direct: psycopg.AsyncConnection[TupleRow] | None = None

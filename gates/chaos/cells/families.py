@@ -34,9 +34,9 @@ class Family:
             with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(pidfd, wanted)
 
-    async def end(self, limit_s: float) -> None:
-        """SIGKILL each and wait until it is dead. Raises TimeoutError."""
-        self.send(signal.SIGKILL)
+    async def end(self, limit_s: float, wanted: signal.Signals = signal.SIGKILL) -> None:
+        """Send it to each and wait until it is dead. Raises TimeoutError."""
+        self.send(wanted)
         async with asyncio.timeout(limit_s):
             for pidfd in self._pidfds:
                 await dead(pidfd)

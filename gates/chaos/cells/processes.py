@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,15 +66,7 @@ class OwnedProcess:
 
         Call it from the main thread only: the kernel counts the death of the starting thread.
         """
-        parent, mark = os.getpid(), secrets.token_hex(8)
-
-        def die_with_parent() -> None:
-            if _libc is None:
-                return
-            _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-            if os.getppid() != parent:  # the parent died before the line above
-                os._exit(1)
-
+        mark = secrets.token_hex(8)
         with log.open("ab") as output:
             popen = subprocess.Popen(  # noqa: S603  the target's own command
                 list(argv),
@@ -84,7 +76,7 @@ class OwnedProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  takes no lock: two system calls
+                preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509  takes no lock: two system calls
             )
         return cls(popen, mark)
 
@@ -157,6 +149,38 @@ class OwnedProcess:
         if start_ticks(self.pid) != self.started_ticks:
             raise NotOursError(f"Process {self.pid} is not the one the cell started: it is not signalled.")
         signal.pidfd_send_signal(self._pidfd, wanted)
+
+
+def dying_with_us(wanted: signal.Signals) -> Callable[[], None]:
+    """What a child does before it becomes its program, so that the kernel sends it `wanted` when we die.
+
+    Start the child from the main thread only: the kernel counts the death of the starting thread.
+    """
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        if _libc is None:
+            return
+        _libc.prctl(_PR_SET_PDEATHSIG, int(wanted), 0, 0, 0)
+        if os.getppid() != parent:  # the parent died before the line above
+            os._exit(1)
+
+    return die_with_parent
+
+
+async def end_marked(mark: str, *, limit_s: float) -> None:
+    """End a program whose owner is dead, known by its mark alone: ask whom it began with, then kill all of the mark.
+
+    The oldest is the one that the others were started by, as long as it lives. Raises TimeoutError, OSError.
+    """
+    marked = family_of((NOBODY, 0), mark) if mark else []
+    oldest = Family(sorted(marked, key=lambda known: known[1])[:1])
+    try:
+        with suppress(TimeoutError):
+            await oldest.end(limit_s, signal.SIGTERM)
+    finally:
+        oldest.close()
+    await end_all((NOBODY, 0), mark)
 
 
 async def end_all(root: Known, mark: str) -> None:

@@ -1,4 +1,7 @@
-"""Undoing what an engine has left of a strike: its target's processes ended, its database dropped. Safe to repeat."""
+"""Undoing what an engine has left of a strike: its experiment and its target's processes ended, its database dropped.
+
+Safe to repeat.
+"""
 
 import asyncio
 import logging
@@ -15,8 +18,9 @@ from django.utils import timezone
 from gates.alerts.raising import Event, raise_event
 from gates.alerts.rechecking import HEAL
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.processes import NotOursError, end_all
+from gates.chaos.cells.processes import NotOursError, end_all, end_marked
 from gates.chaos.engine import work
+from gates.chaos.strikes.experiments import END_LIMIT_S
 from gates.models import Heal
 from gates.targets.access import TargetUnreachableError, cells_ledger
 from gates.workers import is_dead, is_here
@@ -72,7 +76,8 @@ def _heal(heal: Heal, now: datetime) -> None:
 
 
 async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-    """End the target by force, and all that it had started; drop its database. Proxies end with their engine.
+    """End its experiment, then the target by force, and all that it had started; drop its database. Proxies end with
+    their engine.
 
     Raises CannotHealError, NotOursError, OSError, TargetUnreachableError, psycopg.Error.
     """
@@ -88,17 +93,21 @@ async def _undo(what: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
 
 
 async def end_target(what: Mapping[str, Any]) -> None:
-    """End what runs of the target on this machine; of another one nothing can be seen.
+    """End what runs of the target on this machine, and first an experiment that is made on it: asked to, it rolls back.
+
+    Of another machine nothing can be seen.
 
     Raises CannotHealError, NotOursError, OSError.
     """
     engine, pid, ticks = _engine(what), what.get("target_pid"), what.get("target_started_ticks")
-    if pid is None or ticks is None or (engine and not is_here(engine)):
+    if engine and not is_here(engine):
         return
     try:
-        await end_all((pid, ticks), str(what.get("target_mark") or ""))
+        await end_marked(str(what.get("experiment_mark") or ""), limit_s=END_LIMIT_S)
+        if pid is not None and ticks is not None:
+            await end_all((pid, ticks), str(what.get("target_mark") or ""))
     except TimeoutError as error:
-        words = f"process {pid}, or what it had started, outlives a kill: end it by hand, or restart that machine."
+        words = f"process {pid}, or what was started with it, outlives a kill: end it by hand, or restart that machine."
         raise CannotHealError(words) from error
 
 

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from gates.chaos.cells.cell import Cell
 from gates.chaos.engine import work
+from gates.chaos.messages import Strike
 from gates.chaos.trials import Trial
 from gates.models import CrashPoint
 
@@ -18,13 +19,14 @@ class Rows:
         self._heal: int | None = None
 
     async def before(self, trial: Trial, cell: Cell) -> None:
-        """Commit what must be undone: which process and which database stand behind the strike."""
+        """Commit what must be undone: which processes and which database stand behind the strike."""
         process = cell.target.process
         what = {
             "engine": self._worker,
             "target_pid": process.pid if process else None,
             "target_started_ticks": process.started_ticks if process else None,
             "target_mark": process.mark if process else None,
+            "experiment_mark": cell.experiment_mark if trial.strike is Strike.EXPERIMENT else None,
             "server": cell.premises.ledgers.address,
             "database": cell.database,
             "proxies": [proxy.process.pid for proxy in cell.wires.values()],

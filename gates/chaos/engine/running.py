@@ -251,6 +251,8 @@ class Engine:
         clean = await self._clean(point.scenario_id, point.operation)
         if point.attempt > work.ATTEMPTS:
             return Result().concluded(Verdict.INCONCLUSIVE, BROKE)
+        if cut_off := await sync_to_async(work.cut_off)(point):
+            return Result().concluded(Verdict.INCONCLUSIVE, cut_off)
         cell.operation = point.operation
         await prepare(cell, point.operation)
         quick = self.chaos.mode == ChaosRun.Mode.QUICK and not point.half_open

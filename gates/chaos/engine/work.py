@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from gates.chaos.baseline import CrashPoint as Place
+from gates.chaos.messages import Strike
 from gates.chaos.strikes.clean_runs import CleanRun
 from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Trial
@@ -19,6 +20,10 @@ from gates.storable import storable
 LEASE = timedelta(seconds=60)  # a dead engine of this machine is seen at once; the lease is for those of others
 RENEW_S = 5.0
 ATTEMPTS = 3
+CUT_OFF = (
+    "The engine that made this experiment before has not seen its end: nothing shows that all of its rollbacks were "
+    "played. Undo by hand what they have not, then start a run anew."
+)
 HEAL_WITHIN = timedelta(seconds=180)  # the longest strike and recovery; a dead engine's is healed at once
 
 
@@ -140,6 +145,16 @@ def is_followed(heal: Heal, now: datetime) -> bool:
     point = heal.crash_point
     held = point.lease_until is not None and point.lease_until > now
     return held and point.attempt == heal.attempt and point.phase != Phase.DONE
+
+
+def cut_off(point: CrashPoint) -> str:
+    """Why an experiment is not made again: the engine of an attempt before has not seen its end, so that another has
+    undone it, or nobody yet. Empty where it may be made, as every other strike may: a heal undoes all of those.
+    """
+    if point.strike != Strike.EXPERIMENT:
+        return ""
+    before = point.heals.filter(attempt__lt=point.attempt)
+    return CUT_OFF if any(heal.healed_by != heal.what.get("engine") for heal in before) else ""
 
 
 def note_healed(heal_id: int, *, by: str, now: datetime) -> bool:

@@ -2,15 +2,14 @@
 
 It learns of the cell by variables of its environment, which its `configuration` may name: `WARTEST_TARGET_PID`,
 `WARTEST_LEDGER_URL`, `WARTEST_BROKER_URL` (both past the proxies) and `WARTEST_READY_URL`. It undoes by its `rollbacks`
-what it breaks; what it kills is started again. Its journal is the receipt; the verdict is the audit's, as after any
-strike, and failed too where the experiment's own steady state has deviated.
+what it breaks, also where we die beside it; what it kills is started again. Its journal is the receipt; the verdict is
+the audit's, as after any strike, and failed too where the experiment's own steady state has deviated.
 """
 
 import asyncio
 import hashlib
 import json
 import os
-import secrets
 import signal
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.families import MARK
 from gates.chaos.cells.hiding import hidden
-from gates.chaos.cells.processes import NOBODY, end_all
+from gates.chaos.cells.processes import NOBODY, dying_with_us, end_all
 from gates.chaos.cells.target import PASSED_ON
 from gates.chaos.messages import Point, Proof, Receipt, Strike
 from gates.chaos.strikes.striking import Asked, Follow, Seen, Striker
@@ -42,25 +41,25 @@ HTTP_REFUSALS = 400  # from this status on
 async def experiment(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """Its steady state is met first; where it is not, nothing is struck and there is no receipt."""
     path, limit_s = Path(str(trial.parameters["experiment"])), trial.lasting_s
-    mark = secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="wartest-experiment-") as folder:
         journal = Path(folder) / "journal.json"
         argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(journal))
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=ROOT,
-            env=_surroundings(cell) | {MARK: mark},
+            env=_surroundings(cell) | {MARK: cell.experiment_mark},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             process_group=0,
+            preexec_fn=dying_with_us(signal.SIGTERM),  # asked to end, it rolls back
         )
         running = Running(process, path, journal, time.monotonic() + limit_s)
         try:
             await running.wait_ready()
             yield lambda asked: running.follow(cell, asked)
         finally:
-            await running.end(mark)
+            await running.end(cell.experiment_mark)
 
 
 class Running:

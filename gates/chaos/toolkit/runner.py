@@ -3,11 +3,12 @@
 import json
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from chaoslib.exceptions import ChaosException, InterruptExecution
+from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.loader import load_experiment
 from chaoslib.run import RunEventHandler
@@ -24,16 +25,25 @@ class Wait(RunEventHandler):
 
     def start_method(self, experiment: Experiment) -> None:
         """Say that it may begin, and wait for the word. Chaos Toolkit begins after whatever is raised here."""
+        interrupts = signal.signal(signal.SIGTERM, _end)
         word = ""
-        with suppress(InterruptExecution, OSError):
+        with suppress(OSError):
             sys.stdout.write(f"{READY}\n")
             sys.stdout.flush()
             word = sys.stdin.readline()
         if word != f"{GO}\n":
-            with suppress(OSError):
-                sys.stderr.write("Nobody gave the word: nothing was struck\n")
-                sys.stderr.flush()
-            os._exit(NOTHING_RAN)
+            _end()
+        signal.signal(signal.SIGTERM, interrupts)
+
+    def start_rollbacks(self, experiment: Experiment) -> None:
+        """Being asked to end, once more or at last, interrupts none of them."""
+        signal.signal(signal.SIGTERM, lambda *_: None)  # no SIG_IGN, which what they start would inherit
+
+
+def _end(*_: object) -> None:
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), b"Nobody gave the word: nothing was struck\n")
+    os._exit(NOTHING_RAN)
 
 
 def main(experiment: str, journal: str) -> int:

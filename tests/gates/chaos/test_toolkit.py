@@ -1,8 +1,12 @@
 """A user's own Chaos Toolkit experiment that uses our actions and probes, run by Chaos Toolkit itself."""
 
+import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,9 @@ from chaoslib.exceptions import ActivityFailed
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
 from audits.snapshot import take_snapshot
+from gates.chaos.cells.families import MARK, family_of
+from gates.chaos.cells.processes import NOBODY
+from gates.chaos.engine.healing import end_target
 from gates.chaos.strikes.experiments import unproven
 from gates.chaos.toolkit.actions import run_scenario
 from tests.audits.books import BooksBroker, clean_books
@@ -108,3 +115,79 @@ def test_an_experiment_without_the_word_strikes_nothing(touching, end):
     else:
         process.terminate()
     assert (process.wait(60), struck.exists()) == (2, False)
+
+
+AN_ENGINE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace as Some
+from gates.chaos.messages import Channel, Direction, Point, Strike
+from gates.chaos.strikes.experiments import experiment
+from gates.chaos.trials import Trial
+
+async def strike(path, mark):
+    target = Some(process=None, program=Some(ready=""), alive=True)
+    cell = Some(target=target, ledger_url="", premises=Some(simulator=Some(url="")), experiment_mark=mark, secrets=())
+    point = Point(Channel.LEDGER, Direction.REQUEST, "BEGIN", 1)
+    trial = Trial("open", point, Strike.EXPERIMENT, {"experiment": path, "limit_ms": 60_000})
+    async with experiment(cell, trial, point) as follow:
+        going = asyncio.create_task(follow(None))
+        while not Path(path).with_name("struck").exists():
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(strike(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def striking(tmp_path):
+    """An experiment whose action goes on for minutes with a process of its own, and rolls back; and its mark."""
+
+    def runs(name, script):
+        provider = {"type": "process", "path": "sh", "arguments": ["-c", script]}
+        return {"type": "action", "name": name, "provider": provider}
+
+    struck, undone, mark = tmp_path / "struck", tmp_path / "undone", f"mark-of-{tmp_path.name}-{os.getpid()}"
+    told = {
+        "title": "It goes on",
+        "description": "Whatever becomes of its engine.",
+        "method": [runs("break it", f"touch {struck}; sleep 600; true")],
+        "rollbacks": [runs("mend it", f"sleep 0.5; touch {undone}")],
+    }
+    (tmp_path / "lasting.json").write_text(json.dumps(told))
+    yield tmp_path / "lasting.json", struck, undone, mark
+    for pid, _ in family_of((NOBODY, 0), mark):
+        os.kill(pid, signal.SIGKILL)
+
+
+def seen(what, limit_s=60):
+    """Wait until it is so; whether it came to be."""
+    ends = time.monotonic() + limit_s
+    while not (found := what()) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return found
+
+
+def test_an_experiment_whose_engine_is_killed_ends_and_rolls_back(striking):
+    path, struck, undone, mark = striking
+    engine = subprocess.run((sys.executable, "-c", AN_ENGINE, str(path), mark), cwd=ROOT, check=False, timeout=60)
+    assert (engine.returncode, struck.exists()) == (-signal.SIGKILL, True)
+    assert seen(undone.exists)
+    asyncio.run(end_target({"experiment_mark": mark}))
+    assert family_of((NOBODY, 0), mark) == []
+
+
+def test_whoever_heals_ends_an_experiment_that_goes_on_and_lets_it_roll_back(striking):
+    path, struck, undone, mark = striking
+    with subprocess.Popen(
+        runner(path), cwd=ROOT, env=os.environ | {MARK: mark}, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        assert seen(struck.exists)
+        asyncio.run(end_target({"experiment_mark": mark}))
+        ended = process.poll()
+        process.kill()
+        assert (ended, undone.exists()) == (0, True)
+    assert family_of((NOBODY, 0), mark) == []
