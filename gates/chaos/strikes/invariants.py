@@ -108,7 +108,7 @@ def _exposure(seen: Aftermath) -> Iterator[Finding]:
 
 def _protected(seen: Aftermath) -> Iterator[Finding]:
     """Each trade opened since has a stop within the limit, and each open one keeps a stop, as in the clean run, or is
-    without it no longer than the limit or than in the clean run.
+    without it no longer than the limit beyond the longest time of the clean run, which varies by itself.
     """
     if not any(record["type"] in STOPS for record in seen.clean.end.broker):
         return
@@ -123,11 +123,11 @@ def _protected(seen: Aftermath) -> Iterator[Finding]:
         yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", "none", trade_id=trade)
     for trade in sorted(_bared(seen).difference(late)):
         yield _finding("position without stop", "its stop", "cancelled while open", trade_id=trade)
-    most = max((limit, *(spell for _, spell in _spells(seen.clean.end, seen.clean.start))))
+    most = limit + max((spell for _, spell in _spells(seen.clean.end, seen.clean.start)), default=timedelta())
+    allowed = f"at most {most.total_seconds()} s without a stop"
     for trade, spell in _spells(seen.after, seen.before):
         if spell > most:
-            without = f"{spell.total_seconds()} s without one"
-            yield _finding("position without stop", f"a stop within {limit.total_seconds()} s", without, trade_id=trade)
+            yield _finding("position without stop", allowed, f"{spell.total_seconds()} s without one", trade_id=trade)
 
 
 def _spells(after: State, before: State) -> list[tuple[str, timedelta]]:

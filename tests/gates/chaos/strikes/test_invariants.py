@@ -159,10 +159,25 @@ def test_a_stop_that_was_away_for_too_long_is_found_though_it_is_back(seconds, f
 
 
 def test_a_trade_closed_long_after_its_stop_was_taken_back_is_found_unless_the_clean_run_does_so_too():
-    late = [record | {"time": "2026-03-01T13:00:30Z"} for record in (CLOSING, CLOSED)]
-    closed = State(closed_books(), (*DONE.broker, CANCEL, *late))
+    closed = closed_after("30")
     assert {found.rule for found in broken(Aftermath(CLEAN_CLOSE, DONE, closed, None))} == {"position without stop"}
     assert broken(Aftermath(Clean(DONE, closed), DONE, closed, None)) == ()
+
+
+def closed_after(seconds):
+    """The books of a close that deals so long after its stop was taken back."""
+    dealt = [record | {"time": f"2026-03-01T13:00:{seconds}Z"} for record in (CLOSING, CLOSED)]
+    return State(closed_books(), (*DONE.broker, CANCEL, *dealt))
+
+
+@pytest.mark.parametrize(
+    ("clean", "after", "found"),
+    [("00.950", "01.010", []), ("01.500", "01.510", []), ("01.500", "02.500", []), ("01.500", "02.510", ["2.51 s"])],
+)
+def test_a_strike_may_add_the_limit_to_the_longest_time_without_a_stop_of_the_clean_run(clean, after, found):
+    broke = broken(Aftermath(Clean(DONE, closed_after(clean)), DONE, closed_after(after), None))
+    assert [each.measured for each in broke] == [f"{spell} without one" for spell in found]
+    assert [each.expected for each in broke] == ["at most 2.5 s without a stop"] * len(found)
 
 
 def test_a_stop_taken_back_while_another_waits_leaves_no_gap():
