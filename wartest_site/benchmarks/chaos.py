@@ -1,7 +1,7 @@
 """How many crash points a minute this machine strikes and judges, and how much of that time is the target's own.
 
 `--scale` counts the strikes, spread evenly over every kill of a trade open, in CELLS cells at once. Each has its
-receipt, the recovery, the full audit twice, a restart that must change nothing, and one more open and close. One that
+receipt, the recovery, the full audit twice, one more open and close, and a restart that must change nothing. One that
 was not shown to be at its message is made again, as in a sweep; `struck_again` counts those.
 
 `wall_over_floor` compares that with the floor: as many desks at once doing what is theirs alone, without proxies,

@@ -112,8 +112,8 @@ async def try_once(
     """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed.
 
     1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery, and
-    whether it stays over. 5. Invariants and the full audit. 6. Restart once more: nothing may change, nothing may be
-    sent. 7. Proof of life: one more open and close, and the books right again.
+    whether it stays over. 5. Invariants and the full audit. 6. Proof of life: one more open and close, and the books
+    right again. 7. Restart once more: nothing may change, nothing may be sent.
     """
     began = time.monotonic()
     result = Result()
@@ -163,7 +163,11 @@ class Course:
 
 
 async def follow(cell: Cell, course: Course, result: Result) -> None:
-    """From a strike that was made to its end: heal, restart, recovery, audit, one more restart, proof of life."""
+    """From a strike that was made to its end: heal, restart, recovery, audit, proof of life, one more restart.
+
+    Life is asked of the process that recovered: a restart would mend what it has lost for good, as a connection that
+    nobody opens again.
+    """
     trial, recovered_from = course.trial, course.hit.seen.struck_at
     await course.journal.reached("healing")
     if not trial.half_open:
@@ -187,9 +191,9 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
     after = await _judge(cell, course, result)
     if result.verdict == Verdict.PASSED:
         await heal(cell, trial)
-        await _second_restart(cell, after, result)
+        after = await _life(cell, after, result)
     if result.verdict == Verdict.PASSED:
-        await _life(cell, result)
+        await _second_restart(cell, after, result)
 
 
 def demand_end(result: Result, end: str) -> None:
@@ -208,6 +212,32 @@ async def _judge(cell: Cell, course: Course, result: Result) -> State:
     result.changes = difference(seen.before, after)
     result.end = _end_of(after, seen.clean)
     await _audit(cell, result, "after the recovery")
+    return after
+
+
+async def _life(cell: Cell, before: State, result: Result) -> State:
+    """The target opens once more and closes once more, the broker has executed both, and the books are right.
+
+    Returns the state that it leaves.
+    """
+    for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
+        answer = await cell.ask(operation)
+        if not answer.success:
+            result.findings.append(critical("proof of life", f"{operation} is done", words_of(answer)))
+            _conclude(result)
+            return before
+        new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
+        fills = [record for record in new if record["type"] == "ORDER_FILL" and record.get(part)]
+        if len(fills) != 1:
+            result.findings.append(critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
+            _conclude(result)
+            return before
+    try:
+        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
+    except TargetNotReadyError as error:
+        result.findings.append(critical("proof of life", "at rest after one more open and close", str(error)))
+    after = await cell.state()
+    await _audit(cell, result, "after one more open and close")
     return after
 
 
@@ -238,28 +268,6 @@ async def _second_restart(cell: Cell, before: State, result: Result) -> None:
     if sent:
         result.findings.append(critical("second restart", "nothing sent", f"sent {', '.join(sent[:5])}"))
     _conclude(result)
-
-
-async def _life(cell: Cell, result: Result) -> None:
-    """The target opens once more and closes once more, the broker has executed both, and the books are right."""
-    before = await cell.state()
-    for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
-        answer = await cell.ask(operation)
-        if not answer.success:
-            result.findings.append(critical("proof of life", f"{operation} is done", words_of(answer)))
-            _conclude(result)
-            return
-        new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
-        fills = [record for record in new if record["type"] == "ORDER_FILL" and record.get(part)]
-        if len(fills) != 1:
-            result.findings.append(critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills"))
-            _conclude(result)
-            return
-    try:
-        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
-    except TargetNotReadyError as error:
-        result.findings.append(critical("proof of life", "at rest after one more open and close", str(error)))
-    await _audit(cell, result, "after one more open and close")
 
 
 async def _audit(cell: Cell, result: Result, when: str) -> None:

@@ -1,0 +1,129 @@
+"""What a strike is followed by: asked of a desk that is only what it answers, at the real steps of `follow`."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from audits.verdicts import Verdict
+from gates.chaos.cells.auditing import Audited
+from gates.chaos.cells.states import State
+from gates.chaos.cells.target import Answer
+from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
+from gates.chaos.strikes import recovery, settling
+from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.recovery import Course, Result
+from gates.chaos.strikes.striking import Hit, Seen, Unwritten
+from gates.chaos.trials import Trial
+
+RELATIONS = ("accounts", "reconciliations", "orders", "executions", "positions", "position_events", "balance_events")
+PARTS = {"open": "tradeOpened", "close": "tradesClosed"}
+
+
+class Control:
+    """Of a proxy that has nothing to do."""
+
+    async def disarm(self):
+        pass
+
+    async def reset(self):
+        pass
+
+    async def close_upstream(self):
+        pass
+
+
+class Desk:
+    """A cell with a desk of few words: always well, at rest at once, and its books are the broker's.
+
+    A `deaf` one has lost in the strike what only a start opens again; `dealing_at_start` it opens at each start.
+    """
+
+    def __init__(self, *, deaf=False, dealing_at_start=False):
+        self.deaf, self.dealing_at_start = deaf, dealing_at_start
+        self.log, self.held, self.broker = [], [], []
+        self.target = SimpleNamespace(unwell=self.unwell, end=self.end, alive=True)
+        self.premises = SimpleNamespace(protection_limit_s=1.0)
+        self.wires = {Channel.LEDGER: SimpleNamespace(control=Control())}
+
+    async def unwell(self):
+        return ""
+
+    async def end(self):
+        self.log.append("ended")
+
+    async def start(self):
+        self.log.append("started")
+        self.deaf = False
+        if self.dealing_at_start:
+            self.deal("open")
+
+    async def ask(self, operation):
+        if self.deaf:
+            return Answer(None, {"error": "no answer came"}, 40_000)
+        self.deal(operation)
+        self.log.append(operation)
+        return Answer(200, {}, 1)
+
+    def deal(self, operation):
+        number = str(len(self.broker) + 1)
+        fill = {"id": number, "type": "ORDER_FILL", "instrument": "EUR_USD", "orderID": f"order {number}"}
+        if operation == "open":
+            self.held.append(number)
+            self.broker.append(fill | {"units": "1", "tradeOpened": {"tradeID": number, "units": "1"}})
+        else:
+            closed = {"tradeID": self.held.pop(0), "units": "-1"}
+            self.broker.append(fill | {"units": "-1", "tradesClosed": [closed]})
+
+    async def state(self):
+        return State({name: {} for name in RELATIONS}, tuple(self.broker))
+
+    async def messages(self):
+        return ()
+
+    async def audited(self):
+        return Audited(Verdict.PASSED, (), (), ())
+
+
+@pytest.fixture
+def follow(monkeypatch):
+    """Follow a strike that has been made at this desk and left nothing done."""
+
+    async def at_rest(_cell, _since):
+        return ""
+
+    async def followed(desk, strike):
+        start = await desk.state()
+        message = Message(Channel.LEDGER, Direction.REQUEST, "COMMIT", 1, "ledger: COMMIT", time.monotonic(), 1)
+        struck = Seen(Receipt(strike, message, time.monotonic(), {}), time.monotonic())
+        hit = Hit(struck, Answer(503, {}, 1))
+        course = Course(Trial("open", message.point, strike), hit, Clean(start, start), start, Unwritten())
+        result = Result()
+        await recovery.follow(desk, course, result)
+        return result
+
+    monkeypatch.setattr(settling, "unsettled", at_rest)
+    monkeypatch.setattr(settling, "REST_S", 0.0)
+    return lambda desk, strike=Strike.LOSE_ANSWER: asyncio.run(followed(desk, strike))
+
+
+def test_a_desk_that_answers_nothing_since_the_strike_is_not_restarted_before_it_is_asked(follow):
+    desk = Desk(deaf=True)
+    result = follow(desk)
+    assert result.verdict == "failed"
+    assert [found.rule for found in result.findings] == ["proof of life"]
+    assert desk.log == []
+
+
+@pytest.mark.parametrize("strike", [Strike.LOSE_ANSWER, Strike.KILL_BEFORE])
+def test_the_process_that_has_recovered_trades_and_is_restarted_then(follow, strike):
+    desk = Desk()
+    assert follow(desk, strike).verdict == "passed"
+    assert desk.log[-4:] == ["open", "close", "ended", "started"]
+
+
+def test_what_a_restart_changes_after_the_proof_of_life_is_found(follow):
+    result = follow(Desk(dealing_at_start=True))
+    assert result.verdict == "failed"
+    assert [(found.rule, found.measured) for found in result.findings] == [("second restart", "changes in broker")]
