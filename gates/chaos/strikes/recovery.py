@@ -8,6 +8,7 @@ from typing import Any
 from audits.findings import Finding
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.resting import open_trades
 from gates.chaos.cells.states import State, difference
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.messages import Channel, Direction, Message, Receipt, Strike
@@ -218,9 +219,11 @@ async def _judge(cell: Cell, course: Course, result: Result) -> State:
 async def _life(cell: Cell, before: State, result: Result) -> State:
     """The target opens once more and closes once more, the broker has executed both, and the books are right.
 
-    Returns the state that it leaves.
+    It closes first where it holds something: one position at a time may be all that it takes. Returns the state that
+    it leaves.
     """
-    for operation, part in (("open", "tradeOpened"), ("close", "tradesClosed")):
+    opens, closes = ("open", "tradeOpened"), ("close", "tradesClosed")
+    for operation, part in (closes, opens) if open_trades(before.broker) else (opens, closes):
         answer = await cell.ask(operation)
         if not answer.success:
             result.findings.append(critical("proof of life", f"{operation} is done", words_of(answer)))

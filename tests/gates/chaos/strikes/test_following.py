@@ -37,12 +37,15 @@ class Control:
 class Desk:
     """A cell with a desk of few words: always well, at rest at once, and its books are the broker's.
 
-    A `deaf` one has lost in the strike what only a start opens again; `dealing_at_start` it opens at each start.
+    A `deaf` one has lost in the strike what only a start opens again; `dealing_at_start` it opens at each start. It
+    holds `most` positions at a time, and `held` at the strike.
     """
 
-    def __init__(self, *, deaf=False, dealing_at_start=False):
-        self.deaf, self.dealing_at_start = deaf, dealing_at_start
+    def __init__(self, *, deaf=False, dealing_at_start=False, held=0, most=9):
+        self.deaf, self.dealing_at_start, self.most = deaf, dealing_at_start, most
         self.log, self.held, self.broker = [], [], []
+        for _ in range(held):
+            self.deal("open")
         self.target = SimpleNamespace(unwell=self.unwell, end=self.end, alive=True)
         self.premises = SimpleNamespace(protection_limit_s=1.0)
         self.wires = {Channel.LEDGER: SimpleNamespace(control=Control())}
@@ -62,6 +65,8 @@ class Desk:
     async def ask(self, operation):
         if self.deaf:
             return Answer(None, {"error": "no answer came"}, 40_000)
+        if len(self.held) == (self.most if operation == "open" else 0):
+            return Answer(409, {"error": "a position is open already" if self.held else "nothing is open"}, 1)
         self.deal(operation)
         self.log.append(operation)
         return Answer(200, {}, 1)
@@ -121,6 +126,19 @@ def test_the_process_that_has_recovered_trades_and_is_restarted_then(follow, str
     desk = Desk()
     assert follow(desk, strike).verdict == "passed"
     assert desk.log[-4:] == ["open", "close", "ended", "started"]
+
+
+def test_a_desk_of_one_position_at_a_time_that_holds_it_closes_before_it_opens(follow):
+    desk = Desk(held=1, most=1)
+    assert follow(desk).verdict == "passed"
+    assert desk.log[:2] == ["close", "open"]
+
+
+def test_a_desk_that_says_that_it_has_closed_what_it_holds_and_has_not_shows_no_life(follow):
+    desk = Desk(held=1)
+    deal, desk.deal = desk.deal, lambda operation: None if operation == "close" else deal(operation)
+    result = follow(desk)
+    assert [(found.rule, found.measured) for found in result.findings] == [("proof of life", "0 fills")]
 
 
 def test_what_a_restart_changes_after_the_proof_of_life_is_found(follow):
