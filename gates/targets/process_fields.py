@@ -28,13 +28,13 @@ class Process(Section):
         None, description="the folder it is started in; {cell_folder} is that of [[chaos.files]]"
     )
     ready: Annotated[Text, AfterValidator(http_address), AfterValidator(filled_by_cells)] | None = Field(
-        None, description="answers 200 once it is ready, and again once it has recovered"
+        None, description="answers 200, and no status but ok, once it is ready, and again once it has recovered"
     )
     start_limit_s: float = Field(30.0, ge=1, le=600, description="how long it may take to be ready")
     stop_limit_s: float = Field(10.0, ge=1, le=600, description="how long it may take to end when it is asked to")
 
     health: HttpAddress | None = Field(None, description="of the running target, which gates 1 and 4 watch")
-    health_by: Literal["answer", "status code"] = Field("answer", description="what of its answer says that it is well")
+    health_by: Literal["answer", "status code"] = Field("answer", description="what of an answer says that it is well")
     port: int | None = Field(None, ge=1, le=65535, description="of the running target: its health is then ready at it")
     log: Text | None = Field(None, description="its log file on this machine: lines that warn are counted in it")
     disks: Words | None = Field(None, description="paths of the disks it writes to; without them that of its folder")

@@ -23,7 +23,9 @@ STOP_LIMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program and how to talk to it. `ready` answers 200 once it is ready, and again once it has recovered."""
+    """A program and how to talk to it. `ready` answers 200 once it is ready, and again once it has recovered; what the
+    answer says of its `status` counts too, unless the target is judged `by_status_code`.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
@@ -32,6 +34,7 @@ class Program:
     folder: str | None = None
     start_limit_s: float = START_LIMIT_S
     stop_limit_s: float = STOP_LIMIT_S
+    by_status_code: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)  # hidden in what it says
 
     def filled(self, places: Mapping[str, str]) -> "Program":
@@ -83,6 +86,7 @@ def read_program(spec: Mapping[str, Any]) -> Program:
         folder=process.get("folder"),
         start_limit_s=float(process.get("start_limit_s") or START_LIMIT_S),
         stop_limit_s=float(process.get("stop_limit_s") or STOP_LIMIT_S),
+        by_status_code=process.get("health_by") == "status code",
         secrets=secrets_of("[process] environment", environment),
     )
     program.filled(dict.fromkeys(PLACES, "0"))

@@ -23,7 +23,9 @@ from gates.targets.programs import Program
 READY_PAUSE_S = 0.06
 PROBE_TIMEOUT_S = 5.0
 FOREGROUND = "Let it run in the foreground, or nothing can kill it exactly."
-MOST_OF_A_BUILD = 300  # characters, as of the running target's
+MOST_OF_A_TEXT = 300  # characters, as of the running target's
+WELL = "ok"
+IF_WELL = 'no reason; if that is well, add [process] health_by = "status code"'
 # What a program may see of our own environment: where programs, libraries and a home are, and nothing secret.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -114,7 +116,10 @@ class TargetProcess:
         self._answers_itself = True
 
     async def unwell(self) -> str:
-        """Why it is not well, in words; empty when it is. Raises TargetEndedError when it has ended."""
+        """Why it is not well, in words; empty when it is. Raises TargetEndedError when it has ended.
+
+        Of an answer of 200 that is a JSON object with a `status`, that must be `ok`, unless the code alone counts.
+        """
         if self.process is None or not self.process.alive:
             raise TargetEndedError(f"The target has ended: {self._why_ended()}")
         try:
@@ -123,7 +128,11 @@ class TargetProcess:
             return "it does not answer"
         if reply.status_code != httpx.codes.OK:
             return f"it answers {reply.status_code}: {hidden(reply.text, self.secrets)[:200]}"
-        self.build = _build_in(reply)
+        told = _told_in(reply)
+        if not self.program.by_status_code and "status" in told and _text(told["status"]) != WELL:
+            words = f"{_text(told['status']) or 'nothing'}: {_text(told.get('reason')) or IF_WELL}"
+            return f"it says {hidden(words, self.secrets)[:200]}"
+        self.build = _text(told.get("build"))
         return ""
 
     def _why_ended(self) -> str:
@@ -205,11 +214,16 @@ def _who(pid: int) -> str:
     return f"process {pid}" if pid else "a process that is not ours to see"
 
 
-def _build_in(reply: httpx.Response) -> str:
-    """The `build` of an answer, as `gates.checks.health` reads that of the running target; empty without one."""
+def _told_in(reply: httpx.Response) -> Mapping[str, Any]:
+    """What an answer tells of the target, read as `gates.checks.health` reads that of the running one; empty where it
+    is no JSON object.
+    """
     try:
-        body = reply.json()
+        told = reply.json()
     except ValueError:
-        return ""
-    told = body.get("build") if isinstance(body, dict) else None
-    return "" if told is None else str(told).replace("\0", "").strip()[:MOST_OF_A_BUILD]
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).replace("\0", "").strip()[:MOST_OF_A_TEXT]

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -18,7 +19,7 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.processes import NotOursError, OwnedProcess, end_all, start_ticks
-from gates.chaos.cells.target import OutlivedError, TargetNotReadyError, TargetProcess
+from gates.chaos.cells.target import IF_WELL, OutlivedError, TargetNotReadyError, TargetProcess
 from gates.chaos.messages import Channel
 from gates.chaos.proxies.control import ProxyGoneError
 from gates.targets.programs import Program, read_program
@@ -259,6 +260,48 @@ def test_a_number_that_belongs_to_another_by_now_is_not_ended_nor_are_its_childr
     assert process.alive
     assert child.status() != psutil.STATUS_ZOMBIE
     process.close()
+
+
+TELLING = """
+import http.server, sys, urllib.parse
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(urllib.parse.unquote(self.path[1:]).encode())
+with http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Door) as server:
+    server.serve_forever()
+"""
+TOLD = {
+    '{"status": "failing", "reason": "the ledger is lost: s3cret"}': "it says failing: the ledger is lost: •••",
+    '{"status": "UP"}': f"it says UP: {IF_WELL}",
+    '{"status": null}': f"it says nothing: {IF_WELL}",
+    '{"status": "ok", "build": "b-1"}': "",
+    '{"ready": true}': "",
+    '["failing"]': "",
+    "failing": "",
+}
+
+
+def test_a_target_that_answers_200_and_says_that_it_is_not_well_is_not_well(tmp_path):
+    async def steps():
+        with reserved_port(1) as port:
+            said = {"command": [sys.executable, "-c", TELLING, str(port)], "ready": f"http://127.0.0.1:{port}/"}
+        target = TargetProcess(read_program({"process": said}), tmp_path / "log")
+        target.secrets = ("s3cret",)
+        target.start()
+        await target.wait_ready(60)
+        heard = {}
+        for health_by in ("answer", "status code"):
+            for told in TOLD:
+                asked = said | {"ready": said["ready"] + quote(told), "health_by": health_by}
+                target.program = read_program({"process": asked})
+                heard[health_by, told] = await target.unwell()
+        await target.close()
+        return heard
+
+    by_answer = {("answer", told): words for told, words in TOLD.items()}
+    assert asyncio.run(steps()) == by_answer | {("status code", told): "" for told in TOLD}
 
 
 SAYS = """
