@@ -157,10 +157,10 @@ class Cell:
         recordings = [await proxy.control.recording() for proxy in self.wires.values()]
         return tuple(sorted((one for each in recordings for one in each), key=lambda message: message.at_s))
 
-    async def answered(self, request: Message) -> bool:
-        """Whether a request has been answered; a proxy notes an answer before it passes it on."""
+    async def answer_to(self, request: Message) -> Message | None:
+        """The answer to a request, once it was given; a proxy notes an answer before it passes it on."""
         answer = Point(request.channel, Direction.ANSWER, request.fingerprint, request.occurrence)
-        return any(message.point == answer for message in await self.messages())
+        return next((message for message in await self.messages() if message.point == answer), None)
 
     async def quiet(self, for_s: float = QUIET_S) -> Counter[Kind]:
         """Wait until nothing has passed for so long, at most QUIET_LIMIT_S; what has passed by then, by kind."""

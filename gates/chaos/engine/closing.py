@@ -10,7 +10,7 @@ from audits.verdicts import Verdict, merge
 from gates.chaos.cells.states import difference
 from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.engine.work import move_scenario
-from gates.chaos.messages import KILLS, Direction
+from gates.chaos.messages import KILLS, Direction, Strike
 from gates.chaos.standing import waits_of
 from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.outlasting import never_outlasted
@@ -22,6 +22,7 @@ from gates.storable import storable
 
 KEPT_FINDINGS = 100
 TOLD_MESSAGES = 5
+AT_STATEMENTS = {Strike.LOCK_HELD.value, Strike.DEADLOCK.value}
 NARROWED_BY_NOTHING = {"only_operation": "", "only_point": "", "only_strike": "", "only_then": ""}
 
 
@@ -106,17 +107,21 @@ def _never_beyond(scenario: ScenarioRun) -> str:
 
 def _never_aimed(scenario: ScenarioRun) -> str:
     """Which operation changes the books and no strike of the scenario had a message of it to hit, in words; empty where
-    there is none, or only some strikes were asked for.
+    there is none, or only some strikes were asked for. Locks and deadlocks are looked at apart: beside them there may
+    be strikes that any message is good for.
     """
     if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
         return ""
-    aimed_at = scenario.crash_points.values_list("operation", flat=True).distinct()
-    for unaimed in scenario.baselines.exclude(operation__in=list(aimed_at)).order_by("operation"):
-        clean = Clean.of(unaimed.clean)
-        if changed := difference(clean.start, clean.end):
+    aimed = set(scenario.crash_points.values_list("operation", "strike"))
+    kinds = AT_STATEMENTS & {strike for _, strike in aimed}
+    for baseline in scenario.baselines.order_by("operation"):
+        strikes = {strike for operation, strike in aimed if operation == baseline.operation}
+        missing = sorted(kinds - strikes) or ([] if strikes else ["strike"])
+        clean = Clean.of(baseline.clean)
+        if missing and (changed := difference(clean.start, clean.end)):
             return (
-                f"No strike had a message to hit in {unaimed.operation}, which changes {', '.join(changed)}: none "
-                f"of {_asked(unaimed.messages)} is one that it strikes. Statements are known to write by INSERT, "
+                f"No {missing[0]} had a message to hit in {baseline.operation}, which changes {', '.join(changed)}: "
+                f"none of {_asked(baseline.messages)} is one that it strikes. Statements are known to write by INSERT, "
                 "UPDATE, DELETE, MERGE, CALL or a function."
             )
     return ""

@@ -1,29 +1,17 @@
 """What a scenario is: operations, and which strikes are aimed at which of their messages. Pure."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gates.chaos.baseline import CrashPoint
 from gates.chaos.messages import Channel, Direction, Strike
+from gates.chaos.scenarios.statements import may_write
 from gates.chaos.trials import Trial
 
 EITHER_END = "done once or not at all"
 Where = Callable[[CrashPoint], bool]
-WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "LOCK", "POST", "PUT", "PATCH"}  # UPDATE is in FOR UPDATE too
-BOOKING = ("CALL ", "DO ", "EXECUTE ", "TRUNCATE ")
-CALLED = re.compile(r'(?:[\w"]+\.)*"?(\w+)"? ?\(')
-# What stands before a bracket and changes nothing. What any other function does is not to be seen from here: it is
-# struck, and where nothing waits there, that does not apply.
-BEFORE_A_BRACKET = """
-    ABS ALL AND ANY ARRAY_AGG AS AVG BETWEEN BOOL_AND BOOL_OR BY CASE CAST CEIL COALESCE CONCAT COUNT
-    CURRENT_SETTING DATE_TRUNC ELSE EXISTS EXTRACT FILTER FLOOR FROM GREATEST IN INTERVAL JOIN JSONB_AGG
-    JSONB_BUILD_OBJECT JSON_AGG JSON_BUILD_OBJECT LATERAL LEAST LENGTH LOWER MATERIALIZED MAX MIN NOT NOW NULLIF
-    NUMERIC ON OR OVER RANK ROUND ROW ROW_NUMBER SELECT STRING_AGG SUM THEN TO_CHAR TO_TIMESTAMP TRIM UNNEST UPPER
-    USING VALUES VARCHAR WHEN WHERE WITH
-"""
-HARMLESS = frozenset(BEFORE_A_BRACKET.split())
+CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
 def everywhere(_: CrashPoint) -> bool:
@@ -45,12 +33,8 @@ def writes(crash_point: CrashPoint) -> bool:
     """At every message of a statement that locks or changes rows, or calls a function that may, and of an HTTP request
     that changes something.
     """
-    statement = crash_point.point.fingerprint.upper()
-    reads = statement.startswith(("SELECT", "WITH"))
-    if statement.startswith(BOOKING) or (reads and not HARMLESS.issuperset(CALLED.findall(statement))):
-        return True
-    words = f"{crash_point.label} {crash_point.point.fingerprint}".upper().replace("(", " ").split()
-    return bool(WRITING.intersection(words))
+    words = f"{crash_point.label} {crash_point.point.fingerprint}".upper().split()
+    return bool(CHANGING.intersection(words)) or may_write(crash_point.point.fingerprint)
 
 
 def both(first: Where, second: Where) -> Where:

@@ -5,27 +5,38 @@ Which of two sessions becomes a deadlock's victim is the one whose own deadlock_
 """
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from gates.chaos.cells.cell import Cell
 from gates.chaos.faults import KillBefore
-from gates.chaos.messages import Channel, Point, Proof, Receipt, Strike
+from gates.chaos.messages import Channel, Message, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Closed, Decision, Held, Refused
-from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, MixedUpError, Within
+from gates.chaos.scenarios.statements import calls_a_function, touched
+from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, NotShownError, Within, is_error
 from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
-from gates.chaos.strikes.table_locks import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
+from gates.chaos.strikes.table_locks import (
+    TABLES,
+    WAIT_PAUSE_S,
+    Injector,
+    Table,
+    injector,
+    listed,
+    lock_free,
+    lock_one,
+    wanted,
+)
 from gates.chaos.trials import Trial
 
 VICTIM_LIMIT_S = 8.0
-_NAME = r'("[^"]+"|\w+)'
-_TOUCHED = re.compile(rf"\b(?:INTO|UPDATE|FROM|JOIN)\s+(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?{_NAME}", re.IGNORECASE)
+BLOCKED_LIMIT_S = 10.0
+LATE_REFUSAL_S = 0.3
 _HELD_BY = """
     SELECT DISTINCT n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE l.pid = %s AND l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock') AND c.relkind IN ('r', 'p')
+    WHERE l.pid = %s AND l.granted AND l.mode <> 'AccessShareLock' AND c.relkind IN ('r', 'p')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
 """
 _WAITING = """
@@ -54,7 +65,8 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     if held is None:
         return _never_came()
     stood = _stood(trial, held)
-    locked = await lock_free(session, await listed(session, TABLES))
+    every, own = await listed(session, TABLES), await _own(session, held)
+    locked = await lock_free(session, every)
     began = time.monotonic()
     await _forward(cell, held)
     waiter, ends = None, began + trial.parameters["lock_ms"] / 1000
@@ -65,62 +77,68 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     seen = {"lock_ms": lock_ms, "target_hung_up": _has_hung_up(cell, held)}
     await session.rollback()
     if waiter is None:
-        return _not_applicable(held, "the statement waited for none of the locked tables")
+        return _not_met(held, "the statement waited for none of the locked tables", every, {*locked, *own})
     return _proven(trial, held, {**seen, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
 async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Seen:
-    """1. Lock what the statement wants. 2. Wait for what the target has. 3. Let the statement go. 4. See 40P01."""
+    """1. Lock what the target has not. 2. Wait for what it has. 3. Let the statement go. 4. See 40P01."""
     held = await _held(cell, asked)
     if held is None:
         return _never_came()
     stood = _stood(trial, held)
-    if held.backend_pid is None:
-        return await _deadlock_within(cell, trial, held, stood)
-    has = await listed(session, _HELD_BY, held.backend_pid)
-    wants = [table for table in touched(held.message.fingerprint, await listed(session, TABLES)) if table not in has]
-    locked = await lock_free(session, wants) if has else []
-    if not has or not locked:
+    has = await _own(session, held)
+    if not has:
         await session.rollback()
-        await _forward(cell, held)
-        words = "holds no other lock yet" if not has else "names no table that it has not locked"
-        return _not_applicable(held, f"at this statement the target {words}")
+        return await _deadlock_within(cell, trial, held, stood)
+    others = [table for table in await listed(session, TABLES) if table not in has]
+    locked = await lock_free(session, others)
     waiting = asyncio.create_task(lock_one(session, has[0]))
     try:
-        while await _waiting(cell, held.backend_pid) is None and not waiting.done():
-            await asyncio.sleep(WAIT_PAUSE_S)
+        await _is_blocked(cell, held, waiting)
         began = time.monotonic()
         await _forward(cell, held)
-        seen = await _victim(cell, held.message.connection)
+        end = await _end_of(cell, held, session.info.backend_pid)
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await session.close()
-    if not seen:
-        return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire.")
-    met = Locked(has[0], locked[0], held.backend_pid)
-    return _proven(trial, held, {**met.proof(began), **stood})
+    if end.is_victim and end.wanted is not None:
+        return _proven(trial, held, {**Locked(has[0], end.wanted, held.backend_pid or 0).proof(began), **stood})
+    if end.is_victim or end.answer is None or is_error(end.answer):
+        return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire, with the table that it wanted.")
+    words = "the statement wanted no table that the target had not locked"
+    return _not_met(held, words, others, locked)
 
 
 async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -> Seen:
-    """Over HTTP the target has no session: what its request does within itself is what can end in a deadlock."""
-    within = Within(cell, held.message)
+    """Where the target holds nothing yet, what its request does within itself is what can end in a deadlock."""
+    within = Within(cell, held.message, held.backend_pid)
     try:
         await within.hold()
         locked = await within.deadlock(lambda: _forward(cell, held))
         began = time.monotonic()
         if locked is None:
-            return _not_applicable(held, "a request over HTTP that touches no second table can meet no deadlock")
-        seen = await _victim(cell, held.message.connection)
+            return _not_met(
+                held,
+                f"{_request(held)} that touches no second table can meet no deadlock",
+                within.tables,
+                within.locked,
+            )
+        end = await _end_of(cell, held, None)
     except TimeoutError:
         return Seen(None, time.monotonic(), "No receipt: the request neither waited nor was answered.")
-    except MixedUpError:
-        return Seen(None, time.monotonic(), "No receipt: another request waited for the locked tables as well.")
+    except NotShownError as error:
+        return Seen(None, time.monotonic(), f"No receipt: {error}.")
     finally:
         await within.close()
-    if not seen:
+    if not end.is_victim:
         return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire.")
     return _proven(trial, held, {**locked.proof(began), **stood})
+
+
+def _request(held: Held) -> str:
+    return "a request over HTTP" if held.backend_pid is None else "a transaction's first statement"
 
 
 async def _held(cell: Cell, asked: Asked) -> Held | None:
@@ -146,10 +164,12 @@ def _has_hung_up(cell: Cell, held: Held) -> bool:
 
 
 async def _waiter(cell: Cell, blocker: int, held: Held) -> int | None:
-    """The backend in which the statement waits for a lock of `blocker`; over HTTP any, while it is not answered."""
+    """The backend in which the statement waits for a lock of `blocker`; over HTTP, where none is known, any.
+
+    Once the statement is answered, whoever waits does so for the next one, also in the same backend.
+    """
     waiter = await _waiting(cell, blocker, held.backend_pid)
-    is_next = waiter is not None and held.backend_pid is None and await cell.answered(held.message)
-    return None if is_next else waiter
+    return None if waiter is not None and await cell.answer_to(held.message) else waiter
 
 
 async def _waiting(cell: Cell, blocker: int, backend: int | None = None) -> int | None:
@@ -159,30 +179,63 @@ async def _waiting(cell: Cell, blocker: int, backend: int | None = None) -> int 
     return int(row[0]) if row else None
 
 
-async def _victim(cell: Cell, connection: int) -> bool:
-    """Whether the target's connection was answered with 40P01 in time."""
+async def _own(session: Injector, held: Held) -> list[Table]:
+    """What the target's own backend has locked, so that another hand must wait for it."""
+    return await listed(session, _HELD_BY, held.backend_pid) if held.backend_pid is not None else []
+
+
+async def _is_blocked(cell: Cell, held: Held, waiting: asyncio.Task[None]) -> None:
+    """Wait until our session waits for the target's, or has got the lock since the target has let it go."""
+    ends = time.monotonic() + BLOCKED_LIMIT_S
+    while await _waiting(cell, held.backend_pid or 0) is None and not waiting.done() and time.monotonic() < ends:
+        await asyncio.sleep(WAIT_PAUSE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a statement that was let go into a deadlock ended: what it was seen to wait for, 40P01 or another answer."""
+
+    wanted: Table | None
+    is_victim: bool
+    answer: Message | None
+
+
+async def _end_of(cell: Cell, held: Held, blocker: int | None) -> End:
+    """Follow it until it is the victim, or was answered; `blocker` is whose lock it may be seen to wait for."""
     ends = time.monotonic() + VICTIM_LIMIT_S
-    while (left_s := ends - time.monotonic()) > 0:
-        try:
-            async with asyncio.timeout(left_s):
-                _, event = await cell.events.get()
-        except TimeoutError:
-            return False
-        if isinstance(event, Refused) and event.sqlstate == DEADLOCK and event.connection == connection:
-            return True
-    return False
+    wants, answer = None, None
+    while time.monotonic() < ends:
+        if blocker is not None and wants is None and answer is None:
+            waiting = await wanted(await cell.direct(), [blocker], held.backend_pid)
+            wants = waiting[0][1] if waiting else None
+        if await _is_victim(cell, held.message.connection):
+            return End(wants, True, answer)
+        if answer is None and (answer := await cell.answer_to(held.message)):
+            ends = min(ends, time.monotonic() + LATE_REFUSAL_S)  # its 40P01 may be told a little after its answer
+    return End(wants, False, answer)
 
 
-def touched(statement: str, tables: Sequence[Table]) -> list[Table]:
-    """Those of the tables that a statement names, in its order; by a bare name all of that name, in any schema."""
-    named = [(_folded(schema), _folded(name)) for schema, name in _TOUCHED.findall(statement)]
-    found = [table for schema, name in named for table in tables if table[1] == name and schema in ("", table[0])]
-    return list(dict.fromkeys(found))
+async def _is_victim(cell: Cell, connection: int) -> bool:
+    """Whether the target's connection was answered with 40P01, as told by now or within a moment."""
+    try:
+        async with asyncio.timeout(WAIT_PAUSE_S):
+            _, event = await cell.events.get()
+    except TimeoutError:
+        return False
+    return isinstance(event, Refused) and event.sqlstate == DEADLOCK and event.connection == connection
 
 
-def _folded(name: str) -> str:
-    """A name as the catalogue has it: in lower case, unless it is quoted (PostgreSQL manual, 4.1.1)."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+def _not_met(held: Held, why: str, tables: Sequence[Table], locked: Collection[Table]) -> Seen:
+    """It does not apply, unless one of the tables was not locked that may be the one.
+
+    That is any for what names none or calls a function, else one of those that it names.
+    """
+    statement = held.message.fingerprint
+    named = [] if calls_a_function(statement) else touched(statement, tables)
+    left = [table for table in named or tables if table not in locked]
+    if left:
+        return Seen(None, time.monotonic(), f"No receipt: the table {'.'.join(left[0])} could not be locked meanwhile.")
+    return _not_applicable(held, why)
 
 
 def _not_applicable(held: Held, why: str) -> Seen:

@@ -1,4 +1,5 @@
-"""A real deadlock in a request over HTTP, which is a transaction of its own and holds nothing when it begins.
+"""A real deadlock within one request that holds nothing when it begins: a transaction of its own, as over HTTP and of a
+function that books alone, or a transaction's first statement.
 
 Each table is locked by a session of ours. The request is let go and wants its first table: that one is freed. Once it
 waits for its second, the session that holds the second wants the first: neither can go on, and whose deadlock_timeout
@@ -13,21 +14,26 @@ from dataclasses import dataclass
 
 from gates.chaos.cells.cell import Cell
 from gates.chaos.messages import Message, Proof
-from gates.chaos.strikes.table_locks import TABLES, WAIT_PAUSE_S, Injector, Table, injector, listed, lock_free, lock_one
+from gates.chaos.scenarios.statements import touched
+from gates.chaos.strikes.table_locks import (
+    TABLES,
+    WAIT_PAUSE_S,
+    Injector,
+    Table,
+    injector,
+    listed,
+    lock_free,
+    lock_one,
+    wanted,
+)
 
 DEADLOCK = "40P01"
 MOST_TABLES = 60
 STEP_LIMIT_S = 10.0
-_WANTED = """
-    SELECT l.pid, n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE l.locktype = 'relation' AND NOT l.granted AND l.pid <> ALL(%s)
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY l.pid LIMIT 2
-"""
 
 
-class MixedUpError(Exception):
-    """More than one backend waits for the tables: which of them is the request's is not known."""
+class NotShownError(Exception):
+    """Nothing shows whether the request can meet a deadlock; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +55,41 @@ class Locked:
         }
 
 
+def is_error(answer: Message) -> bool:
+    """Whether the ledger has refused a request: an error of PostgreSQL, or a status of HTTP that says so."""
+    return answer.outcome.startswith("ERROR") or (answer.outcome.isdigit() and answer.outcome >= "4")
+
+
 class Within:
     """Holds every table until `close`, each by a session of its own."""
 
-    def __init__(self, cell: Cell, request: Message) -> None:
+    def __init__(self, cell: Cell, request: Message, backend_pid: int | None) -> None:
         self._cell = cell
         self._request = request
+        self._backend = backend_pid
+        self.tables: list[Table] = []
+        self.locked: list[Table] = []
         self._stack = AsyncExitStack()
         self._holding: dict[Table, Injector] = {}
         self._asking: list[asyncio.Task[None]] = []
 
     async def hold(self) -> None:
-        """Lock each table that nobody holds."""
+        """Lock each table that nobody holds, those first that the request names: `locked`, of all `tables`."""
         first = await self._stack.enter_async_context(injector(self._cell))
-        for table in (await listed(first, TABLES))[:MOST_TABLES]:
+        every = await listed(first, TABLES)
+        self.tables = list(dict.fromkeys([*touched(self._request.fingerprint, every), *every]))
+        for table in self.tables[:MOST_TABLES]:
             session = await self._stack.enter_async_context(injector(self._cell))
             await session.execute("SELECT 1")  # begins the transaction in which the lock is kept
             if await lock_free(session, [table]):
                 self._holding[table] = session
+        self.locked = list(self._holding)
 
     async def deadlock(self, let_go: Callable[[], Awaitable[None]]) -> Locked | None:
         """Let the request go into it; None where it was answered without wanting a second table.
 
-        Raises TimeoutError where it neither waits nor is answered, MixedUpError where another waits as well.
+        Raises TimeoutError where it neither waits nor is answered, NotShownError where another waits as well or it was
+        refused.
         """
         await let_go()
         first = await self._wanted()
@@ -83,27 +101,29 @@ class Within:
         if second is None:
             return None
         if second[0] != pid:
-            raise MixedUpError
+            raise NotShownError("another request waited for the locked tables as well")
         self._asking.append(asyncio.create_task(lock_one(self._holding[second[1]], had)))
         return Locked(had, second[1], pid)
 
     async def _wanted(self) -> tuple[int, Table] | None:
-        """The backend of this database that waits for one of the tables, and which; None once the request is answered.
+        """The backend that waits for one of the tables, and which; None once the request is answered.
 
-        Other cells' databases are copies of the same template: their tables have the same numbers. A server pools its
-        sessions: once this request is answered, the same backend may wait for a table on behalf of the next one.
+        A server pools its sessions: once this request is answered, the same backend may wait for a table on behalf of
+        the next one.
         """
         connection = await self._cell.direct()
         ours = [session.info.backend_pid for session in self._holding.values()]
         async with asyncio.timeout(STEP_LIMIT_S):
             while True:
-                rows = await (await connection.execute(_WANTED, (ours,))).fetchall()
-                if await self._cell.answered(self._request):
+                waiting = await wanted(connection, ours, self._backend)
+                if answer := await self._cell.answer_to(self._request):
+                    if is_error(answer):
+                        raise NotShownError(f"the request was refused meanwhile: {answer.label}")
                     return None
-                if len(rows) > 1:
-                    raise MixedUpError
-                if rows and (str(rows[0][1]), str(rows[0][2])) in self._holding:
-                    return int(rows[0][0]), (str(rows[0][1]), str(rows[0][2]))
+                if len(waiting) > 1:
+                    raise NotShownError("another request waited for the locked tables as well")
+                if waiting and waiting[0][1] in self._holding:
+                    return waiting[0]
                 await asyncio.sleep(WAIT_PAUSE_S)
 
     async def close(self) -> None:

@@ -12,6 +12,12 @@ from gates.chaos.cells.cell import Cell
 Injector = AsyncConnection[TupleRow]
 Table = tuple[str, str]
 WAIT_PAUSE_S = 0.02
+_WANTED = """
+    SELECT l.pid, n.nspname, c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.locktype = 'relation' AND NOT l.granted AND l.pid <> ALL(%s) AND l.pid = coalesce(%s::int, l.pid)
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY l.pid LIMIT 2
+"""
 TABLES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
@@ -35,14 +41,28 @@ async def listed(injector: Injector, query: str, *values: object) -> list[Table]
     return [(str(schema), str(name)) for schema, name in found]
 
 
+async def wanted(connection: Injector, ours: Sequence[int], backend: int | None) -> list[tuple[int, Table]]:
+    """Which backends of this database wait for which table, at most two: this one, or any that is not ours.
+
+    Other cells' databases are copies of the same template: their tables have the same numbers.
+    """
+    rows = await (await connection.execute(_WANTED, (list(ours), backend))).fetchall()
+    return [(int(pid), (str(schema), str(name))) for pid, schema, name in rows]
+
+
 async def lock_free(injector: Injector, tables: Sequence[Table]) -> list[Table]:
-    """Lock those of the tables that nobody holds; which."""
+    """Lock those of the tables that nobody holds and that may be locked; which."""
     locked = []
     for table in tables:
         try:
             async with injector.transaction():
                 await lock_one(injector, table, nowait=True)
-        except (errors.LockNotAvailable, errors.UndefinedTable, errors.WrongObjectType):
+        except (
+            errors.LockNotAvailable,
+            errors.UndefinedTable,
+            errors.WrongObjectType,
+            errors.InsufficientPrivilege,
+        ):
             continue
         locked.append(table)
     return locked

@@ -93,10 +93,20 @@ def test_a_statement_that_books_by_a_function_is_struck_as_any_other_that_writes
         "SELECT (book_fill(?)).*",
         "SELECT id, book_fill(?) FROM orders",
         "EXECUTE booking(?)",
+        "BEGIN; SELECT * FROM desk.book_fill(?) AS result",
+        "BEGIN; CALL book_fill(?)",
+        "SET LOCAL lock_timeout = ?; SELECT book_fill(?)",
+        "(SELECT book_fill(?))",
+        "VALUES (book_fill(?))",
+        "DECLARE c CURSOR FOR SELECT book_fill(?)",
+        "EXPLAIN ANALYZE SELECT book_fill(?)",
+        "SELECT desk.round(?)",
     )
     read = (
         "SELECT * FROM orders WHERE id = ?",
         "SELECT count(*) FROM orders",
+        "SELECT pg_catalog.round(units) FROM orders",
+        "BEGIN; SELECT max(id) FROM orders",
         "WITH late AS (SELECT max(id) FROM orders) SELECT coalesce(sum(units), ?) FROM late WHERE id IN (?, ?)",
     )
     labelled = [

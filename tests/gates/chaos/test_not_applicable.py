@@ -9,7 +9,7 @@ import pytest
 from gates.chaos.baseline import Recording, Script
 from gates.chaos.messages import Channel, Direction, Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Struck
-from gates.chaos.strikes.contention import touched
+from gates.chaos.scenarios.statements import touched
 from gates.chaos.strikes.staleness import stale_lookup
 from gates.chaos.strikes.striking import Seen, at_its_message, on_the_wire
 from gates.chaos.trials import Trial
