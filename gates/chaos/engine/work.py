@@ -196,7 +196,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         )
     )
     if closed:
-        _cut_seconds(point, seconds)
+        _cut_seconds(point, seconds, result.after_kill)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
 
@@ -206,11 +206,15 @@ def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | Non
     return next((trial.then.script.shape() for _, trial in seconds if trial.then), None)
 
 
-def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]]) -> None:
-    """Cut a row for each second strike, behind all that the scenario has."""
+def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]], state: str) -> None:
+    """Cut a row for each second strike, behind all that the scenario has; none where another engine, which recorded the
+    recovery from this state at the same time, has cut them.
+    """
     if not seconds:
         return
     scenario = ScenarioRun.objects.select_for_update().get(pk=first.scenario_id)
+    if is_deepened(first, state):
+        return
     last = scenario.crash_points.aggregate(last=Max("number"))["last"] or 0
     rows = []
     for number, (place, trial) in enumerate(seconds, start=last + 1):

@@ -11,7 +11,11 @@ import pytest
 from django.utils import timezone
 
 from gates import commands
-from gates.chaos.engine import posts, starting
+from gates.chaos.baseline import CrashPoint as Place
+from gates.chaos.engine import posts, starting, work
+from gates.chaos.messages import Point, Strike
+from gates.chaos.strikes.recovery import Result
+from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Target
 from gates.workers import identity
 from tests.gates.chaos.engine.engines import (
@@ -124,6 +128,18 @@ def test_of_two_engines_the_one_that_lives_finishes_what_the_killed_one_had_begu
     assert cell_databases(postgres_server) == []
 
 
+def test_a_recovery_that_two_engines_recorded_at_once_is_struck_for_one_of_them(desk_target):
+    scenario, at = started(desk_target, REPLAY).scenarios.get(), Point.parse("ledger:request:1:BEGIN")
+    again = Trial("replay", at, Strike.KILL_BEFORE, then=Then(at, Strike.KILL_AFTER))
+    fields = {"operation": "replay", "point": str(at), "label": "ledger: BEGIN", "position": 0, "strike": "kill before"}
+    points = [scenario.crash_points.create(number=number, **fields) for number in (1, 2, 3)]
+    for point, state in zip(points, ("a", "a", "b"), strict=True):
+        result = Result(after_kill=state).concluded("failed", "")
+        assert work.record(point, result, [(Place(at, "ledger: BEGIN", 0), again)], now=timezone.now())
+    struck = scenario.crash_points.exclude(first=None)
+    assert list(struck.values_list("first__number", flat=True).order_by("number")) == [1, 3]
+
+
 def said(path):
     return path.read_text().splitlines()
 
@@ -140,7 +156,7 @@ def test_a_standing_engine_takes_what_is_open_leaves_what_it_cannot_reach_and_wa
         beyond.spec = beyond.spec | {"ledger": {"url": "env:OF_ANOTHER_MACHINE"}}
         beyond.save()
         for _ in range(2):
-            run = started(desk_target, REPLAY)
+            run = started(desk_target, REPLAY, strike="kill before")
             ChaosRun.objects.update(worker=ELSEWHERE, lease_until=timezone.now() + LATER)
             until(lambda run=run: finished(run))
             assert {point.verdict for point in CrashPoint.objects.filter(scenario__run=run)} == {"passed"}
