@@ -25,6 +25,7 @@ from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
+from gates.chaos.cells.presence import demand_program, demand_server
 from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
@@ -68,6 +69,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     ways = ways_of(spec)
     allowed = tuple(chaos.get("allowed_hosts") or ())
     demand_safe(program, ledgers.host, allowed, ways)
+    demand_program(program)
     listening_place(ways)  # a machine that does not allow it is said here, once, and not by each cell
     token = secrets.token_urlsafe(16)
     with reserved_port(1) as port, reserved_port(2) as control:
@@ -78,7 +80,7 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
         urls = (f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
         async with Simulator(*urls, token) as simulator:
             await simulator.wait_ready()
-            await ledgers.sweep()
+            await demand_server(ledgers)
             async with cells_template(chaos, ledgers) as template:
                 limit_s = protection_limit_ms(spec) / 1000
                 yield Premises(
