@@ -31,6 +31,9 @@ class Process(Section):
         None, description="answers 200, and no status but ok, once it is ready, and again once it has recovered"
     )
     start_limit_s: float = Field(30.0, ge=1, le=600, description="how long it may take to be ready")
+    catch_up_s: float = Field(
+        60.0, ge=0, le=60, description="how long after that its books may take to be right; 0: they are right by then"
+    )
     stop_limit_s: float = Field(10.0, ge=1, le=600, description="how long it may take to end when it is asked to")
 
     health: HttpAddress | None = Field(None, description="of the running target, which gates 1 and 4 watch")

@@ -19,12 +19,14 @@ from gates.targets.words import PLACES
 __all__ = ["OPERATIONS", "PLACES", "Ask", "Program", "program_of", "read_program"]
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 5.0
+CATCH_UP_S = 60.0  # as long as a recovery may take
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program and how to talk to it. `ready` answers 200 once it is ready, and again once it has recovered; what the
-    answer says of its `status` counts too, unless the target is judged `by_status_code`.
+    answer says of its `status` counts too, unless the target is judged `by_status_code`. Its books are right then, or
+    at most `catch_up_s` later.
     """
 
     command: tuple[str, ...]
@@ -35,6 +37,7 @@ class Program:
     start_limit_s: float = START_LIMIT_S
     stop_limit_s: float = STOP_LIMIT_S
     by_status_code: bool = False
+    catch_up_s: float = CATCH_UP_S
     secrets: tuple[str, ...] = field(default=(), repr=False)  # hidden in what it says
 
     def filled(self, places: Mapping[str, str]) -> "Program":
@@ -87,6 +90,7 @@ def read_program(spec: Mapping[str, Any]) -> Program:
         start_limit_s=float(process.get("start_limit_s") or START_LIMIT_S),
         stop_limit_s=float(process.get("stop_limit_s") or STOP_LIMIT_S),
         by_status_code=process.get("health_by") == "status code",
+        catch_up_s=CATCH_UP_S if process.get("catch_up_s") is None else float(process["catch_up_s"]),
         secrets=secrets_of("[process] environment", environment),
     )
     program.filled(dict.fromkeys(PLACES, "0"))

@@ -123,6 +123,7 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
                 "OANDA_ACCOUNT_ID": "{account}",
             },
             "ready": f"{desk}/health",
+            "catch_up_s": 0,
         },
         "operations": {
             name: {"post": f"{desk}/operations/{name}"}

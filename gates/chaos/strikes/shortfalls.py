@@ -15,11 +15,21 @@ END_A_CONNECTION = frozenset(
 )
 WAITED = "the target waited for an answer that never came until its connection was reset"
 
+# What the broker has dealt and how it was asked stays so, whatever is booked later.
+FOR_GOOD = frozenset(
+    {"intent executed twice", "exposure", "dealt more than asked for", "expectation", "waited for ever"}
+)
+
 
 def critical(rule: str, expected: str, measured: str) -> Finding:
     """A finding that says what was expected and what came instead."""
     sentence = f"{rule.capitalize()}: {expected} was expected; {measured}."
     return Finding(rule, Level.CRITICAL, sentence, expected, measured)
+
+
+def may_come_right(findings: Iterable[Finding]) -> bool:
+    """Whether a target that goes on by itself may still mend all that was found."""
+    return FOR_GOOD.isdisjoint(found.rule for found in findings)
 
 
 def not_recovered(error: TargetNotReadyError, expected: str = IN_TIME) -> Finding:

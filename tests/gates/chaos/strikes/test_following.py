@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from audits.findings import Finding, Level
 from audits.verdicts import Verdict
 from gates.chaos.cells.auditing import Audited
 from gates.chaos.cells.states import State
@@ -16,6 +17,8 @@ from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.recovery import Course, Result
 from gates.chaos.strikes.striking import Hit, Seen, Unwritten
 from gates.chaos.trials import Trial
+from gates.targets.programs import read_program
+from gates.targets.rehearsal import cell_program
 
 RELATIONS = ("accounts", "reconciliations", "orders", "executions", "positions", "position_events", "balance_events")
 PARTS = {"open": "tradeOpened", "close": "tradesClosed"}
@@ -38,16 +41,18 @@ class Desk:
     """A cell with a desk of few words: always well, at rest at once, and its books are the broker's.
 
     A `deaf` one has lost in the strike what only a start opens again; `dealing_at_start` it opens at each start. It
-    holds `most` positions at a time, and `held` at the strike.
+    holds `most` positions at a time, and `held` at the strike. Its audits find these rules broken, one after the other,
+    and then none; its books may take `catch_up_s` to be right.
     """
 
-    def __init__(self, *, deaf=False, dealing_at_start=False, held=0, most=9):
+    def __init__(self, *, deaf=False, dealing_at_start=False, held=0, most=9, broken=(), catch_up_s=60.0):
         self.deaf, self.dealing_at_start, self.most = deaf, dealing_at_start, most
         self.log, self.held, self.broker = [], [], []
         for _ in range(held):
             self.deal("open")
         self.target = SimpleNamespace(unwell=self.unwell, end=self.end, alive=True)
-        self.premises = SimpleNamespace(protection_limit_s=1.0)
+        self.broken, self.audited_at = list(broken), []
+        self.premises = SimpleNamespace(protection_limit_s=1.0, program=SimpleNamespace(catch_up_s=catch_up_s))
         self.wires = {Channel.LEDGER: SimpleNamespace(control=Control())}
 
     async def unwell(self):
@@ -88,7 +93,10 @@ class Desk:
         return ()
 
     async def audited(self):
-        return Audited(Verdict.PASSED, (), (), ())
+        self.audited_at.append(time.monotonic())
+        if not self.broken:
+            return Audited(Verdict.PASSED, (), (), ())
+        return Audited(Verdict.FAILED, (Finding(self.broken.pop(0), Level.CRITICAL, "It is so."),), (), ())
 
 
 @pytest.fixture
@@ -110,6 +118,7 @@ def follow(monkeypatch):
 
     monkeypatch.setattr(settling, "unsettled", at_rest)
     monkeypatch.setattr(settling, "REST_S", 0.0)
+    monkeypatch.setattr(recovery, "JUDGED_AGAIN_S", 0.01)
     return lambda desk, strike=Strike.LOSE_ANSWER: asyncio.run(followed(desk, strike))
 
 
@@ -145,3 +154,31 @@ def test_what_a_restart_changes_after_the_proof_of_life_is_found(follow):
     result = follow(Desk(dealing_at_start=True))
     assert result.verdict == "failed"
     assert [(found.rule, found.measured) for found in result.findings] == [("second restart", "changes in broker")]
+
+
+def test_a_desk_that_books_what_it_missed_a_little_after_it_is_well_has_recovered_then(follow):
+    desk, struck_at = Desk(broken=["transaction not booked"] * 2), time.monotonic()
+    result = follow(desk)
+    assert (result.verdict, result.findings) == ("passed", [])
+    assert struck_at + result.recovery_ms / 1000 > desk.audited_at[1]  # when it was right, not when it was well
+
+
+@pytest.mark.parametrize(
+    ("broken", "catch_up_s"),
+    [
+        (["transaction not booked", "dealt more than asked for"], 60.0),  # what is dealt is dealt
+        (["transaction not booked"], 0.0),  # it says that it is well only once its books are right
+    ],
+)
+def test_what_cannot_come_right_or_had_to_be_by_now_fails_with_what_was_found_last(follow, broken, catch_up_s):
+    desk = Desk(broken=[*broken, "seen too late"], catch_up_s=catch_up_s)
+    result = follow(desk)
+    assert (result.verdict, [found.rule for found in result.findings]) == ("failed", broken[-1:])
+    assert desk.broken == ["seen too late"]
+
+
+def test_a_target_says_how_long_its_books_may_take_and_the_bundled_desk_none_at_all():
+    said = cell_program()
+    assert read_program(said).catch_up_s == 0
+    said["process"].pop("catch_up_s")
+    assert read_program(said).catch_up_s == settling.RECOVERY_LIMIT_S
