@@ -127,17 +127,18 @@ def scene(say: Say) -> Iterator[Scene]:
         reader = stack.enter_context(signed_in(portal.url, PERSON, portal.password))
         watched = RuleWatch.objects.filter(run=place.run)
         if not _await(lambda: watched.count() == len(RULES), WATCHED_LIMIT_S):
-            raise CannotStartError(_not_watched(portal, watched.count()))
+            raise CannotStartError(_not_watched(portal, place, watched.count()))
         yield Scene(portal, reader, web, mail, place)
 
 
-def _not_watched(portal: WholePortal, rules: int) -> str:
+def _not_watched(portal: WholePortal, place: Place, rules: int) -> str:
     """What is known of streams that did not begin in time."""
     stood = "ran" if portal.child("streams").alive() else "had ended"
+    place.run.refresh_from_db()
     return (
         f"The streams did not begin to watch the desk within {WATCHED_LIMIT_S:.0f} s: "
-        f"{rules} of {len(RULES)} rules were watched, their process {stood} and said last: "
-        f"{last_lines(portal.supervisor.log_of('streams'), count=6)}"
+        f"{rules} of {len(RULES)} rules were watched, the run is {place.run.state}, their process {stood} and said "
+        f"last: {last_lines(portal.supervisor.log_of('streams'), count=6)}"
     )
 
 
