@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import psycopg
@@ -35,6 +36,9 @@ TELLING: dict[str, tuple[str, ...]] = {
     "balance_events": ("sequence", "event_type", "balance_before", "amount", "balance_after"),
 }
 TELLING_TRANSACTION = ("type", "instrument", "units", "price", "pl", "reason", "accountBalance")
+TRADED = frozenset({"units", "units_open", "price", "conversion_rate", "entry_price", "stop_loss", "take_profit"})
+BOOKED = frozenset({"realized_pnl", "commission", "margin_used", "opening_balance", "amount", "pl", "accountBalance"})
+EXACT = TRADED | BOOKED | {"balance", "balance_before", "balance_after"}
 RESTING = "waiting at the broker"
 VALUATION = frozenset({"equity", "margin_used", "margin_available", "updated_at"})
 LOST_ORDERS = frozenset({"cancelled", "rejected"})
@@ -182,7 +186,17 @@ def _changes(name: str, before: Rows, after: Rows) -> dict[str, Any]:
 
 
 def _values(row: Row, names: Iterable[str]) -> list[str | None]:
-    return [None if row.get(name) is None else str(row[name]) for name in names]
+    return [None if row.get(name) is None else _told_as(name, str(row[name])) for name in names]
+
+
+def _told_as(name: str, value: str) -> str:
+    """An amount without the zeros behind it, which say how it was computed and not how much it is."""
+    if name not in EXACT:
+        return value
+    try:
+        return f"{Decimal(value).normalize():f}"
+    except InvalidOperation:
+        return value
 
 
 def _sorted(rows: Iterable[list[str | None]]) -> list[list[str | None]]:

@@ -16,10 +16,11 @@ from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
 from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade, unstopped_spells
-from gates.chaos.cells.states import LOST_ORDERS, State, Told, counted
+from gates.chaos.cells.states import LOST_ORDERS, Row, State, Told, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
 EXECUTED = frozenset({"filled", "partially_filled"})
+STATUSES = (*UNFINISHED, *EXECUTED, *LOST_ORDERS)  # a target may say anything in its place, of any type
 PROTECTION_LIMIT_MS = 1000
 Record = Mapping[str, Any]
 
@@ -79,21 +80,25 @@ def broken(seen: Aftermath) -> tuple[Finding, ...]:
 
 
 def _executed_once(seen: Aftermath) -> Iterator[Finding]:
-    """At most one executed order for each intent, and none without an intent."""
-    clients = _client_ids(seen.since)
-    executed = Counter(clients[fill["orderID"]] for fill in _fills(seen.since) if fill["orderID"] in clients)
+    """At most one executed order for each intent, or as many as the clean run makes of one, and none without an intent.
+
+    Of a ledger that keeps no client ids intents cannot be told from each other: what was dealt in all speaks for them.
+    """
+    executed = _executed(seen.since)
+    most = max(_executed(_new(seen.clean)).values(), default=1)
+    allowed = f"at most {most} fill{'' if most == 1 else 's'}"
     intents = {row.get("client_order_id") for row in seen.after.ledger["orders"].values()}
+    kept = any(row.get("client_order_id") for row in seen.clean.end.ledger["orders"].values())
     for client_id, count in executed.items():
-        if count > 1:
-            yield _finding("intent executed twice", "at most 1 fill", f"{count} fills", client_order_id=client_id)
-        if client_id not in intents:
+        if count > most:
+            yield _finding("intent executed twice", allowed, f"{count} fills", client_order_id=client_id)
+        if kept and client_id not in intents:
             yield _finding("execution without intent", "an order row", "none", client_order_id=client_id)
 
 
 def _exposure(seen: Aftermath) -> Iterator[Finding]:
     """Net units stay between those of the clean run at every instant, and no more is dealt in all."""
-    clean_fills = _fills(record for record in seen.clean.end.broker if _is_new(record, seen.clean.start))
-    allowed, dealt = _paths(clean_fills), _paths(_fills(seen.since))
+    allowed, dealt = _paths(_fills(_new(seen.clean))), _paths(_fills(seen.since))
     for instrument, path in dealt.items():
         limits = allowed.get(instrument, [Decimal(0)])
         lowest, highest = min(limits), max(limits)
@@ -177,15 +182,25 @@ def _legal_end(seen: Aftermath) -> Iterator[Finding]:
 
 
 def _acknowledged(seen: Aftermath) -> Iterator[Finding]:
-    """What the target has said to be done is done, in whatever words it said so, except that nothing came of it."""
+    """What the target has said to be done is done, in whatever words it said so, except that nothing came of it.
+
+    Only a status of the contract, of an order that the ledger knows by that id, is taken by its word.
+    """
     if seen.acknowledged is None:
         return
     order_id, status = seen.acknowledged.get("order_id"), seen.acknowledged.get("status")
-    row = seen.after.ledger["orders"].get(str(order_id), {})
-    if order_id is not None and row.get("status") != status:
-        yield _finding("acknowledged and lost", str(status), str(row.get("status", "no row")), order_id=str(order_id))
+    row = _order_of(seen.after, order_id)
+    if row is not None and status in STATUSES and row.get("status") != status:
+        yield _finding("acknowledged and lost", str(status), str(row.get("status")), order_id=str(order_id))
     elif status not in (*UNFINISHED, *LOST_ORDERS) and seen.after.economy() != seen.clean.end.economy():
         yield _finding("acknowledged and lost", "the end of the clean run", "another end")
+
+
+def _order_of(state: State, order_id: object) -> Row | None:
+    """The order that a target names by its own id, the client's or the broker's."""
+    named = ("order_id", "client_order_id", "broker_order_id")
+    rows = state.ledger["orders"].values()
+    return next((row for row in rows if order_id is not None and str(order_id) in map(row.get, named)), None)
 
 
 def _apart_in_time(first: Record, then: Record) -> timedelta:
@@ -194,6 +209,18 @@ def _apart_in_time(first: Record, then: Record) -> timedelta:
 
 def _fills(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record["type"] == "ORDER_FILL"]
+
+
+def _executed(records: Iterable[Record]) -> Counter[str]:
+    """Fills by client id, of orders that carry one."""
+    listed = list(records)
+    clients = _client_ids(listed)
+    return Counter(clients[fill["orderID"]] for fill in _fills(listed) if fill["orderID"] in clients)
+
+
+def _new(clean: Clean) -> list[Record]:
+    """The broker's transactions of the clean run."""
+    return [record for record in clean.end.broker if _is_new(record, clean.start)]
 
 
 def _is_new(record: Record, start: State) -> bool:

@@ -221,6 +221,63 @@ def test_a_stop_that_is_moved_later_was_there_in_time():
     assert rules(replace(DONE, broker=(*DONE.broker, CANCEL, NEXT_STOP))) == set()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"order_id": "intent-1", "status": "FILLED"},
+        {"order_id": "4", "status": "ok"},
+        {"order_id": "an id of its own"},
+        {"order_id": {"id": 4}, "status": ["filled"]},
+        {"ticket": 7},
+    ],
+)
+def test_a_target_says_what_it_has_done_in_words_and_ids_of_its_own(words):
+    assert rules(DONE, acknowledged=words) == set()
+    assert rules(START, acknowledged=words) == {"acknowledged and lost"}
+
+
+def test_a_status_of_the_contract_is_taken_by_its_word_whichever_of_the_orders_ids_it_is_told_of():
+    cancelled = replace(DONE, ledger=ledger(**order("cancelled"), **POSITION))
+    for word in ("order_id", "client_order_id"):
+        said = {"order_id": cancelled.ledger["orders"]["intent-1"][word], "status": "filled"}
+        assert "acknowledged and lost" in rules(cancelled, acknowledged=said)
+
+
+def test_of_a_ledger_without_client_ids_no_order_is_called_unintended():
+    def blind(state):
+        orders = {key: row | {"client_order_id": None} for key, row in state.ledger["orders"].items()}
+        return replace(state, ledger=state.ledger | {"orders": orders})
+
+    clean = Clean(blind(START), blind(DONE))
+    assert broken(Aftermath(clean, clean.start, clean.end, None)) == ()
+    assert "execution without intent" in rules(blind(DONE))
+
+
+def test_an_intent_is_executed_in_as_many_orders_as_in_the_clean_run_and_no_more():
+    def sliced(slices):
+        records, units = [FUNDED], str(1000 // 2)
+        for number in range(slices):
+            at = str(10 * number + 4), str(10 * number + 5)
+            records += [ORDER | {"id": at[0]}, OPENED | {"id": at[1], "orderID": at[0], "units": units}]
+            records.append(STOP | {"id": str(10 * number + 6), "tradeID": "5"})
+        return replace(DONE, broker=tuple(records))
+
+    clean = Clean(START, sliced(2))
+    found = [{each.rule for each in broken(Aftermath(clean, START, sliced(slices), None))} for slices in (2, 3)]
+    assert found[0] == set()
+    assert {"intent executed twice", "dealt more than asked for"} <= found[1]
+
+
+def test_an_amount_is_the_same_however_many_zeros_are_written_behind_it():
+    def written(balance, units):
+        accounts = {"a": START.ledger["accounts"]["a"] | {"balance": balance}}
+        position = POSITION["positions"]["p"] | {"units": units}
+        return replace(DONE, ledger=DONE.ledger | {"accounts": accounts, "positions": {"p": position}})
+
+    assert rules(written("100000.0000", "1000.0")) == set()
+    assert rules(written("100000.0001", "1000")) != set()
+
+
 def test_what_was_acknowledged_must_be_done():
     answer = {"order_id": "intent-1", "status": "filled"}
     assert rules(DONE, acknowledged=answer) == set()
