@@ -11,6 +11,7 @@ from gates.chaos.cells.states import difference
 from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.engine.work import move_scenario
 from gates.chaos.messages import KILLS, Direction, Strike
+from gates.chaos.scenarios import NAMES
 from gates.chaos.standing import waits_of
 from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.outlasting import never_outlasted
@@ -57,7 +58,7 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
     worst = struck.filter(verdict=verdict).exclude(reason="").first()
     if not reason and not verdicts:
         first = points.first()
-        reason = first.reason if first else "Not applicable: there was nothing to strike."
+        reason = first.reason if first else _nothing_to_strike(scenario)
     elif not reason and worst is not None and verdict != Verdict.PASSED:
         reason = f"{worst.fault} at {worst.label} ({worst.operation}): {worst.reason}"
     times = struck.aggregate(recovery_min_ms=Min("recovery_ms"), recovery_max_ms=Max("recovery_ms"))
@@ -70,6 +71,16 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
         "receipts": struck.filter(receipt__isnull=False).count(),
     }
     return Outcome(verdict, reason, measured, _findings(struck))
+
+
+def _nothing_to_strike(scenario: ScenarioRun) -> str:
+    """Why no crash point was cut, in words: a name that was asked for, one of the target's own, or how it writes."""
+    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
+        return "No crash point is left to strike: none of this name was recorded."
+    if scenario.name in NAMES:
+        return _never_aimed(scenario) or "Not applicable: there was nothing to strike."
+    sent = "; ".join(f"{each.operation}: {_asked(each.messages)}" for each in scenario.baselines.all())
+    return f"No strike had a message to hit: let `at` or `point` of the scenario name one of those of {sent}."
 
 
 def _evidence_missing(scenario: ScenarioRun) -> str:

@@ -219,9 +219,9 @@ class Engine:
             return
         count = await sync_to_async(work.store_plan)(row, planned, now=timezone.now())
         if count == 0:
-            await self._close(row, "No crash point is left to strike: none of this name was recorded.")
+            await self._close(row)
 
-    async def _close(self, row: ScenarioRun, reason: str) -> None:
+    async def _close(self, row: ScenarioRun, reason: str = "") -> None:
         await sync_to_async(closing.close_scenario)(row, worker=self.worker, now=timezone.now(), reason=reason)
 
     def _scenario(self, name: str) -> Scenario:

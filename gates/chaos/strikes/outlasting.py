@@ -22,6 +22,10 @@ BEYOND: dict[str, dict[Strike, str]] = {
 }
 LASTED = ("held_ms", "delay_ms", "stall_ms", "lock_ms")
 TIMED_OUT = ("ERROR 55P03", "ERROR 57014")  # lock_not_available, query_canceled: lock_timeout, statement_timeout
+MADE_AT = {
+    Strike.DELAY: "It is made at every message: let the target speak to the addresses that it is given.",
+    Strike.LOCK_HELD: "It is made where a statement is seen to write: INSERT, UPDATE, DELETE, CALL or a function.",
+}
 SQLSTATE_ENDS = len("ERROR 55P03")  # behind it an outcome says how the transaction stands
 CANCEL = "CANCEL"
 
@@ -66,7 +70,10 @@ def never_outlasted(scenario: str, waits: Iterable[Waited]) -> str:
     for strike, key in BEYOND.get(scenario, {}).items():
         of_kind = [each for each in listed if each.strike == strike]
         if listed and not of_kind:
-            return f"The strike {strike.value!r} was made at no message: nothing shows what the target does then."
+            return (
+                f"The strike {strike.value!r} was made at no message: nothing shows what the target does then. "
+                f"{MADE_AT[strike]}"
+            )
         longest_ms = max((each.length_ms for each in of_kind), default=0)
         longest = [each for each in of_kind if each.length_ms == longest_ms]
         if longest and not any(each.gave_up for each in longest):

@@ -70,3 +70,37 @@ def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_fro
         "in close, which changes positions: none of 'ledger: BEGIN', 'ledger: EXECUTE book' is one that it strikes"
     )
     assert (missing in result.reason) is (verdict == "inconclusive")
+
+
+OWN = {"name": "never_sent", "operation": "open", "strike": "lose the answer", "at": "ledger: CALL open_position"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        (
+            "database_deadlock",
+            {},
+            "No strike had a message to hit in open, which changes positions: none of",
+        ),
+        (
+            "database_deadlock",
+            {"point": "ledger:request:1:COMMIT"},
+            "none of this name was recorded.",
+        ),
+        ("never_sent", {}, "of the scenario name one of those of open: 'ledger: BEGIN', 'ledger: EXECUTE book'."),
+    ],
+)
+def test_a_scenario_without_a_single_strike_says_what_there_was_to_hit(desk_target, name, options, said):
+    desk_target.spec |= {"scenarios": [OWN]}
+    desk_target.save()
+    run = started(desk_target, name, **options)
+    scenario, now = run.scenarios.get(), timezone.now()
+    sent = [{"direction": "request", "label": label} for label in ("ledger: BEGIN", "ledger: EXECUTE book")]
+    clean = Clean(FLAT_BOOKS, HELD).shape()
+    recorded = {"messages": sent, "background": [], "took_ms": 1, "recorded_at": now}
+    scenario.baselines.create(operation="open", clean=clean, **recorded)
+    work.move_scenario(scenario.pk, "armed", now=now)
+    closing.close_scenarios(run.pk, worker="w", now=now)
+    result = run.slots.get().result
+    assert (result.verdict, said in result.reason) == ("inconclusive", True), result.reason

@@ -65,6 +65,18 @@ def test_a_scenario_of_the_targets_own_is_struck_and_counted_beside_the_twelve(d
     assert verdicts["scenarios"] == "inconclusive"
 
 
+def test_a_scenario_whose_strikes_hit_no_message_says_which_there_are_and_is_no_evidence(desk_target):
+    own = {"name": "never_sent", "operation": "reconcile", "strike": "lose the answer", "at": "ledger: CALL reconcile"}
+    desk_target.spec |= {"scenarios": [own]}
+    desk_target.save()
+    run = started(desk_target, "never_sent")
+    assert engine_of(run).wait(LIMIT_S) == 0
+    scenario = run.scenarios.get()
+    assert (scenario.slot.verdict, scenario.crash_points.count()) == ("inconclusive", 0)
+    assert "name one of those of reconcile: " in scenario.reason
+    assert "'ledger: BEGIN'" in scenario.reason
+
+
 def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_waited_for(desk_target):
     run = started(desk_target, "network_drop_during_order", strike="stale look-up")
     assert engine_of(run).wait(LIMIT_S) == 0
