@@ -52,6 +52,11 @@ class Asked:
     cells: int = CELLS
     campaign_id: int | None = None
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is less than the whole gate."""
+        return bool(self.scenarios or self.operation or self.point or self.strike or self.then)
+
 
 def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
     """Start a run of gate 2; it may be done at any time, but counts only in its turn.
@@ -169,7 +174,7 @@ def _place_of(heal: Heal) -> str:
 
 def _its_turn(asked: Asked, target: Target, build: str) -> tuple[Campaign | None, str]:
     """Return the campaign whose gate 2 this run is, or None and why it does not count."""
-    if asked.scenarios or asked.operation or asked.point or asked.strike or asked.then:
+    if asked.is_part:
         return None, "It makes a part of the strikes only."
     return whose_turn(target, asked.profile, gate=GATE, build=build)
 

@@ -23,7 +23,7 @@ def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
 
 def why_partial(chaos: ChaosRun) -> str:
     """Why a run is a part of the gate only; empty for the whole gate."""
-    if chaos.only_operation or chaos.only_point or chaos.only_strike or chaos.only_then:
+    if chaos.is_narrowed:
         return "It makes chosen strikes only: run the gate without narrowing it."
     missing = set(NAMES).difference(chaos.run.scenarios.values_list("name", flat=True))
     if missing:

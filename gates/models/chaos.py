@@ -83,6 +83,11 @@ class ChaosRun(models.Model):
     def __str__(self) -> str:
         return f"chaos of run {self.run_id}"
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether only some strikes were asked for: then no other is missing, and it is a part of the gate."""
+        return bool(self.only_operation or self.only_point or self.only_strike or self.only_then)
+
 
 class ScenarioRun(models.Model):
     """One of the twelve scenarios in one run. Its phase is the furthest that any of its crash points has reached."""

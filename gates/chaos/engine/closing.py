@@ -24,7 +24,6 @@ from gates.storable import storable
 KEPT_FINDINGS = 100
 TOLD_MESSAGES = 5
 AT_STATEMENTS = {Strike.LOCK_HELD.value, Strike.DEADLOCK.value}
-NARROWED_BY_NOTHING = {"only_operation": "", "only_point": "", "only_strike": "", "only_then": ""}
 
 
 def close_scenarios(run_id: int, *, worker: str, now: datetime) -> None:
@@ -75,7 +74,7 @@ def _outcome(scenario: ScenarioRun, reason: str) -> Outcome:
 
 def _nothing_to_strike(scenario: ScenarioRun) -> str:
     """Why no crash point was cut, in words: a name that was asked for, one of the target's own, or how it writes."""
-    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
+    if ChaosRun.objects.get(run_id=scenario.run_id).is_narrowed:
         return "No crash point is left to strike: none of this name was recorded."
     if scenario.name in NAMES:
         return _never_aimed(scenario) or "Not applicable: there was nothing to strike."
@@ -84,19 +83,21 @@ def _nothing_to_strike(scenario: ScenarioRun) -> str:
 
 
 def _evidence_missing(scenario: ScenarioRun) -> str:
-    """What was due and not struck, in words; empty where nothing is missing. See each."""
-    return _never_struck(scenario) or _never_beyond(scenario) or _never_aimed(scenario)
+    """What was due and not struck, in words, see each; empty where nothing is missing, or only some strikes were asked
+    for.
+    """
+    chaos = ChaosRun.objects.filter(run_id=scenario.run_id).first()
+    if chaos is None or chaos.is_narrowed:
+        return ""
+    unstruck = _never_struck(scenario) if chaos.depth >= 2 else ""
+    return unstruck or _never_outlasted(scenario) or _never_aimed(scenario)
 
 
 def _never_struck(scenario: ScenarioRun) -> str:
     """Which recovery was due to be struck at depth 2 and has no strike, in words; empty where none is missing.
 
-    Due is the recovery from each durable state that a kill has left for sure and that was passed, unless only some
-    strikes were asked for.
+    Due is the recovery from each durable state that a kill has left for sure and that was passed.
     """
-    chaos = ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).first()
-    if chaos is None or chaos.depth < 2:
-        return ""
     points = scenario.crash_points
     struck = set(points.filter(seconds__isnull=False).values_list("operation", "state_after_kill"))
     plain = points.filter(verdict=Verdict.PASSED, strike__in=KILLS, half_open=False, then_point="")
@@ -107,22 +108,16 @@ def _never_struck(scenario: ScenarioRun) -> str:
     return ""
 
 
-def _never_beyond(scenario: ScenarioRun) -> str:
-    """Which strikes of a slow ledger or broker reached no timeout of the target, in words; empty where each kind did,
-    or only some strikes were asked for.
-    """
-    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
-        return ""
+def _never_outlasted(scenario: ScenarioRun) -> str:
+    """Which strikes of a slow ledger or broker reached no timeout of the target; empty where each kind did."""
     return never_outlasted(scenario.name, waits_of(scenario))
 
 
 def _never_aimed(scenario: ScenarioRun) -> str:
     """Which operation changes the books and no strike of the scenario had a message of it to hit, in words; empty where
-    there is none, or only some strikes were asked for. Locks and deadlocks are looked at apart: beside them there may
-    be strikes that any message is good for.
+    there is none. Locks and deadlocks are looked at apart: beside them there may be strikes that any message is good
+    for.
     """
-    if not ChaosRun.objects.filter(run_id=scenario.run_id, **NARROWED_BY_NOTHING).exists():
-        return ""
     aimed = set(scenario.crash_points.values_list("operation", "strike"))
     kinds = AT_STATEMENTS & {strike for _, strike in aimed}
     for baseline in scenario.baselines.order_by("operation"):

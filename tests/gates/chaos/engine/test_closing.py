@@ -9,7 +9,7 @@ from gates.chaos.cells.states import State
 from gates.chaos.engine import closing, work
 from gates.chaos.strikes.invariants import Clean
 from gates.engine import LEASE, claim
-from gates.models import CrashPoint
+from gates.models import ChaosRun, CrashPoint
 from tests.gates.chaos.runs import REPLAY, started
 
 RELATIONS = ("accounts", "orders", "executions", "positions", "position_events", "balance_events", "reconciliations")
@@ -104,3 +104,22 @@ def test_a_scenario_without_a_single_strike_says_what_there_was_to_hit(desk_targ
     closing.close_scenarios(run.pk, worker="w", now=now)
     result = run.slots.get().result
     assert (result.verdict, said in result.reason) == ("inconclusive", True), result.reason
+
+
+def test_every_word_that_narrows_a_run_makes_it_a_part_of_the_gate():
+    words = [field.name for field in ChaosRun._meta.fields if field.name.startswith("only_")]
+    assert len(words) >= 4
+    assert [word for word in words if not ChaosRun(**{word: "one"}).is_narrowed] == []
+    assert not ChaosRun(depth=2, sampled=1).is_narrowed
+
+
+def test_of_a_run_that_was_narrowed_nothing_else_is_missing(desk_target):
+    run = started(desk_target, "database_deadlock", operation="open")
+    scenario, now = run.scenarios.get(), timezone.now()
+    recorded = {"messages": [], "background": [], "took_ms": 1, "recorded_at": now}
+    scenario.baselines.create(operation="close", clean=Clean(FLAT_BOOKS, HELD).shape(), **recorded)
+    done = {"operation": "open", "point": "ledger:request:1:INSERT", "position": 0, "receipt": {}, "phase": "done"}
+    scenario.crash_points.create(number=1, label="l", strike="deadlock", fault="deadlock", verdict="passed", **done)
+    work.move_scenario(scenario.pk, "armed", now=now)
+    closing.close_scenarios(run.pk, worker="w", now=now)
+    assert run.slots.get().result.verdict == "passed"
