@@ -8,9 +8,9 @@ from gates.chaos.proxies.fingerprints import MAXIMUM_LABEL, cut
 from gates.chaos.proxies.lines import BadBytesError
 from gates.chaos.proxies.pg_frames import HEADER_BYTES, LENGTH, Frames, Statement, refuse_length, statement, text
 
-QUERY, SYNC, FLUSH, CALL, DATA, COPY_END, CONNECT, CANCEL = range(1, 9)
-# The end of a stretch that is no message of its own, and may pass.
-PASS = Exchange("", "", answers=False)
+QUERY, SYNC, FLUSH, CALL, DATA, COPY_END, CONNECT, CANCEL, UNNAMED = range(1, 10)
+# The end of a stretch that is no message of its own, and may pass; one that `answers` is answered all the same.
+PASS = Exchange("", "", answers=False, kind=UNNAMED)
 UNKNOWN = Statement("EXECUTE ?", "EXECUTE of an unknown statement")
 MAXIMUM_NAMES = 5_000
 MAXIMUM_STATEMENTS = 10_000
@@ -111,8 +111,8 @@ class Requests(Frames):
         return PASS
 
     def _only_flush(self) -> Exchange:
-        self._expects = 0
-        return PASS
+        expects, self._expects = self._expects, 0
+        return Exchange("", "", kind=UNNAMED, expects=expects) if expects else PASS
 
     def _parse(self, body: bytes | bytearray) -> None:
         name, at = text(body)

@@ -14,7 +14,7 @@ from gates.chaos.proxies.exchanges import Exchange
 from gates.chaos.proxies.lines import STOPPED, Line, within
 from gates.chaos.proxies.pg_answers import Answers
 from gates.chaos.proxies.pg_outstanding import Outstanding
-from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, PASS, Requests
+from gates.chaos.proxies.pg_requests import CANCEL, CONNECT, PASS, UNNAMED, Requests
 from gates.chaos.proxies.sessions import DRAIN_LIMIT_S, MAXIMUM_HELD_BYTES, Session
 from gates.chaos.proxies.switchboard import Switchboard
 
@@ -56,7 +56,8 @@ class LedgerSession(Session):
         self._streamed = False
         for _end, exchange in self.requests.feed(data):
             if exchange is not PASS:
-                self.board.note_request(exchange, self.number)
+                if exchange.kind != UNNAMED:
+                    self.board.note_request(exchange, self.number)
                 self.outstanding.expect(exchange)
         self._send(data)
 
@@ -84,10 +85,13 @@ class LedgerSession(Session):
         while self._pieces and not self.request_stops:
             piece, exchange = self._pieces.popleft()
             self._unit += piece
-            if exchange is not None and exchange is not PASS:
+            if exchange is not None and exchange.kind != UNNAMED:
                 self._unit_complete(exchange)
-            elif exchange is PASS or self._streamed or not self.board.armed or len(self._unit) > MAXIMUM_HELD_BYTES:
-                self._streamed = self._streamed or exchange is not PASS
+            elif exchange or self._streamed or not self.board.armed or len(self._unit) > MAXIMUM_HELD_BYTES:
+                if exchange is None:
+                    self._streamed = True
+                else:
+                    self.outstanding.expect(exchange)
                 self._send(self._unit)
                 self._unit = bytearray()
 
@@ -256,9 +260,9 @@ class LedgerSession(Session):
         if self.server is None:
             return True
         drained = True
-        if self.outstanding.queue and self.outstanding.queue[0].kind != CONNECT and not self.server_over:
+        if self.outstanding.owed and self.outstanding.queue[0].kind != CONNECT and not self.server_over:
             self.outstanding.all_answered = asyncio.get_running_loop().create_future()
             drained = await within(self.outstanding.all_answered, DRAIN_LIMIT_S)
         self.server.close()
         await within(self.server.gone, DRAIN_LIMIT_S)
-        return drained and not (self.outstanding.queue and self.server_over)
+        return drained and not (self.outstanding.owed and self.server_over)

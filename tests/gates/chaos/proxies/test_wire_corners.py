@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import closing
 
 import asyncpg
 import psycopg
@@ -176,6 +177,67 @@ def test_an_answer_behind_a_flush_can_be_lost(ledger: Ledger):
     ):
         connection.execute(lookup).fetchone()
     assert ledger.owner.receipt().proof["answer"] == "SELECT 1"
+
+
+def flushed_twice(connection: psycopg.Connection, prepared: bytes) -> None:
+    """Parse, Describe, Flush, Bind, Describe, Execute, Flush, and nothing read in between."""
+    wire = connection.pgconn
+    wire.enter_pipeline_mode()
+    wire.send_prepare(b"place", prepared)
+    wire.send_describe_prepared(b"place")
+    wire.send_flush_request()
+    wire.send_query_prepared(b"place", [b"a"])
+    wire.send_flush_request()
+    wire.flush()
+
+
+def results(connection: psycopg.Connection, last: int) -> list[int]:
+    """What the server answers, up to the first of that status."""
+    wire, seen = connection.pgconn, []
+    while last not in seen:
+        while wire.is_busy():
+            assert select.select([wire.socket], [], [], 20)[0], seen
+            wire.consume_input()
+        if (result := wire.get_result()) is not None:
+            seen.append(result.status)
+    return seen
+
+
+INSERT = b"INSERT INTO executions (name) VALUES ($1)"
+
+
+def test_what_an_earlier_flush_asked_for_is_no_answer_to_a_later_one(ledger: Ledger):
+    insert = at(Direction.REQUEST, "INSERT INTO executions (name) VALUES (?)")
+    ledger.owner.arm(insert, LoseAnswer())
+    with closing(psycopg.connect(ledger.url, autocommit=True)) as connection:
+        flushed_twice(connection, INSERT)
+        assert ledger.owner.receipt().proof["answer"] == "INSERT 0 1"
+
+
+def test_two_flushes_without_a_fault_are_answered_each_by_its_own(ledger: Ledger):
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        flushed_twice(connection, INSERT)
+        results(connection, psycopg.pq.ExecStatus.COMMAND_OK)
+        connection.pgconn.pipeline_sync()
+        results(connection, psycopg.pq.ExecStatus.PIPELINE_SYNC)
+    answers = [message.outcome for message in ledger.owner.recording() if message.direction is Direction.ANSWER]
+    assert answers[1:] == ["INSERT 0 1", "I"]
+    assert ledger.executions() == ["a"]
+
+
+def test_an_error_behind_a_flush_skips_what_a_later_one_asked_for(ledger: Ledger):
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        flushed_twice(connection, b"INSERT INTO nowhere VALUES ($1)")
+        connection.pgconn.pipeline_sync()
+        results(connection, psycopg.pq.ExecStatus.PIPELINE_SYNC)
+        connection.pgconn.exit_pipeline_mode()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    answers = [message.label for message in ledger.owner.recording() if message.direction is Direction.ANSWER]
+    assert answers[1:] == [
+        "ledger: INSERT INTO nowhere refused with 42P01",
+        "ledger: sync acknowledged",
+        "ledger: SELECT ? acknowledged",
+    ]
 
 
 def test_prepared_statements_of_sql_are_known_by_what_they_run(ledger: Ledger):
