@@ -39,7 +39,10 @@ class Moment(Protocol):
         """Answer a request in the server's place, which never sees it. Raises NotApplicableError."""
 
     async def owner_decides(self, strike: Strike) -> Proof:
-        """Tell the owner that the message is held and wait for the decision; what the owner has to say of it."""
+        """Tell the owner that the message is held and wait for the decision; what the owner has to say of it.
+
+        Raises MissedError where nobody decides in time, and at a kill where whoever sent the message outlives it.
+        """
 
     def stop(self) -> None:
         """Let nothing more pass on this connection, either way, until the fault is over."""

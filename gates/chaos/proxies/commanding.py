@@ -87,7 +87,7 @@ class Commanding:
                 board.armed.clear()
             case "decide":
                 decision = Decision(asked["decision"])
-                if not board.decide(asked["held_id"], decision, dict(asked["proof"])):
+                if not await board.decide(asked["held_id"], decision, dict(asked["proof"])):
                     raise ValueError(f"Nothing is held under the number {asked['held_id']}")
             case "close_upstream":
                 return await board.close_servers(asked["connection"])

@@ -11,7 +11,8 @@ class Decision(StrEnum):
     """What becomes of a held message.
 
     `discard` says that the target is dead: all it still had on its way is thrown away, on every connection, and the
-    servers' sides stay open with nobody behind them until `close_upstream`.
+    servers' sides stay open with nobody behind them until `close_upstream`. A kill has its receipt only where the
+    connection of the held message is seen to end with it.
     """
 
     FORWARD = "forward"

@@ -71,7 +71,7 @@ class Line(asyncio.Protocol):
     @property
     def hung_up(self) -> bool:
         """Whether the other side has ended it, also while nothing is read of it."""
-        if self._transport is None:
+        if self._transport is None or self._ended:
             return True
         looking = select.poll()
         looking.register(self._transport.get_extra_info("socket").fileno(), ENDED_BY_OTHER)
@@ -171,17 +171,21 @@ class Line(asyncio.Protocol):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
         self._transport.abort()
 
+    def read_off(self) -> None:
+        """Say nothing more, and throw away what the other side says: its end comes behind all it had on its way."""
+        self._discarding = True
+        self._paused, paused = 0, self._paused
+        if paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def close(self) -> None:
         """End it with FIN after what was written, and read on until the other side ends too.
 
         A close with bytes unread would send RST instead, and take back what the other side has not yet read.
         """
-        self._discarding = True
+        self.read_off()
         if self._transport is None or self._transport.is_closing():
             return
-        self._paused, paused = 0, self._paused
-        if paused:
-            self._transport.resume_reading()
         if self._tls is not None:
             self._tls.say_goodbye()
         self._transport.write_eof()

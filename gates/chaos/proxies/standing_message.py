@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gates.chaos.faults.fault import whole_time
@@ -19,6 +20,15 @@ log = logging.getLogger("proxy")
 
 HUNG_UP_PAUSE_S = 0.02  # nobody is told of an end while nothing is read: it is looked for
 KEPT_PAUSE_S = 0.02
+DEATH_SEEN_LIMIT_S = 3.0
+
+
+async def seen(condition: Callable[[], bool], limit_s: float) -> bool:
+    """Whether it came to hold in time."""
+    ends = time.monotonic() + limit_s
+    while not (holds := condition()) and time.monotonic() < ends:
+        await asyncio.sleep(HUNG_UP_PAUSE_S)
+    return holds
 
 
 class StandingMessage:
@@ -96,15 +106,28 @@ class StandingMessage:
     async def owner_decides(self, strike: Strike) -> Proof:
         held = Held(self._board.number(), strike, self.message, self.backend_pid)
         try:
-            decision, proof = await self._board.owner_decides(held)
+            async with self._board.owner_decides(held) as (decision, proof):
+                if decision is Decision.DISCARD:
+                    return {**proof, "left_open": await self._abandoned(strike)}
         except TimeoutError:
             raise MissedError(f"Nobody decided about {self.message.label} in time; it passes") from None
-        if decision is Decision.DISCARD:
-            self._stands = False
-            proof = {**proof, "left_open": self._board.abandon()}
-        elif strike in KILLS:
+        if strike in KILLS:
             raise MissedError(f"The owner let {self.message.label} pass")
         return proof
+
+    async def _abandoned(self, strike: Strike) -> int:
+        """The servers' connections left open. Raises MissedError where who sent the message is not seen dead of a kill.
+
+        The kernel ends a dead process's connections with it: one that stays open is that of somebody who was not
+        killed (in a container, on another host, a daemon that nobody knows of), or who shares it.
+        """
+        self._stands = False
+        self._session.client.read_off()
+        ended = strike not in KILLS or await seen(lambda: self._session.client.hung_up, DEATH_SEEN_LIMIT_S)
+        left_open = self._board.abandon()
+        if not ended:
+            raise MissedError(f"Whoever sent {self.message.label} outlived the kill: its connection stayed open")
+        return left_open
 
     def stop(self) -> None:
         if not self._stopped:
@@ -112,10 +135,7 @@ class StandingMessage:
             self._session.stop()
 
     async def hung_up(self, limit_s: float) -> bool:
-        ends = time.monotonic() + limit_s
-        while not (gone := self._session.client_gone or self._session.client.hung_up) and time.monotonic() < ends:
-            await asyncio.sleep(HUNG_UP_PAUSE_S)
-        return gone
+        return await seen(lambda: self._session.client_gone or self._session.client.hung_up, limit_s)
 
     def drop_client(self, *, reset: bool) -> int:
         self._stands = False

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,14 @@ class Armed:
     hold_ms: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """A held message: what its owner decides, and whether that is carried out."""
+
+    decision: asyncio.Future[tuple[Decision, Proof]]
+    carried_out: asyncio.Future[None]
+
+
 class Switchboard:
     """One channel. Everything runs in one event loop, so a decision made here holds for all connections at once."""
 
@@ -53,7 +62,7 @@ class Switchboard:
         self.frozen = 0
         self._recording: list[tuple[Direction, str, int, str, float, int, str]] = []
         self._counts: dict[str, int] = defaultdict(int)
-        self._held: dict[int, asyncio.Future[tuple[Decision, Proof]]] = {}
+        self._held: dict[int, Waiting] = {}
         self._numbers = count(1)
 
     @property
@@ -142,22 +151,27 @@ class Switchboard:
             for session in list(self.sessions.values()):
                 session.go_on()
 
-    async def owner_decides(self, held: Held) -> tuple[Decision, Proof]:
-        """What the owner decides about a held message. Raises TimeoutError."""
-        decision = self._held[held.held_id] = asyncio.get_running_loop().create_future()
+    @asynccontextmanager
+    async def owner_decides(self, held: Held) -> AsyncIterator[tuple[Decision, Proof]]:
+        """What the owner decides about a held message; carried out when the block is over. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        waiting = self._held[held.held_id] = Waiting(loop.create_future(), loop.create_future())
         self.tell(held)
         try:
             async with asyncio.timeout(HOLD_LIMIT_S):
-                return await decision
+                decided = await waiting.decision
+            yield decided
         finally:
             del self._held[held.held_id]
+            waiting.carried_out.set_result(None)
 
-    def decide(self, held_id: int, decision: Decision, proof: Proof) -> bool:
-        """False where nothing is held under that number."""
+    async def decide(self, held_id: int, decision: Decision, proof: Proof) -> bool:
+        """True once it is carried out; False where nothing is held under that number."""
         waiting = self._held.get(held_id)
-        if waiting is None or waiting.done():
+        if waiting is None or waiting.decision.done():
             return False
-        waiting.set_result((decision, proof))
+        waiting.decision.set_result((decision, proof))
+        await asyncio.shield(waiting.carried_out)
         return True
 
     def abandon(self) -> int:
@@ -191,8 +205,8 @@ class Switchboard:
         """Begin anew: nothing armed, nothing held, no connection, no recording."""
         self.armed.clear()
         for waiting in self._held.values():
-            if not waiting.done():
-                waiting.set_result((Decision.DISCARD, {}))
+            if not waiting.decision.done():
+                waiting.decision.set_result((Decision.DISCARD, {}))
         for session in list(self.sessions.values()):
             session.drop_client(reset=True)
         if self.door is not None:
