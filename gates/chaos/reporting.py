@@ -5,7 +5,14 @@ from typing import Any
 
 from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.messages import Point
-from gates.chaos.standing import builds_struck, delays_of, durable_states, recovery_times, why_partial
+from gates.chaos.standing import (
+    builds_struck,
+    delays_of,
+    durable_states,
+    positions_of,
+    recovery_times,
+    why_partial,
+)
 from gates.models import ChaosRun, CrashPoint, Run, ScenarioRun
 
 MOST_FINDINGS = 100  # of one strike; all of them are in the run's kept file of strikes
@@ -48,6 +55,7 @@ def _scenario(scenario: ScenarioRun) -> dict[str, Any]:
         "recovery": recovery_times(scenario),
         "durable_states": durable_states(scenario),
         "delays": delays_of(scenario),
+        "positions_held": positions_of(scenario.baselines.all()),
         "background": {row.operation: [one["label"] for one in row.background] for row in scenario.baselines.all()},
         "crash_points": [_point(point) for point in points if point.applies],
         "not_applicable": [_not_applicable(point) for point in points if not point.applies],

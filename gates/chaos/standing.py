@@ -5,13 +5,19 @@ from collections.abc import Sequence
 from statistics import quantiles
 from typing import Any
 
+from django.db.models import QuerySet
+
 from audits.verdicts import Verdict
+from gates.chaos.cells.resting import open_trades
 from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
 from gates.chaos.scenarios import NAMES
 from gates.chaos.strikes.invariants import RULES
 from gates.chaos.strikes.outlasting import KEEPS_WAITING, Waited, length_ms
 from gates.criteria import Criterion
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
+
+HELD_IN = "clean__start__broker"  # the broker's transactions when the clean run begins
+MOST_HELD = 2
 
 
 def chaos_criteria_of(run: Run) -> tuple[Criterion, ...]:
@@ -71,6 +77,15 @@ def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
         "states": len(states),
         "verdicts_differ": sum(len(verdicts) > 1 for verdicts in states.values()),
     }
+
+
+def positions_of(recorded: QuerySet[OperationBaseline]) -> dict[str, int]:
+    """How many positions were open when each operation was struck, the fewest of the clean runs; `open` needs none."""
+    held: dict[str, int] = {}
+    for name, broker in recorded.exclude(operation="open").order_by("pk").values_list("operation", HELD_IN):
+        if broker is not None:
+            held[name] = min(held.get(name, MOST_HELD), len(open_trades(broker)))
+    return held
 
 
 def waits_of(scenario: ScenarioRun) -> list[Waited]:

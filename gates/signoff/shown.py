@@ -7,8 +7,20 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from gates.chaos.standing import builds_struck
-from gates.models import Campaign, ChaosRun, CrashPoint, Finding, LedgerAudit, Report, Review, Run, RunEvent, SignOff
+from gates.chaos.standing import builds_struck, positions_of
+from gates.models import (
+    Campaign,
+    ChaosRun,
+    CrashPoint,
+    Finding,
+    LedgerAudit,
+    OperationBaseline,
+    Report,
+    Review,
+    Run,
+    RunEvent,
+    SignOff,
+)
 from gates.models.campaigns import GATES
 
 MOST = 50
@@ -117,6 +129,7 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
         yield Untested("Every recovery", f"Quick mode: {same:,} strikes rest on the recovery of another one.")
     if chaos.depth < 2:
         yield Untested("Kills during a recovery", "One strike at a time: no recovery was struck itself.")
+    yield from _positions(run)
     apart = CrashPoint.objects.filter(scenario__run=run, applies=False)
     for row in apart.values("fault").annotate(n=Count("pk"), why=Max("reason")).order_by("-n", "fault")[:MOST]:
         yield Untested(f"{row['fault'].capitalize()} at {row['n']:,} points", row["why"] or "It did not apply.")
@@ -126,6 +139,13 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
             "Messages that come by themselves",
             f"In {background} scenarios some came in one of two recordings only, and were not struck.",
         )
+
+
+def _positions(run: Run) -> Iterator[Untested]:
+    held = positions_of(OperationBaseline.objects.filter(scenario__run=run))
+    if alone := ", ".join(name.replace("_", " ") for name, count in sorted(held.items()) if count < 2):
+        words = f"Struck from one open position: {alone}. What is done twice had no second one to be done to."
+        yield Untested("More than one position", words)
 
 
 def _audit(run: Run | None) -> Iterator[Untested]:

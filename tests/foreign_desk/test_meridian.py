@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from audits.verdicts import Verdict
-from gates.chaos.cells.cell import FLAT, Cell
+from gates.chaos.cells.beginnings import FLAT
+from gates.chaos.cells.cell import Cell
 from gates.chaos.scenarios import scenarios_of
 from gates.chaos.strikes.clean_runs import prepare, record_clean
 from gates.chaos.strikes.recovery import Result, try_until_struck

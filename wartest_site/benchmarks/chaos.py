@@ -23,7 +23,8 @@ from statistics import median
 from typing import Any
 
 from audits.verdicts import Verdict
-from gates.chaos.cells.cell import FLAT, Cell, running_cell
+from gates.chaos.cells.beginnings import FLAT
+from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises

@@ -18,10 +18,12 @@ from psycopg.rows import TupleRow
 
 from gates.chaos.baseline import Kind, kind_of
 from gates.chaos.cells.auditing import Audited, Books, audit
+from gates.chaos.cells.beginnings import HOLDING, begin
 from gates.chaos.cells.hiding import password_of
 from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries
 from gates.chaos.cells.rest import CellRest
+from gates.chaos.cells.resting import open_trades
 from gates.chaos.cells.states import State, durable_digest, read_ledger
 from gates.chaos.cells.target import Answer, OutlivedError, TargetNotReadyError, TargetProcess
 from gates.chaos.cells.ways import OwnFolder, ledger_parts
@@ -36,9 +38,6 @@ QUIET_S = 0.1
 QUIET_PAUSE_S = 0.03
 QUIET_LIMIT_S = 10.0
 BACKGROUND_LIMIT_S = 3.0
-FLAT, HOLDING = "flat", "holding"
-# Flat is not empty: books in which nothing was ever traded prove nothing, and no audit passes them.
-BEGINNINGS = {FLAT: ("open", "close"), HOLDING: ("open",)}
 
 
 class Cell:
@@ -69,7 +68,7 @@ class Cell:
     async def prepare(self, state: str) -> None:
         """Start from nothing, do what leads to the state, stop, and keep that state.
 
-        Raises TargetNotReadyError when the target does not start or cannot open.
+        Raises TargetNotReadyError when the target does not start or cannot come to it.
         """
         if self.prepared == state:
             return
@@ -80,11 +79,10 @@ class Cell:
         await simulator.open_account(self.account)
         self.database = await ledgers.create("kept", template=self.premises.template)
         await self.start()
-        for operation in BEGINNINGS[state]:
-            answer = await self.target.ask(operation)
-            if not answer.success:
-                raise TargetNotReadyError(f"The target could not {operation} to begin with: {dict(answer.body)}")
+        await begin(self.target, state)
         await self.quiet()
+        if state == HOLDING and not open_trades(await simulator.transactions(self.account)):
+            raise TargetNotReadyError("The target said that it opened a position, and holds none at the broker.")
         await self.target.end()
         for proxy in self.wires.values():
             await proxy.control.reset()

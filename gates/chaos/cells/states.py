@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 
 from audits.contract import RELATIONS
-from gates.chaos.cells.resting import resting_told
+from gates.chaos.cells.resting import open_trades, resting_told
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
@@ -56,6 +56,11 @@ class State:
     def last_transaction(self) -> int:
         """The broker's last transaction id; 0 where there is none."""
         return int(self.broker[-1]["id"]) if self.broker else 0
+
+    @property
+    def held(self) -> int:
+        """How many positions are open at the broker."""
+        return len(open_trades(self.broker))
 
     def shape(self) -> dict[str, Any]:
         """As JSON."""

@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 
 from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline
-from gates.chaos.cells.cell import FLAT, HOLDING, Cell
+from gates.chaos.cells.beginnings import FLAT, HOLDING
+from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import difference
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.strikes.invariants import Clean
 
 TIMES = 2
 TIMES_AT_MOST = 6  # the background may speak in between, with messages that are like the operation's
-STARTS_FROM = {"open": FLAT}  # every other operation starts with one open position
+STARTS_FROM = {"open": FLAT}  # every other starts with open positions: two, unless the target holds one at a time
 
 
 class NotSteadyError(Exception):

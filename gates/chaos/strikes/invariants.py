@@ -36,6 +36,11 @@ class Clean:
     end: State
     script: Script = field(default_factory=Script)
 
+    def another_start(self, before: State) -> str:
+        """Why what follows `before` cannot be judged by this run, in words; empty where both hold as many positions."""
+        ours, theirs = before.held, self.start.held
+        return "" if ours == theirs else f"Another start: it holds {ours} positions, in the clean run it held {theirs}."
+
     def shape(self) -> dict[str, Any]:
         """As JSON carries it."""
         return {"start": self.start.shape(), "end": self.end.shape()} | self.script.shape()

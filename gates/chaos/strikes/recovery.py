@@ -121,6 +121,8 @@ async def try_once(
     result = Result()
     await cell.reset()
     before = await cell.state()
+    if another := clean.another_start(before):
+        return result.concluded(Verdict.INCONCLUSIVE, another)
     await cell.start()
     striker = STRIKERS.get(trial.strike, on_the_wire)
     hit = await make_strike(cell, trial, striker, script=clean.script, journal=journal)

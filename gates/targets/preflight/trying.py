@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from audits.verdicts import Verdict
+from gates.chaos.cells.beginnings import is_refusal
 from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
@@ -67,6 +68,8 @@ async def _looks(cell: Cell) -> AsyncIterator[Need]:
         return
     for operation in ORDER:
         yield await _asked(cell, operation)
+        if operation == "open":
+            yield await _asked_again(cell)
     await cell.quiet()
     for channel in (Channel.LEDGER, Channel.BROKER):
         yield await _passed(cell, channel)
@@ -99,6 +102,21 @@ async def _asked(cell: Cell, operation: str) -> Need:
     said = answer.body.get("error") or answer.body.get("detail") or dict(answer.body)
     how = "no answer" if answer.status is None else f"answered {answer.status}"
     return Need(GROUP, f"operation {operation}", False, f"{how}, {said}: see [operations] {operation}"[:500])
+
+
+async def _asked_again(cell: Cell) -> Need:
+    """A second position: gate 2 strikes from two, or from one where the target refuses another."""
+    name, ask = "second position", cell.premises.program.operations.get("open")
+    if ask is None:
+        return Need(GROUP, name, None, "nothing asks for one")
+    answer = await cell.ask("open")
+    if answer.success:
+        return Need(GROUP, name, True, "opened: gate 2 strikes from two")
+    if is_refusal(ask, answer):
+        words = "refused: struck from one, nothing shows a close that is done twice, and the report says so"
+        return Need(GROUP, name, True, words)
+    how = "no answer" if answer.status is None else f"answered {answer.status}"
+    return Need(GROUP, name, False, f"{how}: let a target of one position at a time say no by a 4xx or an exit code")
 
 
 async def _passed(cell: Cell, channel: Channel) -> Need:

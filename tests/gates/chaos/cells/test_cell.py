@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gates.chaos.cells.cell import FLAT, HOLDING
+from gates.chaos.cells.beginnings import FLAT, HOLDING
 from tests.gates.chaos.desk import running_desk
 
 

@@ -14,6 +14,7 @@ from gates import roles
 from gates.chaos import commands
 from gates.chaos.commands import CannotStrikeError
 from gates.models import CrashPoint, Run, ScenarioRun, Target
+from gates.signoff.shown import gates_shown, untested
 from tests.gates.chaos.pages.staged import START, close, staged_run, strike, strike_all
 
 pytestmark = pytest.mark.django_db
@@ -168,6 +169,23 @@ def test_words_from_the_wire_are_only_words(client, run):
     page = text(member(client, "owner"), fresh.get_absolute_url())
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_was_struck_from_one_position_is_said_and_what_from_two_is_not(client, run):
+    scenario = run.scenarios.get(number=4)
+    opened = [{"type": "ORDER_FILL", "tradeOpened": {"tradeID": str(number)}} for number in (1, 2)]
+    for operation, held in (("close", 1), ("replay", 2)):
+        clean = {"start": {"ledger": {}, "broker": opened[:held]}}
+        scenario.baselines.create(
+            operation=operation, clean=clean, messages=[], background=[], took_ms=1, recorded_at=run.planned_start
+        )
+    page = text(member(client, "owner"), scenario.get_absolute_url())
+    assert "Close was struck from 1 open position, as a target is that refuses a second." in page
+    assert "Replay was struck" not in page
+    twin = client.get(reverse("gates:scenario_json", args=[scenario.pk])).json()
+    assert twin["positions_held"] == {"close": 1, "replay": 2}
+    (told,) = [each for each in untested(run.campaign, gates_shown(run.campaign)) if "position" in each.what]
+    assert "Struck from one open position: close." in told.because
 
 
 def test_the_same_as_a_table_names_every_message_and_strike(client, run):

@@ -1,11 +1,15 @@
-"""A clean run is over when the operation has answered."""
+"""A clean run is over when the operation has answered, and its strikes start as it does."""
 
 import asyncio
 
 import pytest
 
 from gates.chaos.cells.target import Answer
-from gates.chaos.strikes.clean_runs import NotSteadyError, record_clean
+from gates.chaos.messages import Strike
+from gates.chaos.strikes.clean_runs import NotSteadyError, prepare, record_clean
+from gates.chaos.strikes.recovery import try_once
+from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.trials import Trial
 from tests.gates.chaos.desk import running_desk
 
 
@@ -31,3 +35,29 @@ async def answering_too_early(spec, folder):
 def test_what_an_operation_does_after_its_answer_makes_it_no_clean_run(desk_target, tmp_path):
     with pytest.raises(NotSteadyError, match=r"open goes on after its answer: .* changed .*orders.*broker"):
         asyncio.run(answering_too_early(desk_target.spec, tmp_path))
+
+
+async def of_one_position_and_then_of_two(spec, folder):
+    """The clean close of a target that refuses a second position, and a strike once it takes one after all."""
+    async with running_desk(spec, folder) as cell:
+        ask, opened = cell.target.ask, []
+
+        async def one_at_a_time(operation):
+            if operation in opened:
+                return Answer(409, {"error": "a position is open already"}, 1.0)
+            opened.extend(["open"])
+            return await ask(operation)
+
+        cell.target.ask = one_at_a_time
+        alone = await record_clean(cell, "close")
+        cell.target.ask, cell.prepared = ask, None
+        await prepare(cell, "close")
+        trial = Trial("close", alone.baseline.points[0].point, Strike.KILL_BEFORE)
+        return alone.clean, await try_once(cell, trial, alone.clean, Unwritten()), await cell.state()
+
+
+def test_a_strike_that_starts_from_more_positions_than_the_clean_run_says_nothing(desk_target, tmp_path):
+    clean, result, state = asyncio.run(of_one_position_and_then_of_two(desk_target.spec, tmp_path))
+    assert (clean.start.held, clean.end.held, state.held) == (1, 0, 2)
+    assert (result.verdict, result.receipt, result.findings) == ("inconclusive", None, [])
+    assert result.reason == "Another start: it holds 2 positions, in the clean run it held 1."
