@@ -1,7 +1,7 @@
 """A close without an answer is tried another way: by an order in the opposite direction.
 
 Origin: freqtrade PR#2799, a trade that would have been sold twice.
-Caught by gate 2: a position the other way round, at a lost answer.
+Caught by gate 2: twice the units closed, at a lost answer: of another position, or into one the other way round.
 """
 
 from decimal import Decimal

@@ -99,6 +99,7 @@ def test_nothing_found_is_missed_and_another_rule_is_another_reason():
 DEALT = {  # units dealt at the broker: by the defective desk, by the clean one
     "blind-retry": (2000, 1000),
     "close-by-opposite-order": (3000, 2000),
+    "close-next-again": (4000, 3000),
     "lookup-believed-once": (2000, 1000),
     "recovery-sends-again": (2000, 1000),
 }
