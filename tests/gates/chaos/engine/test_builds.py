@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from audits.verdicts import Verdict
-from gates.chaos.cells.target import _build_in
+from gates.chaos.cells.target import _text, _told_in
 from gates.chaos.engine import running
 from gates.chaos.engine.builds import another_build
 from gates.chaos.strikes.recovery import Result
@@ -41,7 +41,7 @@ def test_only_a_build_that_is_shown_and_known_is_another(shown, wanted, is_anoth
     ],
 )
 def test_the_build_is_read_from_the_ready_answer_whatever_that_is(content, build):
-    assert _build_in(httpx.Response(200, content=content)) == build
+    assert _text(_told_in(httpx.Response(200, content=content)).get("build")) == build
 
 
 @pytest.fixture
