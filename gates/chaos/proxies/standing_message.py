@@ -199,9 +199,13 @@ class StandingMessage:
 
     def _demand_awaited(self) -> None:
         """Nothing but a kill reaches a target that had hung up before its answer came. Raises MissedError."""
-        gone = self._session.client_gone or self._session.client.hung_up
-        if gone and self._direction is Direction.ANSWER and self._fault.strike not in KILLS:
+        if self._is_alone() and self._direction is Direction.ANSWER:
             raise MissedError(f"The target had hung up before {self.message.label}")
+
+    def _is_alone(self) -> bool:
+        """Whether nobody is there any more whom the fault could reach; a kill reaches him all the same."""
+        gone = self._session.client_gone or self._session.client.hung_up
+        return gone and self._fault.strike not in KILLS
 
     def _release(self) -> None:
         """The fault did not strike: everything goes on as if it had never been."""
@@ -236,6 +240,8 @@ class StandingMessage:
         if not self._hold_ms:
             return {}
         held_ms = await whole_time(self._hold_ms)
+        if self._is_alone():
+            raise MissedError(f"The target hung up while {self.message.label} stood for {held_ms:g} ms")
         self._freeze_first()
         return {"held_ms": held_ms}
 

@@ -246,6 +246,17 @@ def test_an_answer_that_nobody_waits_for_any_more_is_not_struck(web: Web, fault:
     assert "had hung up before" in web.owner.next(Missed).reason
 
 
+@pytest.mark.parametrize("direction", [Direction.ANSWER, Direction.REQUEST])
+def test_a_target_that_hangs_up_while_its_message_stands_is_not_struck_by_what_comes_then(
+    web: Web, direction: Direction
+):
+    web.owner.arm(at(direction, POST), LoseAnswer() if direction is Direction.ANSWER else LoseRequest(), hold_ms=1_000)
+    with socket.create_connection((web.client.base_url.host, web.client.base_url.port or 0), timeout=30) as raw:
+        raw.sendall(f"POST {ORDERS} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        soon(lambda: web.owner.labels(direction))
+    assert "hung up while" in web.owner.next(Missed).reason
+
+
 def soon(seen: Callable[[], object]) -> None:
     for _ in range(3_000):
         if seen():
