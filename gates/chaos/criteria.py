@@ -87,7 +87,8 @@ def _strikes(name: str, required: str, short: int, scenarios: Sequence[ScenarioS
     unproven = sum(each.unproven for each in scenarios)
     measured = f"{short} of {applicable} strikes fell short"
     if short:
-        return Criterion(name, required, measured, Verdict.FAILED, f"{short} strikes fell short.")
+        words = "1 strike" if short == 1 else f"{short} strikes"
+        return Criterion(name, required, measured, Verdict.FAILED, f"{words} fell short.")
     proven = (each for each in scenarios if each.applicable and each.receipts == each.applicable)
     struck = {each.name for each in proven if not each.own}
     if unproven:
