@@ -122,7 +122,7 @@ def test_the_portals_own_server_is_refused(looked, postgres_server):
 @pytest.mark.parametrize(
     ("program", "need", "words"),
     [
-        (["/none/such"], "starts", "correct [process] command"),
+        (["/none/such"], "cell", "[process] command begins with /none/such, which is not on this machine"),
         ([sys.executable, "-c", "raise SystemExit('no config')"], "starts", "no config"),
         ([sys.executable, "-c", "import time; time.sleep(600)"], "starts", "does not answer"),
     ],
