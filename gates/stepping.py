@@ -117,12 +117,28 @@ def step_for(limit_s: float, *, worker: str) -> int:
 
 def step(slot: Slot) -> bool:
     """Do the check of a claimed slot. Returns whether this attempt closed it."""
-    started_at = timezone.now()
-    outcome = _outcome(slot)
+    started_at, outcome = _done(slot)
     closed = _recorded(slot, outcome, started_at)
     if closed and slot.check_name == "health":
         _note_return(slot, outcome)
     return closed
+
+
+def _done(slot: Slot) -> tuple[datetime, Outcome]:
+    """When the check began, and what came of it; done anew for a while where the portal's own database went away.
+
+    That says nothing of the target. Raises OperationalError or InterfaceError where it stays away: nothing was seen,
+    and the slot is taken again or becomes a hole.
+    """
+    for pause_s in RECORD_PAUSES_S:
+        started_at = timezone.now()
+        try:
+            return started_at, _outcome(slot)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("slot %s of run %s is done again: %s", slot, slot.run_id, error)
+            connection.close()
+            time.sleep(pause_s)
+    return timezone.now(), _outcome(slot)
 
 
 def _outcome(slot: Slot) -> Outcome:
@@ -133,6 +149,8 @@ def _outcome(slot: Slot) -> Outcome:
         return CHECKS[slot.check_name](slot, access(spec))
     except SoftTimeLimitExceeded:
         return inconclusive(TOO_LONG.get(slot.check_name, "The check took longer than one step may."))
+    except (OperationalError, InterfaceError):  # of the portal's own database: a ledger is not reached by Django
+        raise
     except Exception as error:
         log.exception("slot %s of run %s", slot, slot.run_id)
         words = str(error).split("\n", 1)[0][:300]
