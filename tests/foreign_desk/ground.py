@@ -2,7 +2,6 @@
 
 import copy
 import os
-import secrets
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -12,15 +11,12 @@ from typing import Any
 
 import psycopg
 
-from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.brokers import running_simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
-from gates.chaos.cells.processes import OwnedProcess
 from gates.targets.programs import read_program
 from gates.targets.reading import read_file
-from gates.targets.rehearsal import cell_broker
 from gates.targets.ways import ways_of
 from tests.needs import lacks
 
@@ -86,24 +82,14 @@ def spec_of(description: str, **variables: str) -> dict[str, Any]:
 @asynccontextmanager
 async def foreign_cell(ledger_url: str, spec: dict[str, Any], folder: Path) -> AsyncIterator[Cell]:
     """A cell around a foreign program, with a broker of its own."""
-    token = secrets.token_urlsafe(16)
-    with reserved_port(2) as api, reserved_port(3) as control:
-        ports = (api, control)
-    broker = cell_broker(ports, token)
-    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
-    try:
-        async with Simulator(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", token) as simulator:
-            await simulator.wait_ready()
-            premises = Premises(
-                read_program(spec),
-                LedgerServer(ledger_url),
-                simulator,
-                folder,
-                template=spec["chaos"]["template"],
-                ways=ways_of(spec),
-            )
-            async with running_cell(premises, 1) as cell:
-                yield cell
-    finally:
-        await process.kill()
-        process.close()
+    async with running_simulator(folder) as simulator:
+        premises = Premises(
+            read_program(spec),
+            LedgerServer(ledger_url),
+            simulator,
+            folder,
+            template=spec["chaos"]["template"],
+            ways=ways_of(spec),
+        )
+        async with running_cell(premises, 1) as cell:
+            yield cell

@@ -1,11 +1,19 @@
 """The broker simulator of the cells: one process, an account for each cell, driven over its control port."""
 
 import asyncio
-from collections.abc import Mapping
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from gates.chaos.cells.ports import reserved_port
+from gates.chaos.cells.processes import OwnedProcess
+from gates.targets.rehearsal import cell_broker
 
 BALANCE = "100000"
 TIMEOUT_S = 5.0
@@ -85,3 +93,24 @@ class Simulator:
         if reply.is_success and isinstance(answer, dict):
             return answer
         raise SimulatorError(f"The broker simulator answered {method} {path} with {reply.status_code}: {answer}.")
+
+
+@asynccontextmanager
+async def running_simulator(folder: Path, *, number: int = 1) -> AsyncIterator[Simulator]:
+    """A broker simulator that answers, for as long as the block runs; its log is in `folder`.
+
+    `number` tells apart what runs at once. Raises SimulatorError, OSError.
+    """
+    token = secrets.token_urlsafe(16)
+    with reserved_port(2 * number) as port, reserved_port(2 * number + 1) as control:
+        ports = (port, control)
+    broker = cell_broker(ports, token)
+    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
+    try:
+        url, control_url = (f"http://127.0.0.1:{each}" for each in ports)
+        async with Simulator(url, control_url, token) as simulator:
+            await simulator.wait_ready()
+            yield simulator
+    finally:
+        await process.kill()
+        process.close()

@@ -6,8 +6,6 @@ engine that is killed leaves leases that run out, heals that any worker carries 
 
 import asyncio
 import logging
-import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,14 +17,12 @@ from django.utils import timezone
 
 from audits.verdicts import Verdict
 from gates.chaos.baseline import CrashPoint as Place
-from gates.chaos.cells.brokers import Simulator, SimulatorError
+from gates.chaos.cells.brokers import SimulatorError, running_simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
 from gates.chaos.cells.presence import demand_program, demand_server
-from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
 from gates.chaos.engine import closing, healing, posts, sampling, trial_rows, work
@@ -44,7 +40,6 @@ from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
 from gates.targets.programs import planted_in, program_of
-from gates.targets.rehearsal import cell_broker
 from gates.targets.ways import ways_of
 from gates.workers import identity
 
@@ -71,25 +66,12 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
     demand_safe(program, ledgers.host, allowed, ways)
     demand_program(program)
     listening_place(ways)  # a machine that does not allow it is said here, once, and not by each cell
-    token = secrets.token_urlsafe(16)
-    with reserved_port(1) as port, reserved_port(2) as control:
-        ports = (port, control)
-    broker = cell_broker(ports, token)
-    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
-    try:
-        urls = (f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
-        async with Simulator(*urls, token) as simulator:
-            await simulator.wait_ready()
-            await demand_server(ledgers)
-            async with cells_template(chaos, ledgers) as template:
-                limit_s = protection_limit_ms(spec) / 1000
-                yield Premises(
-                    program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed, limit_s
-                )
-            await ledgers.sweep()  # of an engine of this machine that was killed meanwhile too
-    finally:
-        await process.kill()
-        process.close()
+    async with running_simulator(folder) as simulator:
+        await demand_server(ledgers)
+        async with cells_template(chaos, ledgers) as template:
+            limit_s = protection_limit_ms(spec) / 1000
+            yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed, limit_s)
+        await ledgers.sweep()  # of an engine of this machine that was killed meanwhile too
 
 
 async def run_engine(run_id: int) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import secrets
 import socket
 import sys
 import tempfile
@@ -15,12 +13,10 @@ from typing import Any
 import pytest
 
 from gates.chaos.cells import ways
-from gates.chaos.cells.brokers import Simulator
+from gates.chaos.cells.brokers import running_simulator
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.ledgers import LedgerServer
-from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import Premises
-from gates.chaos.cells.processes import OwnedProcess
 from gates.chaos.cells.ways import OwnFolder, listening_place
 from gates.chaos.faults import LoseAnswer
 from gates.chaos.messages import Channel, Direction, Receipt
@@ -28,7 +24,6 @@ from gates.chaos.proxies.events import Struck
 from gates.chaos.proxies.safety import UnsafeError
 from gates.chaos.safety import demand_safe
 from gates.targets.programs import read_program
-from gates.targets.rehearsal import cell_broker
 from gates.targets.secrets import TargetUnreachableError
 from gates.targets.ways import CellFile, Ways, ways_of
 from gates.targets.words import PLACES
@@ -57,24 +52,14 @@ def spec(program: list[str], asks: tuple[str, ...], template: Path, **chaos: Any
 @asynccontextmanager
 async def started(told: dict[str, Any], ledger_url: str, folder: Path) -> AsyncIterator[Cell]:
     """A cell with the program running in it."""
-    token = secrets.token_urlsafe(16)
-    with reserved_port(4) as api, reserved_port(5) as control:
-        ports = (api, control)
-    broker = cell_broker(ports, token)
-    process = OwnedProcess.start(broker.argv, env=os.environ | broker.env, log=folder / "broker.log")
-    try:
-        async with Simulator(*(f"http://127.0.0.1:{port}" for port in ports), token) as simulator:
-            await simulator.wait_ready()
-            ledgers = LedgerServer(ledger_url)
-            premises = Premises(read_program(told), ledgers, simulator, folder, ways=ways_of(told))
-            async with asyncio.timeout(LIMIT_S), running_cell(premises, 1) as cell:
-                await simulator.open_account(cell.account)
-                cell.database = await ledgers.create("kept")
-                await cell.start()
-                yield cell
-    finally:
-        await process.kill()
-        process.close()
+    async with running_simulator(folder) as simulator:
+        ledgers = LedgerServer(ledger_url)
+        premises = Premises(read_program(told), ledgers, simulator, folder, ways=ways_of(told))
+        async with asyncio.timeout(LIMIT_S), running_cell(premises, 1) as cell:
+            await simulator.open_account(cell.account)
+            cell.database = await ledgers.create("kept")
+            await cell.start()
+            yield cell
 
 
 @pytest.fixture
