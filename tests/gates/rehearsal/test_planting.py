@@ -82,4 +82,4 @@ def test_each_defect_replaces_what_it_names_and_nothing_else_and_is_another_buil
 def test_the_clean_desk_does_not_name_the_catalogue():
     desk = ROOT / "gates" / "rehearsal" / "desk"
     naming = {path.name for path in desk.glob("*.py") if "defects" in path.read_text()}
-    assert naming == {"__main__.py", "settings.py"}
+    assert naming == {"life.py", "settings.py"}
