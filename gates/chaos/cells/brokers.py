@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,15 @@ PAUSE_S = 0.05
 
 class SimulatorError(Exception):
     """The broker simulator refused or did not answer; the message holds its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disarmed:
+    """How many requests a fault has struck, and the first of them: method and path, and when (monotonic seconds)."""
+
+    struck: int
+    first: str
+    first_at_s: float
 
 
 class Simulator:
@@ -78,9 +88,10 @@ class Simulator:
         body = {"kind": kind, "path": f"/accounts/{account}/", **parameters}
         return int((await self._asked(self._control, "POST", "/faults", body))["id"])
 
-    async def disarm(self, fault: int) -> int:
-        """Disarm a fault; how often it has struck."""
-        return int((await self._asked(self._control, "DELETE", f"/faults/{fault}"))["struck"])
+    async def disarm(self, fault: int) -> Disarmed:
+        """Disarm a fault; what it has struck."""
+        told = await self._asked(self._control, "DELETE", f"/faults/{fault}")
+        return Disarmed(int(told["struck"]), str(told.get("first", "")), float(told.get("first_at_s", 0)))
 
     async def _asked(
         self, client: httpx.AsyncClient, method: str, path: str, body: Mapping[str, Any] | None = None

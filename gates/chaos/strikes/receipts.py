@@ -7,6 +7,7 @@ from gates.chaos.cells.target import Answer
 from gates.chaos.messages import Receipt, Strike
 from gates.chaos.strikes.outlasting import KEEPS_WAITING
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
+from gates.chaos.strikes.staleness import FIRST_STALE
 from gates.chaos.strikes.striking import Hit
 
 
@@ -29,10 +30,10 @@ def receipt_shape(hit: Hit, receipt: Receipt) -> dict[str, Any]:
 
 
 def proof_shape(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as JSON."""
+    """A receipt as JSON. Of look-ups that alone were stale, which no proxy struck, `message` is the first of them."""
     return {
         "strike": str(receipt.strike),
-        "message": receipt.message.label if receipt.message else None,
+        "message": receipt.message.label if receipt.message else receipt.proof.get(FIRST_STALE),
         "at_s": receipt.at_s,
         "proof": dict(receipt.proof),
     }

@@ -1,5 +1,6 @@
-"""Faults of a broker, on request: what is armed, and how often it has struck."""
+"""Faults of a broker, on request: what is armed, how often it has struck, and what first."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,8 @@ class BadFaultError(ValueError):
 class Fault:
     """One armed fault. `times` strikes are left; None means until it is deleted.
 
-    `method` and `path` (a part of the path) limit which requests it strikes.
+    `method` and `path` (a part of the path) limit which requests it strikes. `first` is the first one struck, like
+    `GET /v3/accounts/101/trades`, and `first_at_s` when, by the machine's monotonic clock.
     """
 
     id: int
@@ -39,6 +41,8 @@ class Fault:
     method: str | None = None
     path: str | None = None
     struck: int = 0
+    first: str | None = None
+    first_at_s: float | None = None
 
     def shape(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -88,6 +92,8 @@ class Faults:
         if fault is None:
             return None
         fault.struck += 1
+        if fault.first is None:
+            fault.first, fault.first_at_s = f"{method} {path}", time.monotonic()
         self.struck[kind] = self.struck.get(kind, 0) + 1
         if fault.times is not None:
             fault.times -= 1

@@ -158,10 +158,12 @@ class Readings:
         return order
 
     def _unseen(self, request: Request, at: datetime) -> bool:
-        """Whether a stale look-up hides what came to be at `at`, which uses up a strike."""
+        """Whether a stale look-up hides what came to be at `at`; it uses up one strike, however much it hides."""
         if not self._is_young(request, at):
             return False
-        return self.venue.faults.strike("stale_lookup", request.method, request.url.path) is not None
+        if not hasattr(request.state, "stale"):
+            request.state.stale = self.venue.faults.strike("stale_lookup", request.method, request.url.path) is not None
+        return bool(request.state.stale)
 
     def _is_young(self, request: Request, at: datetime) -> bool:
         fault = self.venue.faults.find("stale_lookup", request.method, request.url.path)

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from gates.chaos.baseline import Recording, Script
+from gates.chaos.cells.brokers import Disarmed
 from gates.chaos.messages import Channel, Direction, Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Struck
 from gates.chaos.scenarios.statements import touched
+from gates.chaos.strikes.receipts import proof_shape
 from gates.chaos.strikes.staleness import stale_lookup
 from gates.chaos.strikes.striking import Seen, at_its_message, on_the_wire
 from gates.chaos.trials import Trial
@@ -57,14 +59,17 @@ def looking_up(after_s):
         return 1
 
     async def disarm(_):
-        return int(time.monotonic() >= answered[0] + after_s)
+        looked_up_at = answered[0] + after_s
+        if time.monotonic() < looked_up_at:
+            return Disarmed(0, "", 0.0)
+        return Disarmed(1, "GET /v3/accounts/101-001-0000001-001/transactions/sinceid", looked_up_at)
 
     return ask, SimpleNamespace(
         account="a", premises=SimpleNamespace(simulator=SimpleNamespace(arm=arm, disarm=disarm))
     )
 
 
-def test_a_look_up_that_comes_a_little_after_the_answer_is_answered_stale_too():
+def test_a_look_up_that_comes_a_little_after_the_answer_is_answered_stale_too_and_the_receipt_names_it():
     async def steps():
         ask, cell = looking_up(after_s=0.1)
         point = Point(Channel.BROKER, Direction.REQUEST, "POST orders", 1)
@@ -74,7 +79,10 @@ def test_a_look_up_that_comes_a_little_after_the_answer_is_answered_stale_too():
 
     seen = asyncio.run(steps())
     assert seen.applies
-    assert seen.receipt.proof["lookups_answered_stale"] == 1
+    shape = proof_shape(seen.receipt)
+    assert shape["message"] == shape["proof"]["first_stale_lookup"] == "broker: GET transactions sinceid"
+    assert shape["proof"]["lookups_answered_stale"] == 1
+    assert 100 <= shape["proof"]["first_stale_lookup_after_ms"] <= 200
 
 
 @pytest.mark.parametrize("left_open", [0, 1])

@@ -83,7 +83,13 @@ def test_a_history_that_does_not_show_the_order_yet_strikes_the_desk_and_is_wait
     points = CrashPoint.objects.filter(scenario__run=run)
     assert {point.label for point in points} == {"broker: POST orders", "broker: POST orders answered 201"}
     assert {(point.applies, point.verdict, point.end) for point in points} == {(True, "passed", "done")}
-    assert all(point.receipt["proof"]["lookups_answered_stale"] > 0 for point in points)
+    for point in points:
+        proof = point.receipt["proof"]
+        assert proof["lookups_answered_stale"] > 0
+        assert proof["first_stale_lookup"].startswith("broker: GET ")
+        assert proof["first_stale_lookup_after_ms"] > 0
+        lost = point.label == "broker: POST orders answered 201"
+        assert point.receipt["message"] == (point.label if lost else proof["first_stale_lookup"])
 
 
 def test_a_target_that_does_not_start_makes_the_scenario_inconclusive_not_failed(desk_target):

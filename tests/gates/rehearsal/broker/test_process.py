@@ -109,6 +109,17 @@ def test_a_stale_lookup_does_not_yet_see_a_new_trade(broker: Broker) -> None:
     assert broker.v3.get(f"/accounts/{account}/trades/{trade}").json()["trade"]["id"] == trade
 
 
+def test_a_look_up_that_hides_much_is_one_stale_lookup_and_the_first_is_named(broker: Broker) -> None:
+    account = broker.fresh_account()
+    buy(broker, account)
+    buy(broker, account)
+    broker.control.post("/faults", json={"kind": "stale_lookup", "age_ms": 60_000})
+    assert broker.v3.get(f"/accounts/{account}/openTrades").json()["trades"] == []
+    assert broker.v3.get(f"/accounts/{account}/trades").json()["trades"] == []
+    (struck,) = broker.control.delete("/faults").json()["faults"]
+    assert (struck["struck"], struck["first"]) == (2, f"GET /v3/accounts/{account}/openTrades")
+
+
 def test_a_stale_lookup_sees_a_history_that_ends_before_the_new_order(broker: Broker) -> None:
     account = broker.fresh_account()
     before = broker.v3.get(f"/accounts/{account}/summary").json()["lastTransactionID"]
