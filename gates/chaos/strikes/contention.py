@@ -15,17 +15,17 @@ from gates.chaos.faults import KillBefore
 from gates.chaos.messages import Channel, Message, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Closed, Decision, Held, Refused
 from gates.chaos.scenarios.statements import calls_a_function, touched
-from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, NotShownError, Within, is_error
+from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, NotShownError, RequestDeadlock, is_error
 from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
 from gates.chaos.strikes.table_locks import (
     TABLES,
     WAIT_PAUSE_S,
-    Injector,
+    Session,
     Table,
-    injector,
     listed,
     lock_free,
     lock_one,
+    locking_session,
     wanted,
 )
 from gates.chaos.trials import Trial
@@ -47,7 +47,7 @@ _WAITING = """
 @asynccontextmanager
 async def lock_held(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """Another hand locks the ledger's tables for `lock_ms`, from the moment of the statement on."""
-    async with injector(cell) as session:
+    async with locking_session(cell) as session:
         await cell.wires[Channel.LEDGER].control.arm(point, KillBefore(), hold_ms=trial.held_ms)
         yield lambda asked: _lock(cell, trial, asked, session)
 
@@ -55,12 +55,12 @@ async def lock_held(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Fol
 @asynccontextmanager
 async def deadlock(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """The held statement wants a table that another hand has locked, which waits for one that the target has."""
-    async with injector(cell) as session:
+    async with locking_session(cell) as session:
         await cell.wires[Channel.LEDGER].control.arm(point, KillBefore(), hold_ms=trial.held_ms)
         yield lambda asked: _deadlock(cell, trial, asked, session)
 
 
-async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Seen:
+async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Session) -> Seen:
     held = await _held(cell, asked)
     if held is None:
         return _never_came()
@@ -81,7 +81,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Se
     return _proven(trial, held, {**seen, "tables": len(locked), "waiting_backend_pid": waiter, **stood})
 
 
-async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -> Seen:
+async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Session) -> Seen:
     """1. Lock what the target has not. 2. Wait for what it has. 3. Let the statement go. 4. See 40P01."""
     held = await _held(cell, asked)
     if held is None:
@@ -113,17 +113,17 @@ async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Injector) -
 
 async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -> Seen:
     """Where the target holds nothing yet, what its request does within itself is what can end in a deadlock."""
-    within = Within(cell, held.message, held.backend_pid)
+    laid = RequestDeadlock(cell, held.message, held.backend_pid)
     try:
-        await within.hold()
-        locked = await within.deadlock(lambda: _forward(cell, held))
+        await laid.hold()
+        locked = await laid.meet(lambda: _forward(cell, held))
         began = time.monotonic()
         if locked is None:
             return _not_met(
                 held,
                 f"{_request(held)} that touches no second table can meet no deadlock",
-                within.tables,
-                within.locked,
+                laid.tables,
+                laid.locked,
             )
         end = await _end_of(cell, held, None)
     except TimeoutError:
@@ -131,7 +131,7 @@ async def _deadlock_within(cell: Cell, trial: Trial, held: Held, stood: Proof) -
     except NotShownError as error:
         return Seen(None, time.monotonic(), f"No receipt: {error}.")
     finally:
-        await within.close()
+        await laid.close()
     if not end.is_victim:
         return Seen(None, began, f"No receipt: no {DEADLOCK} was seen on the wire.")
     return _proven(trial, held, {**locked.proof(began), **stood})
@@ -179,7 +179,7 @@ async def _waiting(cell: Cell, blocker: int, backend: int | None = None) -> int 
     return int(row[0]) if row else None
 
 
-async def _own(session: Injector, held: Held) -> list[Table]:
+async def _own(session: Session, held: Held) -> list[Table]:
     """What the target's own backend has locked, so that another hand must wait for it."""
     return await listed(session, _HELD_BY, held.backend_pid) if held.backend_pid is not None else []
 

@@ -18,12 +18,12 @@ from gates.chaos.scenarios.statements import touched
 from gates.chaos.strikes.table_locks import (
     TABLES,
     WAIT_PAUSE_S,
-    Injector,
+    Session,
     Table,
-    injector,
     listed,
     lock_free,
     lock_one,
+    locking_session,
     wanted,
 )
 
@@ -60,8 +60,8 @@ def is_error(answer: Message) -> bool:
     return answer.outcome.startswith("ERROR") or (answer.outcome.isdigit() and answer.outcome >= "4")
 
 
-class Within:
-    """Holds every table until `close`, each by a session of its own."""
+class RequestDeadlock:
+    """A deadlock that is laid for one request: every table is held until `close`, each by a session of its own."""
 
     def __init__(self, cell: Cell, request: Message, backend_pid: int | None) -> None:
         self._cell = cell
@@ -70,22 +70,22 @@ class Within:
         self.tables: list[Table] = []
         self.locked: list[Table] = []
         self._stack = AsyncExitStack()
-        self._holding: dict[Table, Injector] = {}
+        self._holding: dict[Table, Session] = {}
         self._asking: list[asyncio.Task[None]] = []
 
     async def hold(self) -> None:
         """Lock each table that nobody holds, those first that the request names: `locked`, of all `tables`."""
-        first = await self._stack.enter_async_context(injector(self._cell))
+        first = await self._stack.enter_async_context(locking_session(self._cell))
         every = await listed(first, TABLES)
         self.tables = list(dict.fromkeys([*touched(self._request.fingerprint, every), *every]))
         for table in self.tables[:MOST_TABLES]:
-            session = await self._stack.enter_async_context(injector(self._cell))
+            session = await self._stack.enter_async_context(locking_session(self._cell))
             await session.execute("SELECT 1")  # begins the transaction in which the lock is kept
             if await lock_free(session, [table]):
                 self._holding[table] = session
         self.locked = list(self._holding)
 
-    async def deadlock(self, let_go: Callable[[], Awaitable[None]]) -> Locked | None:
+    async def meet(self, let_go: Callable[[], Awaitable[None]]) -> Locked | None:
         """Let the request go into it; None where it was answered without wanting a second table.
 
         Raises TimeoutError where it neither waits nor is answered, NotShownError where another waits as well or it was

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from gates.chaos.cells.cell import Cell
 
-Injector = AsyncConnection[TupleRow]
+Session = AsyncConnection[TupleRow]
 Table = tuple[str, str]
 WAIT_PAUSE_S = 0.02
 _WANTED = """
@@ -25,7 +25,7 @@ TABLES = """
 
 
 @asynccontextmanager
-async def injector(cell: Cell) -> AsyncIterator[Injector]:
+async def locking_session(cell: Cell) -> AsyncIterator[Session]:
     """A session that never becomes a deadlock's victim first. What it has locked is free when it ends."""
     connection = await psycopg.AsyncConnection.connect(cell.ledger_url, connect_timeout=5)
     try:
@@ -36,12 +36,12 @@ async def injector(cell: Cell) -> AsyncIterator[Injector]:
         await connection.close()
 
 
-async def listed(injector: Injector, query: str, *values: object) -> list[Table]:
-    found = await (await injector.execute(query.encode(), values or None)).fetchall()
+async def listed(session: Session, query: str, *values: object) -> list[Table]:
+    found = await (await session.execute(query.encode(), values or None)).fetchall()
     return [(str(schema), str(name)) for schema, name in found]
 
 
-async def wanted(connection: Injector, ours: Sequence[int], backend: int | None) -> list[tuple[int, Table]]:
+async def wanted(connection: Session, ours: Sequence[int], backend: int | None) -> list[tuple[int, Table]]:
     """Which backends of this database wait for which table, at most two: this one, or any that is not ours.
 
     Other cells' databases are copies of the same template: their tables have the same numbers.
@@ -50,13 +50,13 @@ async def wanted(connection: Injector, ours: Sequence[int], backend: int | None)
     return [(int(pid), (str(schema), str(name))) for pid, schema, name in rows]
 
 
-async def lock_free(injector: Injector, tables: Sequence[Table]) -> list[Table]:
+async def lock_free(session: Session, tables: Sequence[Table]) -> list[Table]:
     """Lock those of the tables that nobody holds and that may be locked; which."""
     locked = []
     for table in tables:
         try:
-            async with injector.transaction():
-                await lock_one(injector, table, nowait=True)
+            async with session.transaction():
+                await lock_one(session, table, nowait=True)
         except (
             errors.LockNotAvailable,
             errors.UndefinedTable,
@@ -68,6 +68,6 @@ async def lock_free(injector: Injector, tables: Sequence[Table]) -> list[Table]:
     return locked
 
 
-async def lock_one(injector: Injector, table: Table, *, nowait: bool = False) -> None:
+async def lock_one(session: Session, table: Table, *, nowait: bool = False) -> None:
     statement = sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(*table))
-    await injector.execute(statement + sql.SQL(" NOWAIT") if nowait else statement)
+    await session.execute(statement + sql.SQL(" NOWAIT") if nowait else statement)

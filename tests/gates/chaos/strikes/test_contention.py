@@ -93,7 +93,7 @@ def struck(monkeypatch, strike, url, statement, **how):
             monkeypatch.setattr(contention, "_held", held)
             point = Point(Channel.LEDGER, Direction.REQUEST, target.message.fingerprint, 1)
             trial = Trial("close", point, strike, {"lock_ms": LOCK_MS})
-            async with contention.injector(target) as session:
+            async with contention.locking_session(target) as session:
                 make = contention._lock if strike is Strike.LOCK_HELD else contention._deadlock
                 return await make(target, trial, None, session)
 
