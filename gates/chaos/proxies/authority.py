@@ -7,7 +7,6 @@ import ipaddress
 import os
 import secrets
 import ssl
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,16 +53,10 @@ class Authority:
         is_whole = kept.not_valid_after_utc > now + timedelta(days=7) and key.public_key() == kept.public_key()
         return is_whole and _permits(kept, self.hosts)
 
-    def context(self, protocols: list[str]) -> ssl.SSLContext:
-        """A server's TLS context with a new certificate for loopback, offering `protocols` by ALPN."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as folder:  # a context loads from files only
-            together = Path(folder) / "leaf.pem"
-            together.touch(mode=0o600)
-            together.write_bytes(self.issue())
-            context.load_cert_chain(together)
-        context.set_alpn_protocols(protocols)
-        return context
+    def issue_into(self, path: Path) -> Path:
+        """Write what `issue` gives to a file that a proxy can be started with. Raises OSError."""
+        _write(path, self.issue())
+        return path
 
     def issue(self) -> bytes:
         """A new key and its certificate for loopback, with the authority's own behind it, as PEM."""

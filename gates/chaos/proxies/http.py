@@ -1,6 +1,6 @@
 """`python -m gates.chaos.proxies.http`: a proxy before the target's broker, or before a ledger that speaks HTTP.
 
-Plain or TLS to the client on one port (TLS with a certificate of the project's authority), plain or TLS to the server.
+Plain or TLS to the client on one port (TLS where it is given a certificate), plain or TLS to the server.
 It stands in for the names that it `--answers-for`: for a client that has it as its HTTPS_PROXY, or looks them up here.
 """
 
@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 from gates.chaos.messages import Channel
-from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.http_named import NamedSession
 from gates.chaos.proxies.http_pool import Origin, Pool
 from gates.chaos.proxies.safety import is_loopback
-from gates.chaos.proxies.serving import COULD_NOT_START, NewSession, arguments, serve
+from gates.chaos.proxies.serving import COULD_NOT_START, NewSession, arguments, serve, shown_to_clients
 from gates.chaos.proxies.switchboard import Switchboard
 
 ALPN = ["http/1.1"]
@@ -28,7 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     hosts = tuple(host.lower() for host in options.answers_for)
     try:
-        met = Authority.in_folder(options.authority, hosts=hosts).context(ALPN) if options.authority else None
+        met = shown_to_clients(options.certificate, None, ALPN) if options.certificate else None
         to_server = ssl.create_default_context(cafile=options.upstream_ca) if options.upstream_tls else None
     except OSError as error:
         sys.stderr.write(f"The {options.channel} proxy cannot start: its certificates cannot be used ({error})\n")

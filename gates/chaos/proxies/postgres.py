@@ -1,21 +1,19 @@
 """`python -m gates.chaos.proxies.postgres`: a proxy on the target's boundary to its ledger, on the PostgreSQL wire.
 
-TLS to the client where it asks (with a certificate of the project's authority, or with the server's own key pair so
+TLS to the client where it asks and there is a certificate (of the project's authority, or the server's own key pair so
 that channel binding holds), plain or TLS to the server.
 """
 
 import argparse
 import ssl
 import sys
-import tempfile
 from pathlib import Path
 
 from gates.chaos.messages import Channel
-from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.pg_opening import Opening
 from gates.chaos.proxies.pg_session import LedgerSession
 from gates.chaos.proxies.pg_startup import Ears, Upstream
-from gates.chaos.proxies.serving import COULD_NOT_START, NewSession, arguments, serve
+from gates.chaos.proxies.serving import COULD_NOT_START, NewSession, arguments, serve, shown_to_clients
 from gates.chaos.proxies.switchboard import Switchboard
 
 ALPN = ["postgresql"]
@@ -23,17 +21,9 @@ ALPN = ["postgresql"]
 
 def ears(options: argparse.Namespace) -> Ears:
     """How clients are met. Raises OSError."""
-    if options.no_tls:
-        return Ears(None)
     if options.server_certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(options.server_certificate, options.server_key)
-        context.set_alpn_protocols(ALPN)
-        return Ears(context, own_key=True)
-    if options.authority:
-        return Ears(Authority.in_folder(options.authority).context(ALPN))
-    with tempfile.TemporaryDirectory() as folder:
-        return Ears(Authority.in_folder(Path(folder)).context(ALPN))
+        return Ears(shown_to_clients(options.server_certificate, options.server_key, ALPN), own_key=True)
+    return Ears(shown_to_clients(options.certificate, None, ALPN) if options.certificate else None)
 
 
 def to_server() -> ssl.SSLContext:
@@ -47,7 +37,6 @@ def to_server() -> ssl.SSLContext:
 
 def main() -> int:
     parser = arguments("postgres", __doc__)
-    parser.add_argument("--no-tls", action="store_true", help="answer requests for TLS with no")
     parser.add_argument("--server-certificate", type=Path, help="the server's own, so that channel binding holds")
     parser.add_argument("--server-key", type=Path)
     options = parser.parse_args()

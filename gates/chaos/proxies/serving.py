@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,9 +57,20 @@ def arguments(wire: str, about: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--upstream", type=Place.parse, required=True, help="host:port of the real server")
     parser.add_argument("--control", type=Path, required=True, help="path of the control socket to make")
     parser.add_argument("--allowed-host", action="append", default=[], help="a host beyond loopback; may be repeated")
-    parser.add_argument("--authority", type=Path, help="folder of the project's own certificate authority")
+    parser.add_argument("--certificate", type=Path, help="PEM of a key and its certificate, for clients that speak TLS")
     parser.add_argument("--upstream-tls", action="store_true", help="speak TLS to the real server")
     return parser
+
+
+def shown_to_clients(chain: Path, key: Path | None, protocols: list[str]) -> ssl.SSLContext:
+    """A server's TLS context with this certificate, and what vouches for it, offering `protocols` by ALPN.
+
+    Raises OSError. The certificate was made before: what makes them takes longer to load than a proxy.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    context.set_alpn_protocols(protocols)
+    return context
 
 
 def serve(options: argparse.Namespace, channel: Channel, new_session: Callable[[str], NewSession]) -> int:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from gates.chaos.proxies.authority import Authority
 from gates.models import Target
 from gates.targets.rehearsal import cell_target
 from tests.gates.chaos.owners import Owner, owned_proxy
@@ -45,8 +46,19 @@ class Ledger:
 
 
 @pytest.fixture(scope="session")
-def ledger_owner(postgres_server: PostgresServer) -> Iterator[Owner]:
-    with owned_proxy("postgres", f"127.0.0.1:{postgres_server.port}") as owner:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.in_folder(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def shown(authority: Authority) -> tuple[str, str]:
+    """What a proxy is told that clients may speak TLS with."""
+    return ("--certificate", str(authority.issue_into(authority.certificate.with_name("shown.pem"))))
+
+
+@pytest.fixture(scope="session")
+def ledger_owner(postgres_server: PostgresServer, shown: tuple[str, str]) -> Iterator[Owner]:
+    with owned_proxy("postgres", f"127.0.0.1:{postgres_server.port}", *shown) as owner:
         yield owner
 
 
@@ -104,10 +116,9 @@ def origin_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def web_owner(origin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
-    authority = tmp_path_factory.mktemp("authority")
-    with owned_proxy("http", f"127.0.0.1:{origin_port}", "--authority", str(authority)) as owner:
-        owner.authority = authority / "ca.pem"
+def web_owner(origin_port: int, authority: Authority, shown: tuple[str, str]) -> Iterator[Owner]:
+    with owned_proxy("http", f"127.0.0.1:{origin_port}", *shown) as owner:
+        owner.authority = authority.certificate
         yield owner
 
 

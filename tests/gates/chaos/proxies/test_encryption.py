@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def _await(server: SecureServer) -> None:
 
 
 def test_a_client_in_the_clear_reaches_a_server_behind_tls(server: SecureServer):
-    with owned_proxy("postgres", f"127.0.0.1:{server.port}", "--upstream-tls", "--no-tls") as owner:
+    with owned_proxy("postgres", f"127.0.0.1:{server.port}", "--upstream-tls") as owner:
         for binding in ("disable", "prefer"):
             assert server.connects(owner, channel_binding=binding)
         with pytest.raises(OperationalError, match="does not support SSL"):
@@ -101,9 +102,16 @@ def test_channel_binding_holds_with_the_servers_own_key(server: SecureServer):
 
 
 def test_a_client_that_verifies_trusts_the_projects_authority(server: SecureServer, tmp_path: Path):
-    root = Authority.in_folder(tmp_path).certificate
-    with owned_proxy("postgres", f"127.0.0.1:{server.port}", "--authority", str(tmp_path)) as owner:
+    authority = Authority.in_folder(tmp_path)
+    root, shown = authority.certificate, authority.issue_into(tmp_path / "shown.pem")
+    with owned_proxy("postgres", f"127.0.0.1:{server.port}", "--certificate", str(shown)) as owner:
         assert server.connects(owner, sslmode="verify-full", sslrootcert=str(root))
         assert server.connects(owner, sslmode="require", sslnegotiation="direct")
         with pytest.raises(OperationalError, match="channel binding"):
             server.connects(owner, sslmode="require", channel_binding="require")
+
+
+@pytest.mark.parametrize("wire", ["postgres", "http"])
+def test_a_proxy_starts_without_what_makes_certificates(wire: str):
+    code = f"import sys, gates.chaos.proxies.{wire}; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=START_S).returncode == 0
