@@ -29,6 +29,12 @@ def test_nobody_gets_in_without_the_password(postgres_server):
         psycopg.connect(postgres_server.url().replace(postgres_server.password, "wrong"), connect_timeout=5)
 
 
+def test_a_random_password_is_not_stretched(postgres_server):
+    assert one(postgres_server.url(), "SELECT rolpassword FROM pg_authid WHERE rolcanlogin").startswith(
+        "SCRAM-SHA-256$1:"
+    )
+
+
 def test_the_password_file_is_private(postgres_server):
     assert stat.S_IMODE((postgres_server.home / "password").stat().st_mode) == 0o600
     assert not (postgres_server.home / "password.new").exists()
