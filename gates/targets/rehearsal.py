@@ -118,6 +118,7 @@ def cell_program(defects: Iterable[str] = ()) -> dict[str, Any]:
             ),
             "environment": {
                 "DATABASE_URL": "{ledger_url}",
+                "PGSSLMODE": "disable",  # to a proxy of its own machine: two handshakes at each start protect nothing
                 "OANDA_URL": "{broker_url}",
                 "OANDA_TOKEN": "{token}",
                 "OANDA_ACCOUNT_ID": "{account}",
