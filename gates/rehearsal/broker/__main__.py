@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -146,6 +147,7 @@ def main() -> int:
         pulse = opened_pulse(options)
     except OSError as error:
         return refuse(f"The journal in {options.journal} cannot be written: {error}")
+    gc.freeze()  # what is loaded stays: no collection need look at it, and nobody takes it apart at the end
     return asyncio.run(run(pulse, token, sockets, most_streams=options.streams))
 
 
