@@ -117,7 +117,8 @@ def start_chaos(asked: Asked, *, started_by: User | None, now: datetime) -> Run:
 def _names(asked: Asked) -> tuple[str, ...]:
     """The scenarios that are asked for, all without a name. Raises CannotStrikeError, TargetUnreachableError."""
     known = tuple(scenario.name for scenario in scenarios_of(asked.target.spec))
-    unknown = [name for name in asked.scenarios if name not in known]
+    chosen = [name.replace(" ", "_") for name in asked.scenarios]  # pages and the README write them as words
+    unknown = [name for name in chosen if name not in known]
     if unknown:
         raise CannotStrikeError(f"There is no scenario {unknown[0]!r}: choose of {', '.join(known)}.")
     if asked.operation not in ("", *OPERATIONS):
@@ -129,7 +130,7 @@ def _names(asked: Asked) -> tuple[str, ...]:
             Point.parse(point or "ledger:request:1:COMMIT")
         except ValueError as error:
             raise CannotStrikeError(f"{error}.") from error
-    return tuple(name for name in known if not asked.scenarios or name in asked.scenarios)
+    return tuple(name for name in known if not chosen or name in chosen)
 
 
 def _depth(asked: Asked, plan: ChaosPlan) -> int:

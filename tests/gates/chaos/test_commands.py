@@ -38,6 +38,13 @@ def test_what_cannot_be_asked_for_is_refused_in_words(desk_target):
     assert not ChaosRun.objects.exists()
 
 
+def test_a_scenario_may_be_named_in_words(desk_target):
+    asked = Asked(desk_target, "smoke", scenarios=("kill during event replay", "kill_during_trade_open"))
+    run = start_chaos(asked, started_by=None, now=timezone.now())
+    named = run.scenarios.order_by("number").values_list("name", flat=True)
+    assert list(named) == ["kill_during_trade_open", "kill_during_event_replay"]
+
+
 def test_the_second_strike_after_a_kill_after_a_request_can_be_repeated(desk_target):
     words = {"point": "ledger:request:1:COMMIT", "strike": "kill after", "then": "ledger:request:1:BEGIN"}
     run = started(desk_target, REPLAY, **words)
