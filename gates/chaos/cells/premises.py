@@ -1,6 +1,6 @@
 """What the cells of one engine share, and what stands on the boundaries of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from gates.chaos.cells.ways import listening_place
 from gates.chaos.messages import Channel
 from gates.chaos.proxies.authority import Authority
 from gates.chaos.proxies.launching import Wire
+from gates.chaos.timeouts import Timeouts
 from gates.targets.programs import Program
 from gates.targets.ways import PLAIN, Ways
 
@@ -21,6 +22,7 @@ class Premises:
     """What the cells of one engine share. `folder` takes logs and sockets; it must be private.
 
     `allowed_hosts` are ledger servers beside this machine's. An open position has its stop within `protection_limit_s`.
+    `timeouts` are the target's own.
     """
 
     program: Program
@@ -32,6 +34,12 @@ class Premises:
     ways: Ways = PLAIN
     allowed_hosts: tuple[str, ...] = ()
     protection_limit_s: float = 1.0
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+    def patience_ms(self, channel: Channel) -> int:
+        """The shortest that the target waits for anything over a channel."""
+        told = self.timeouts
+        return told.broker_ms if channel is Channel.BROKER else min(told.ledger_ms, told.lock_ms)
 
 
 def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, str, *tuple[str, ...]]]:

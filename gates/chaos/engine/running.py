@@ -36,6 +36,7 @@ from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, re
 from gates.chaos.strikes.invariants import Clean, protection_limit_ms
 from gates.chaos.strikes.recovery import Result, demand_end, try_until_struck
 from gates.chaos.strikes.second_strikes import record_recovery
+from gates.chaos.timeouts import timeouts_of
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun
 from gates.targets.access import TargetUnreachableError, access, cells_ledger
@@ -70,7 +71,8 @@ async def running_premises(spec: dict[str, Any], folder: Path) -> AsyncIterator[
         await demand_server(ledgers)
         async with cells_template(chaos, ledgers) as template:
             limit_s = protection_limit_ms(spec) / 1000
-            yield Premises(program, ledgers, simulator, folder, reach.ledger_schema, template, ways, allowed, limit_s)
+            schema, timeouts = reach.ledger_schema, timeouts_of(spec)
+            yield Premises(program, ledgers, simulator, folder, schema, template, ways, allowed, limit_s, timeouts)
         await ledgers.sweep()  # of an engine of this machine that was killed meanwhile too
 
 

@@ -103,8 +103,9 @@ async def make_strike(cell: Cell, trial: Trial, striker: Striker, *, script: Scr
 
     A patient cell lets the message stand for a while before it is struck, to see whether the operation waits for it.
     """
+    timeout_ms = cell.premises.patience_ms(trial.point.channel)
     if cell.patient:
-        trial = replace(trial, held_ms=hold_ms(trial.strike, script))
+        trial = replace(trial, held_ms=hold_ms(trial.strike, script, timeout_ms))
     await journal.before(trial, cell)
     await journal.reached("armed")
     known = await (cell.quiet_after_background() if cell.patient else cell.quiet())
@@ -123,17 +124,18 @@ async def make_strike(cell: Cell, trial: Trial, striker: Striker, *, script: Scr
     hurt = trial.kills or not answer.success
     told_s = asked_s + answer.took_ms / 1000
     ended = gave_up(seen.receipt, recording, answer, answered_s=told_s) if seen.receipt else ""
-    return Hit(seen, answer, not hurt and _is_unsure(seen, recording, script, answered_s), ended)
+    return Hit(seen, answer, not hurt and _is_unsure(seen, recording, script, answered_s, timeout_ms), ended)
 
 
-def _is_unsure(seen: Seen, recording: Recording, script: Script, answered_s: float) -> bool:
+def _is_unsure(seen: Seen, recording: Recording, script: Script, answered_s: float, timeout_ms: int) -> bool:
     """Of an operation that was done in spite of the strike; one that was not done was hit, or waited for what was."""
     receipt = seen.receipt
     if receipt is None or receipt.message is None:
         return False
     if not recording.holds_besides(receipt.message, script.without_openings):
         return False
-    return not is_waited_for(recording, receipt.message, receipt.proof, script, answered_s=answered_s)
+    struck, proof = receipt.message, receipt.proof
+    return not is_waited_for(recording, struck, proof, script, answered_s=answered_s, timeout_ms=timeout_ms)
 
 
 def at_its_message(

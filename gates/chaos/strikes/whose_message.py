@@ -14,21 +14,26 @@ from typing import Any
 from gates.chaos.baseline import OPENINGS, Kind, Recording, Script, kind_of
 from gates.chaos.messages import KILLS, Direction, Message, Proof, Strike
 
-HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500  # below what a client waits for an answer
+HOLD_MS, LONGEST_HOLD_MS = 1_000, 2_500
+PART_OF_TIMEOUT = 0.6  # of what the target waits for an answer: who gives up meanwhile is not struck
 HELD_BY_THEMSELVES = frozenset({*KILLS, Strike.DELAY, Strike.STALL})
 REFUSED = "ERROR"  # how the outcome of an answer of PostgreSQL begins
 HELD = ("held_ms", "delay_ms", "stall_ms")
 UNTOLD = "The message struck is not told from one of the background's: the operation sent all of its own besides it."
 
 
-def hold_ms(strike: Strike, script: Script) -> int:
-    """How long a message stands before it is struck, so that the operation is seen to wait for it."""
-    return 0 if strike in HELD_BY_THEMSELVES else _still_ms(script)
+def hold_ms(strike: Strike, script: Script, timeout_ms: int) -> int:
+    """How long a message stands before it is struck, so that the operation is seen to wait for it and does not give up,
+    as it does after `timeout_ms`.
+    """
+    return 0 if strike in HELD_BY_THEMSELVES else _still_ms(script, timeout_ms)
 
 
-def is_waited_for(recording: Recording, struck: Message, proof: Proof, script: Script, *, answered_s: float) -> bool:
+def is_waited_for(
+    recording: Recording, struck: Message, proof: Proof, script: Script, *, answered_s: float, timeout_ms: int
+) -> bool:
     """Whether the operation is seen to have waited for the message struck, until it answered at `answered_s`."""
-    still_s = _still_ms(script) / 1000
+    still_s = _still_ms(script, timeout_ms) / 1000
     if _held_s(proof) < still_s or still_s <= script.pause_s:
         return False
     order = script.without_openings
@@ -72,9 +77,10 @@ def _answers(message: Message, struck: Message) -> bool:
     return message.direction is Direction.ANSWER and exchange == (struck.channel, struck.fingerprint, struck.occurrence)
 
 
-def _still_ms(script: Script) -> int:
+def _still_ms(script: Script, timeout_ms: int) -> int:
     """How long an operation that waits stands still at least; one that waits no longer may ask again."""
-    return min(LONGEST_HOLD_MS, max(HOLD_MS, round(2_000 * script.pause_s)))
+    longest_ms = min(LONGEST_HOLD_MS, int(PART_OF_TIMEOUT * timeout_ms))
+    return min(longest_ms, max(HOLD_MS, round(2_000 * script.pause_s)))
 
 
 def _held_s(proof: Proof) -> float:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,13 @@ from hypothesis import strategies as st
 
 from gates.chaos.baseline import Recording, Script, baseline, kind_of
 from gates.chaos.messages import Channel, Direction, Message, Strike
-from gates.chaos.strikes.whose_message import HOLD_MS, LONGEST_HOLD_MS, hold_ms, is_waited_for
+from gates.chaos.strikes import whose_message
+from gates.chaos.strikes.whose_message import HOLD_MS, LONGEST_HOLD_MS, hold_ms
+from gates.chaos.timeouts import LEAST_MS, MOST_MS
 
 ANSWERED_S = 100.0
+PATIENT_MS = 10_000
+is_waited_for = partial(whose_message.is_waited_for, timeout_ms=PATIENT_MS)
 HELD = {"held_ms": 1_000.0}
 
 
@@ -159,16 +164,30 @@ def test_a_message_that_was_not_recorded_tells_nothing():
     assert not is_waited_for(recorded(), recording.messages[0], HELD, SCRIPT, answered_s=ANSWERED_S)
 
 
-@given(pause_s=st.floats(0, 60))
-def test_a_message_is_held_for_longer_than_the_operation_pauses_and_never_longer_than_a_client_waits(pause_s):
-    held_ms = hold_ms(Strike.LOSE_REQUEST, Script(pause_s=pause_s))
-    assert HOLD_MS <= held_ms <= LONGEST_HOLD_MS
-    assert held_ms > pause_s * 1000 or held_ms == LONGEST_HOLD_MS
+@given(pause_s=st.floats(0, 60), timeout_ms=st.integers(LEAST_MS, MOST_MS))
+def test_a_message_is_held_for_longer_than_the_operation_pauses_and_never_longer_than_a_client_waits(
+    pause_s, timeout_ms
+):
+    held_ms = hold_ms(Strike.LOSE_REQUEST, Script(pause_s=pause_s), timeout_ms)
+    longest_ms = min(LONGEST_HOLD_MS, timeout_ms)
+    assert min(HOLD_MS, timeout_ms / 2) <= held_ms < timeout_ms
+    assert held_ms > pause_s * 1000 or held_ms > longest_ms / 2
+
+
+def test_an_operation_of_little_patience_is_told_by_a_shorter_stand():
+    recording = recorded(*FROM_THE_START)
+    script = Script(SCRIPT.order, SCRIPT.aside, pause_s=0.1)
+    held = {"held_ms": hold_ms(Strike.LOSE_REQUEST, script, LEAST_MS)}
+    for timeout_ms, told in ((LEAST_MS, True), (PATIENT_MS, False)):
+        waits = whose_message.is_waited_for(
+            recording, recording.messages[0], held, script, answered_s=ANSWERED_S, timeout_ms=timeout_ms
+        )
+        assert waits is told
 
 
 @pytest.mark.parametrize("strike", [Strike.KILL_BEFORE, Strike.KILL_AFTER, Strike.DELAY, Strike.STALL])
 def test_what_is_killed_or_held_by_its_strike_is_not_held_before(strike):
-    assert hold_ms(strike, Script()) == 0
+    assert hold_ms(strike, Script(), PATIENT_MS) == 0
 
 
 def test_a_script_keeps_the_longest_pause_between_its_own_messages():
