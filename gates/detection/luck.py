@@ -115,7 +115,7 @@ async def _kill_at(cell: Cell, clean_run: CleanRun, within: Within, after_s: flo
         course = Course(trial, hit, clean_run.clean, before, Unwritten())
         await follow(cell, course, result)
     finally:
-        await heal(cell, trial)
+        await heal(cell, kills=trial.kills)
     return result
 
 

@@ -13,7 +13,7 @@ from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.scenarios.scenario import KILLS
-from gates.chaos.strikes import recovery
+from gates.chaos.strikes import trying
 from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.strikes.recovery import Result
 from gates.chaos.strikes.second_strikes import record_recovery
@@ -24,7 +24,7 @@ from gates.detection.cells import UNCARRIED, desk_cell
 from gates.detection.rehearsing import Outcome, Rehearsed, ShownBy, judge_rules
 
 LIMIT_S = 1200.0  # for one defect
-Known = dict[str, recovery.Judged] | None
+Known = dict[str, trying.Judged] | None
 Say = Callable[[str], None]
 
 
@@ -43,7 +43,7 @@ class Search:
     planned: int = 0
     struck: int = 0
     cut: bool = False
-    judged: dict[tuple[str, bool], dict[str, recovery.Judged]] = field(default_factory=dict)
+    judged: dict[tuple[str, bool], dict[str, trying.Judged]] = field(default_factory=dict)
     deepened: set[tuple[str, str]] = field(default_factory=set)
     found: list[Finding] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ async def try_patiently(cell: Cell, trial: Trial, clean_run: CleanRun, known: Kn
     """Make one strike in a cell prepared for its operation."""
     cell.operation = trial.operation
     await prepare(cell, trial.operation)
-    return await recovery.try_until_struck(cell, trial, clean_run.clean, Unwritten(), known)
+    return await trying.try_until_struck(cell, trial, clean_run.clean, Unwritten(), known)
 
 
 async def _strike(ledger_url: str, defect: Planted, number: int, say: Say) -> Rehearsed:
@@ -109,7 +109,7 @@ async def _note(cell: Cell, defect: Planted, search: Search, clean_run: CleanRun
     known = search.judged.setdefault((trial.operation, trial.then is not None), {})
     result = await try_patiently(cell, trial, clean_run, None if trial.half_open else known)
     if result.after_kill and result.same_as is None and not trial.half_open:
-        known.setdefault(result.after_kill, recovery.Judged(search.struck, result.verdict, result.reason))
+        known.setdefault(result.after_kill, trying.Judged(search.struck, result.verdict, result.reason))
     search.struck += result.receipt is not None
     if result.receipt is None and result.applies:  # the very one that would have told may be missing
         search.cut = True

@@ -23,9 +23,10 @@ from gates.chaos.engine.trial_rows import trial_of
 from gates.chaos.proxies.control import ProxyGoneError
 from gates.chaos.safety import UnsafeError
 from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
-from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.strikes.second_strikes import record_recovery
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_until_struck
 from gates.chaos.trials import Trial
 from gates.incidents.prevention import PreventionError, spec_of_build
 from gates.models import CrashPoint

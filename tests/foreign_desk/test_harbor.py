@@ -15,8 +15,9 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.messages import Strike
 from gates.chaos.scenarios import scenarios_of
 from gates.chaos.strikes.clean_runs import prepare, record_clean
-from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_until_struck
 from gates.targets.preflight.trying import tried
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 

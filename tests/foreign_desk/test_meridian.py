@@ -12,8 +12,9 @@ from gates.chaos.cells.beginnings import FLAT
 from gates.chaos.cells.cell import Cell
 from gates.chaos.scenarios import scenarios_of
 from gates.chaos.strikes.clean_runs import prepare, record_clean
-from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_until_struck
 from tests.foreign_desk.ground import HERE, foreign_cell, spec_of, with_packages, with_template
 
 OPERATIONS = ("open", "close", "partial_fill", "margin_update", "reconcile", "replay")

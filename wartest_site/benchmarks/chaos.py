@@ -32,8 +32,9 @@ from gates.chaos.cells.target import TargetProcess
 from gates.chaos.engine.running import running_premises
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
-from gates.chaos.strikes.recovery import Result, try_until_struck
+from gates.chaos.strikes.recovery import Result
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_until_struck
 from gates.chaos.trials import Trial
 from gates.targets.rehearsal import cell_target
 from wartest_site.benchmarks import Figures, Say

@@ -6,7 +6,8 @@ nothing said of its state and no recovery from it taken for recorded.
 
 from dataclasses import dataclass, field
 
-from gates.chaos.strikes.recovery import Judged, Result
+from gates.chaos.strikes.recovery import Result
+from gates.chaos.strikes.trying import Judged
 from gates.models import CrashPoint
 
 Deep = tuple[int, str, str]

@@ -34,8 +34,9 @@ from gates.chaos.scenarios import Scenario, scenarios_of
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.strikes.invariants import Clean, protection_limit_ms
-from gates.chaos.strikes.recovery import Result, demand_end, try_until_struck
+from gates.chaos.strikes.recovery import Result, demand_end
 from gates.chaos.strikes.second_strikes import record_recovery
+from gates.chaos.strikes.trying import try_until_struck
 from gates.chaos.timeouts import timeouts_of
 from gates.chaos.trials import Trial
 from gates.models import ChaosRun, CrashPoint, OperationBaseline, Run, ScenarioRun

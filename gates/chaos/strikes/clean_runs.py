@@ -1,14 +1,19 @@
 """The clean run of an operation, done until two agree: where it starts, where it ends, and the messages in between."""
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from audits.findings import Finding
 from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline
 from gates.chaos.cells.beginnings import FLAT, HOLDING
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import difference
-from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.recovery import Course, Result, follow
+from gates.chaos.strikes.striking import Hit, Seen, Unwritten
 
 TIMES = 2
 TIMES_AT_MOST = 6  # the background may speak in between, with messages that are like the operation's
@@ -16,7 +21,9 @@ STARTS_FROM = {"open": FLAT}  # every other starts with open positions: two, unl
 
 
 class NotSteadyError(Exception):
-    """The steady state is not met: without a strike the books are not right, or two clean runs do not end alike."""
+    """The steady state is not met: without a strike the books are not right, two clean runs do not end alike, or what
+    follows each strike finds something where nothing was struck.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +38,34 @@ class CleanRun:
     build: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Once:
+    """The operation done once: how it went, its messages, and what it was answered."""
+
+    clean: Clean
+    recording: Recording
+    answer: Answer
+
+
 async def record_clean(cell: Cell, operation: str) -> CleanRun:
     """Prepare the cell and do the operation until two recordings agree, at least twice and at most TIMES_AT_MOST.
 
     1. The books before it must audit clean. 2. It must succeed. 3. The books after it must audit clean.
-    4. From its answer on nothing may change. 5. All runs must end alike.
+    4. From its answer on nothing may change. 5. All runs must end alike. 6. What every strike is followed by must find
+    nothing in the last of them.
 
     Raises NotSteadyError, which makes a scenario inconclusive, not failed.
     """
     if operation not in cell.premises.program.operations:
         raise NotSteadyError(f"The target's description has no operation {operation!r}.")
     await prepare(cell, operation)
-    first, recording, took_ms = await _once(cell, operation)
-    recordings, agreed = [recording], None
+    first = last = await _once(cell, operation)
+    recordings, agreed = [first.recording], None
     while agreed is None and len(recordings) < TIMES_AT_MOST:
-        other, recording, _ = await _once(cell, operation)
-        if (other.start.economy(), other.end.economy()) != (first.start.economy(), first.end.economy()):
+        last = await _once(cell, operation)
+        if _economies(last.clean) != _economies(first.clean):
             raise NotSteadyError(f"Two clean runs of {operation} do not end alike.")
-        recordings.append(recording)
+        recordings.append(last.recording)
         agreed = agreeing(recordings)
     if agreed is None:
         words = f"no two of {TIMES_AT_MOST} clean runs sent the same messages in the same order"
@@ -56,8 +73,9 @@ async def record_clean(cell: Cell, operation: str) -> CleanRun:
     found = baseline(agreed)
     if not found.points:
         raise NotSteadyError(f"{operation} sent no message that two clean runs share: there is nothing to strike.")
-    clean = replace(first, script=found.script)
-    return CleanRun(operation, clean, found, agreed, took_ms, cell.target.build)
+    clean, build = replace(first.clean, script=found.script), cell.target.build
+    await _strike_nothing(cell, clean, last)
+    return CleanRun(operation, clean, found, agreed, first.answer.took_ms, build)
 
 
 async def prepare(cell: Cell, operation: str) -> None:
@@ -68,7 +86,22 @@ async def prepare(cell: Cell, operation: str) -> None:
         raise NotSteadyError(f"The target cannot be prepared for {operation}: {error}") from error
 
 
-async def _once(cell: Cell, operation: str) -> tuple[Clean, Recording, float]:
+async def _strike_nothing(cell: Cell, clean: Clean, last: _Once) -> None:
+    """Follow the clean run that was made last as a strike is followed, so that nothing is held against a strike that is
+    so without one. Raises NotSteadyError.
+    """
+    result, unstruck = Result(), Hit(Seen(None, time.monotonic()), last.answer)
+    await follow(cell, Course(None, unstruck, clean, last.clean.start, Unwritten()), result)
+    if result.verdict != Verdict.PASSED:
+        words = _words(result.findings, [result.reason])
+        raise NotSteadyError(f"without any strike this is found, and would be held against each: {words}")
+
+
+def _economies(clean: Clean) -> tuple[object, object]:
+    return clean.start.economy(), clean.end.economy()
+
+
+async def _once(cell: Cell, operation: str) -> _Once:
     await cell.reset()
     try:
         await cell.start()
@@ -89,11 +122,15 @@ async def _once(cell: Cell, operation: str) -> tuple[Clean, Recording, float]:
     if later := difference(at_answer, end):
         words = f"it has answered that it was done, and then changed {', '.join(later)}: that would not be struck"
         raise NotSteadyError(f"{operation} goes on after its answer: {words}. Let it answer, or `done` be true, later.")
-    return Clean(start, end), Recording.since(known, after), answer.took_ms
+    return _Once(Clean(start, end), Recording.since(known, after), answer)
 
 
 async def _demand_clean(cell: Cell, when: str) -> None:
     audited = await cell.audited()
     if audited.verdict != Verdict.PASSED:
-        words = [found.sentence for found in audited.findings] + list(audited.reasons)
-        raise NotSteadyError(f"The books are not right {when} the operation: {'; '.join(words)[:500]}")
+        words = _words(audited.findings, audited.reasons)
+        raise NotSteadyError(f"The books are not right {when} the operation: {words}")
+
+
+def _words(findings: Iterable[Finding], reasons: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys((*(found.sentence for found in findings), *reasons)))[:500]

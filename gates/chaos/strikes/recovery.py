@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,26 +10,16 @@ from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.states import State, difference
 from gates.chaos.cells.target import TargetNotReadyError
-from gates.chaos.messages import Receipt, Strike
-from gates.chaos.strikes.contention import CONTENTION
-from gates.chaos.strikes.experiments import EXPERIMENTS
+from gates.chaos.messages import Strike
 from gates.chaos.strikes.invariants import Aftermath, Clean, broken
-from gates.chaos.strikes.receipts import proof_shape, receipt_shape
-from gates.chaos.strikes.second_strikes import strike_recovery
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, REST_S, rested, wall
 from gates.chaos.strikes.shortfalls import critical, may_come_right, not_recovered, not_replaced, shown_by_receipt
-from gates.chaos.strikes.staleness import STALENESS
 from gates.chaos.strikes.still_trading import dealt_once_more, restarted_without_cause
-from gates.chaos.strikes.striking import Hit, Journal, Striker, heal, make_strike, on_the_wire
-from gates.chaos.strikes.whose_message import UNTOLD
+from gates.chaos.strikes.striking import Hit, Journal, heal
 from gates.chaos.trials import Trial
 
-STRIKERS: dict[Strike, Striker] = {**CONTENTION, **STALENESS, **EXPERIMENTS}  # every other strike is made on the wire
-TRIES = 4
-LOG_CHARACTERS = 1500
 JUDGED_AGAIN_S = 1.0
 RESTARTED = "the target is started again"
-AROUND = 4
 
 
 @dataclass(slots=True)
@@ -67,121 +56,50 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A durable state that a kill has left before: the crash point that was followed from it, and its verdict."""
-
-    crash_point: int
-    verdict: Verdict
-    reason: str
-
-
-async def try_until_struck(
-    cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
-) -> Result:
-    """`try_once`, patiently again where the moment did not come or another was struck, at most TRIES times in all.
-
-    So is a pass that is unsure. One that stays so to the end is inconclusive: nothing shows that the operation was hit.
-    Beside what a try has left none is made: it would meet another world, and say nothing of what must be undone.
-    """
-    result, unsure = Result(), False
-    try:
-        for tries in range(1, TRIES + 1):
-            result = await try_once(cell, trial, clean, journal, judged)
-            _note_tries(result, tries)
-            unsure = result.unsure and result.verdict == Verdict.PASSED
-            if not unsure and (result.receipt is not None or not result.applies or result.leaves):
-                break
-            cell.patient = True
-        if unsure:
-            result.concluded(Verdict.INCONCLUSIVE, UNTOLD)
-    finally:
-        cell.patient = False
-    return result
-
-
-def _note_tries(result: Result, tries: int) -> None:
-    """Let the receipt say how often it took, or the reason how often it came to nothing."""
-    result.tries = tries
-    if result.receipt is not None:
-        result.receipt["tries"] = tries
-    elif result.applies and tries > 1:
-        result.reason = f"{result.reason} It was tried {tries} times."
-
-
-async def try_once(
-    cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
-) -> Result:
-    """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed.
-
-    1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery, and
-    whether it stays over. 5. Invariants and the full audit. 6. Proof of life: one more open and close, and the books
-    right again. 7. Restart once more: nothing may change, nothing may be sent.
-    """
-    began = time.monotonic()
-    result = Result()
-    await cell.reset()
-    before = await cell.state()
-    if another := clean.another_start(before):
-        return result.concluded(Verdict.INCONCLUSIVE, another)
-    await cell.start()
-    striker = STRIKERS.get(trial.strike, on_the_wire)
-    hit = await make_strike(cell, trial, striker, script=clean.script, journal=journal)
-    try:
-        result.messages = await _around(cell, hit.receipt)
-        if hit.receipt is None:
-            result.applies, result.leaves = hit.seen.applies, hit.seen.leaves
-            return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
-        result.receipt, result.unsure = receipt_shape(hit, hit.receipt), hit.unsure
-        await journal.reached("struck")
-        if trial.then is not None:
-            second = await strike_recovery(cell, trial.then)
-            result.messages += [RESTARTED, *await _around(cell, second.receipt)]
-            if second.receipt is None:
-                result.receipt, result.applies = None, second.applies  # half of what was asked for is none of it
-                return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
-            result.receipt["then"] = proof_shape(second.receipt)
-        if trial.kills:
-            result.after_kill = await cell.durable_digest()
-        known = (judged or {}).get(result.after_kill)
-        if known is not None:
-            result.same_as = known.crash_point
-            return result.concluded(known.verdict, known.reason)
-        await follow(cell, Course(trial, hit, clean, before, journal), result)
-    finally:
-        await heal(cell, trial)
-        await journal.healed()
-        result.log = cell.target.last_words(LOG_CHARACTERS)
-        result.took_ms = round((time.monotonic() - began) * 1000, 1)
-    return result
-
-
-@dataclass(frozen=True, slots=True)
 class Course:
-    """A strike that was made, and what is known of the cell before it: its clean run, and its state then."""
+    """A strike that was made, and what is known of the cell before it: its clean run, and its state then.
 
-    trial: Trial
+    Without a `trial` nothing was struck, and `hit` is only what the operation was answered.
+    """
+
+    trial: Trial | None
     hit: Hit
     clean: Clean
     before: State
     journal: Journal
 
+    @property
+    def kills(self) -> bool:
+        """Whether the target was killed by us."""
+        return self.trial is not None and self.trial.kills
+
+    @property
+    def half_open(self) -> bool:
+        """Whether the dead target's connections are left open until it has recovered."""
+        return self.trial is not None and self.trial.half_open
+
+    @property
+    def may_kill(self) -> bool:
+        """Whether a target that is dead is started again: one that dies of any other strike has failed."""
+        return self.kills or (self.trial is not None and self.trial.strike is Strike.EXPERIMENT)
+
 
 async def follow(cell: Cell, course: Course, result: Result) -> None:
-    """From a strike that was made to its end: heal, restart, recovery, audit, proof of life, one more restart.
+    """From a strike that was made, or from nothing, to its end: heal, restart, recovery, audit, proof of life, restart.
 
     Life is asked of the process that recovered: a restart would mend what it has lost for good, as a connection that
     nobody opens again.
     """
-    trial, recovered_from = course.trial, course.hit.seen.struck_at
+    recovered_from = course.hit.seen.struck_at
     await course.journal.reached("healing")
-    if not trial.half_open:
-        await heal(cell, trial)
+    if not course.half_open:
+        await heal(cell, kills=course.kills)
     await course.journal.reached("recovering")
     try:
-        if trial.kills or (trial.strike is Strike.EXPERIMENT and not cell.target.alive):
+        if course.may_kill and not cell.target.alive:
             recovered_from = time.monotonic()
             await cell.start()
-        since = wall(recovered_from) if trial.kills else 0.0
+        since = wall(recovered_from) if course.kills else 0.0
         deadline = recovered_from + RECOVERY_LIMIT_S
         after, over_at = await _judge_in_time(cell, course, result, since=since, deadline=deadline)
     except TargetNotReadyError as error:
@@ -192,7 +110,7 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         return
     result.recovery_ms = round((over_at - recovered_from) * 1000, 1)
     if result.verdict == Verdict.PASSED:
-        await heal(cell, trial)
+        await heal(cell, kills=course.kills)
         after = await _life(cell, after, result)
     if result.verdict == Verdict.PASSED:
         await _second_restart(cell, after, result)
@@ -272,16 +190,6 @@ def _conclude(result: Result) -> None:
         result.concluded(Verdict.FAILED, result.findings[0].sentence)
     else:
         result.concluded(Verdict.PASSED, "")
-
-
-async def _around(cell: Cell, receipt: Receipt | None) -> list[str]:
-    """The labels of the messages around the strike, the struck one marked."""
-    messages = await cell.messages()
-    struck = receipt.message if receipt else None
-    at_s = struck.at_s if struck else messages[-1].at_s if messages else 0.0
-    place = next((number for number, message in enumerate(messages) if message.at_s >= at_s), len(messages))
-    near = messages[max(0, place - AROUND) : place + AROUND + 1]
-    return [f"{'→ ' if struck and message.point == struck.point else ''}{message.label}" for message in near]
 
 
 def _end_of(after: State, clean: Clean) -> str:

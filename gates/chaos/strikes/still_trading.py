@@ -20,16 +20,17 @@ READS = ("GET", "HEAD", "OPTIONS")
 async def dealt_once_more(cell: Cell, before: State) -> list[Finding]:
     """What is missing of proof of life: it opens once more and closes once more, and the broker has executed both.
 
-    It closes first where it holds something: one position at a time may be all that it takes.
+    It closes first where it holds something: one position at a time may be all that it takes. Executed is one order,
+    which the broker may fill in slices; how many, only its clean run would tell.
     """
     for operation, part in (CLOSES, OPENS) if open_trades(before.broker) else (OPENS, CLOSES):
         answer = await cell.ask(operation)
         if not answer.success:
             return [critical("proof of life", f"{operation} is done", words_of(answer))]
         new = [record for record in (await cell.state()).broker if int(record["id"]) > before.last_transaction]
-        fills = [record for record in new if record["type"] == "ORDER_FILL" and record.get(part)]
-        if len(fills) != 1:
-            return [critical("proof of life", f"1 fill of {operation}", f"{len(fills)} fills")]
+        orders = {record["orderID"] for record in new if record["type"] == "ORDER_FILL" and record.get(part)}
+        if len(orders) != 1:
+            return [critical("proof of life", f"1 order of {operation} filled", f"{len(orders)} were")]
     try:
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S)
     except TargetNotReadyError as error:

@@ -154,11 +154,11 @@ def at_its_message(
     return replace(seen, receipt=None, missed=wrong, applies=True) if wrong else seen
 
 
-async def heal(cell: Cell, trial: Trial) -> None:
+async def heal(cell: Cell, *, kills: bool) -> None:
     """Undo what the strike left: nothing is armed, no connection of a dead process is kept. Safe to repeat."""
     for proxy in cell.wires.values():
         await proxy.control.disarm()
-    if trial.kills:
+    if kills:
         for proxy in cell.wires.values():
             await proxy.control.close_upstream()
 

@@ -15,8 +15,9 @@ from gates.chaos.scenarios import NAMES, scenarios_of
 from gates.chaos.scenarios.own import own_scenarios
 from gates.chaos.strikes.clean_runs import record_clean
 from gates.chaos.strikes.experiments import unproven
-from gates.chaos.strikes.recovery import Result, demand_end, try_once, try_until_struck
+from gates.chaos.strikes.recovery import Result, demand_end
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once, try_until_struck
 from gates.detection.cells import desk_cell
 from gates.targets.access import TargetUnreachableError
 

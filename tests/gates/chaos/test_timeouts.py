@@ -15,9 +15,9 @@ from gates.chaos.scenarios import NAMES, SCENARIOS, scenarios_of
 from gates.chaos.standing import delays_of
 from gates.chaos.strikes.clean_runs import prepare, record_clean
 from gates.chaos.strikes.outlasting import BEYOND, KEEPS_WAITING, Waited, gave_up, never_outlasted
-from gates.chaos.strikes.recovery import try_until_struck
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_until_struck
 from gates.chaos.timeouts import LEAST_MS, MOST_MS, Timeouts, timeouts_of
 from gates.targets.access import TargetUnreachableError
 from gates.targets.rehearsal import cell_program, cell_target

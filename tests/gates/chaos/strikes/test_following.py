@@ -42,8 +42,10 @@ class Desk:
 
     A `deaf` one has lost in the strike what only a start opens again; `dealing_at_start` it opens at each start. It
     holds `most` positions at a time, and `held` at the strike. Its audits find these rules broken, one after the other,
-    and then none; its books may take `catch_up_s` to be right.
+    and then none; its books may take `catch_up_s` to be right. Each of `orders` is a fill of an open, by its order.
     """
+
+    orders = ("order",)
 
     def __init__(self, *, deaf=False, dealing_at_start=False, held=0, most=9, broken=(), catch_up_s=60.0):
         self.deaf, self.dealing_at_start, self.most = deaf, dealing_at_start, most
@@ -77,14 +79,15 @@ class Desk:
         return Answer(200, {}, 1)
 
     def deal(self, operation):
-        number = str(len(self.broker) + 1)
-        fill = {"id": number, "type": "ORDER_FILL", "instrument": "EUR_USD", "orderID": f"order {number}"}
-        if operation == "open":
-            self.held.append(number)
-            self.broker.append(fill | {"units": "1", "tradeOpened": {"tradeID": number, "units": "1"}})
-        else:
-            closed = {"tradeID": self.held.pop(0), "units": "-1"}
-            self.broker.append(fill | {"units": "-1", "tradesClosed": [closed]})
+        fill = {"type": "ORDER_FILL", "instrument": "EUR_USD"}
+        for order in self.orders if operation == "open" else ("close",):
+            fill |= {"id": (number := str(len(self.broker) + 1)), "orderID": order}
+            if operation == "open":
+                self.held.append(number)
+                self.broker.append(fill | {"units": "1", "tradeOpened": {"tradeID": number, "units": "1"}})
+            else:
+                closed = {"tradeID": self.held.pop(0), "units": "-1"}
+                self.broker.append(fill | {"units": "-1", "tradesClosed": [closed]})
 
     async def state(self):
         return State({name: {} for name in RELATIONS}, tuple(self.broker))
@@ -101,7 +104,7 @@ class Desk:
 
 @pytest.fixture
 def follow(monkeypatch):
-    """Follow a strike that has been made at this desk and left nothing done."""
+    """Follow a strike that has been made at this desk and left nothing done, or None, where nothing was struck."""
 
     async def at_rest(_cell, _since):
         return ""
@@ -109,9 +112,10 @@ def follow(monkeypatch):
     async def followed(desk, strike):
         start = await desk.state()
         message = Message(Channel.LEDGER, Direction.REQUEST, "COMMIT", 1, "ledger: COMMIT", time.monotonic(), 1)
-        struck = Seen(Receipt(strike, message, time.monotonic(), {}), time.monotonic())
-        hit = Hit(struck, Answer(503, {}, 1))
-        course = Course(Trial("open", message.point, strike), hit, Clean(start, start), start, Unwritten())
+        receipt = Receipt(strike, message, time.monotonic(), {}) if strike else None
+        hit = Hit(Seen(receipt, time.monotonic()), Answer(503, {}, 1))
+        trial = Trial("open", message.point, strike) if strike else None
+        course = Course(trial, hit, Clean(start, start), start, Unwritten())
         result = Result()
         await recovery.follow(desk, course, result)
         return result
@@ -130,7 +134,7 @@ def test_a_desk_that_answers_nothing_since_the_strike_is_not_restarted_before_it
     assert desk.log == []
 
 
-@pytest.mark.parametrize("strike", [Strike.LOSE_ANSWER, Strike.KILL_BEFORE])
+@pytest.mark.parametrize("strike", [Strike.LOSE_ANSWER, Strike.KILL_BEFORE, None])
 def test_the_process_that_has_recovered_trades_and_is_restarted_then(follow, strike):
     desk = Desk()
     assert follow(desk, strike).verdict == "passed"
@@ -147,7 +151,14 @@ def test_a_desk_that_says_that_it_has_closed_what_it_holds_and_has_not_shows_no_
     desk = Desk(held=1)
     deal, desk.deal = desk.deal, lambda operation: None if operation == "close" else deal(operation)
     result = follow(desk)
-    assert [(found.rule, found.measured) for found in result.findings] == [("proof of life", "0 fills")]
+    assert [(found.rule, found.measured) for found in result.findings] == [("proof of life", "0 were")]
+
+
+@pytest.mark.parametrize(("orders", "found"), [(("one", "one"), []), (("one", "another"), ["2 were"])])
+def test_one_order_may_be_filled_in_slices_and_two_are_one_too_many(follow, orders, found):
+    desk = Desk()
+    desk.orders = orders
+    assert [each.measured for each in follow(desk).findings] == found
 
 
 def test_what_a_restart_changes_after_the_proof_of_life_is_found(follow):

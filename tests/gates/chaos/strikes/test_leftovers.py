@@ -12,8 +12,8 @@ from gates.chaos.cells.ledgers import LedgerServer
 from gates.chaos.engine.running import running_premises
 from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.strikes.clean_runs import record_clean
-from gates.chaos.strikes.recovery import try_once
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once
 from gates.targets.rehearsal import cell_target
 from wartest_site.benchmarks.leftovers import held
 

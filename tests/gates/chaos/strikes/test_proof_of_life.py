@@ -7,8 +7,8 @@ import pytest
 from gates.chaos.cells.target import Answer
 from gates.chaos.messages import Strike
 from gates.chaos.strikes.clean_runs import record_clean
-from gates.chaos.strikes.recovery import try_once
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once
 from gates.chaos.trials import Trial
 from tests.gates.chaos.desk import running_desk
 
@@ -34,7 +34,7 @@ async def struck(spec, folder, answers):
     ("answers", "expected", "measured"),
     [
         ({"open": REFUSED}, "open is done", "trading is halted"),
-        ({"close": SAID_ONLY}, "1 fill of close", "0 fills"),
+        ({"close": SAID_ONLY}, "1 order of close filled", "0 were"),
     ],
 )
 def test_a_strike_after_which_the_target_trades_no_more_fails(desk_target, tmp_path, answers, expected, measured):

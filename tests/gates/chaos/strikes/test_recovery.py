@@ -5,8 +5,8 @@ import time
 
 from gates.chaos.messages import Channel, Direction, Message, Strike
 from gates.chaos.strikes.clean_runs import record_clean
-from gates.chaos.strikes.recovery import try_once
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once
 from gates.chaos.trials import Trial
 from tests.gates.chaos.desk import running_desk
 

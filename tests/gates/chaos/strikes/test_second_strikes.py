@@ -6,10 +6,11 @@ from dataclasses import replace
 from gates.chaos.cells.cell import QUIET_S
 from gates.chaos.messages import Strike
 from gates.chaos.strikes.clean_runs import record_clean
-from gates.chaos.strikes.recovery import RESTARTED, try_once
+from gates.chaos.strikes.recovery import RESTARTED
 from gates.chaos.strikes.second_strikes import OTHER_STATE, record_recovery
 from gates.chaos.strikes.settling import REST_S
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once
 from gates.chaos.trials import Trial
 from tests.gates.chaos.desk import running_desk
 

@@ -4,10 +4,10 @@ import asyncio
 
 from gates.chaos.baseline import kind_of
 from gates.chaos.messages import Point, Strike
-from gates.chaos.strikes import recovery
+from gates.chaos.strikes import trying
 from gates.chaos.strikes.clean_runs import record_clean
-from gates.chaos.strikes.recovery import try_once, try_until_struck
 from gates.chaos.strikes.striking import Unwritten
+from gates.chaos.strikes.trying import try_once, try_until_struck
 from gates.chaos.strikes.whose_message import HOLD_MS, UNTOLD
 from gates.chaos.trials import Trial
 from tests.gates.chaos.desk import running_desk
@@ -87,7 +87,7 @@ def test_a_message_like_the_operations_own_is_no_pass_until_the_operation_was_se
 
 
 def test_a_message_of_the_background_that_is_struck_each_time_is_never_a_pass(desk_target, tmp_path, monkeypatch):
-    monkeypatch.setattr(recovery, "TRIES", 2)
+    monkeypatch.setattr(trying, "TRIES", 2)
     result, patience = asyncio.run(struck_instead_of_the_operation(desk_target.spec, tmp_path, always=True))
     assert (result.verdict, result.reason) == ("inconclusive", UNTOLD)
     assert patience == [False, True]
