@@ -197,6 +197,13 @@ class TargetProcess:
         port = port_here(self.program.ready)
         return None if port is None or not is_held(port) else listener_of(self.program.ready) or 0
 
+    async def still_answers(self) -> bool:
+        """Whether it is well where it says that it is ready, wherever that is, though it has ended."""
+        try:
+            return (await self._client.get(self.program.ready, timeout=PROBE_TIMEOUT_S)).is_success
+        except httpx.HTTPError:
+            return False
+
     def forget(self) -> None:
         """Begin the log anew."""
         self.log.write_bytes(b"")

@@ -1,4 +1,5 @@
-"""A cell of its own, tried once: the target's program starts, is ready, does each operation, stops and starts again.
+"""A cell of its own, tried once: the target's program starts, is ready, does each operation, dies of a kill, starts
+again and stops.
 
 All of it against a broker simulator and a copy of the ledger's database, through the proxies that gate 2 strikes with.
 """
@@ -14,7 +15,7 @@ from gates.chaos.cells.beginnings import is_refusal
 from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
 from gates.chaos.cells.folders import private_folder
-from gates.chaos.cells.target import TargetNotReadyError
+from gates.chaos.cells.target import OutlivedError, TargetNotReadyError
 from gates.chaos.engine.running import running_premises
 from gates.chaos.messages import Channel
 from gates.chaos.proxies.control import ProxyGoneError
@@ -27,6 +28,11 @@ GROUP = "program in a cell"
 LIMIT_S = 240.0
 ORDER = ("open", "partial_fill", "margin_update", "reconcile", "replay", "close")
 BROKEN = (TargetUnreachableError, UnsafeError, SimulatorError, ProxyGoneError, psycopg.Error, OSError, ValueError)
+BACK_S = 2.0  # as long as a supervisor or a restart policy takes to start again what has died
+ALONE = (
+    "let [process] command be the program itself, in the foreground. A kill ends docker run (with --init too), docker "
+    "exec, ssh or a daemon's parent alone, and a supervisor starts again what was killed"
+)
 MORE = ", or lead it there by [chaos] hosts or [[chaos.files]]"
 PLACES = {Channel.LEDGER: ("{ledger_url}", "books"), Channel.BROKER: ("{broker_url}", "broker")}
 
@@ -77,8 +83,12 @@ async def _looks(cell: Cell) -> AsyncIterator[Need]:
     sentence = next((found.sentence for found in audited.findings), next(iter(audited.reasons), ""))
     met = True if audited.verdict == Verdict.PASSED else None if audited.verdict == Verdict.INCONCLUSIVE else False
     yield Need(GROUP, "books afterwards", met, "every check passed" if met else f"{audited.verdict}: {sentence[:300]}")
-    yield await _stopped(cell)
+    killed = await _killed(cell)
+    yield killed
+    if not killed.met:
+        return
     yield await _started(cell, "starts again")
+    yield await _stopped(cell)
 
 
 async def _started(cell: Cell, name: str) -> Need:
@@ -128,10 +138,40 @@ async def _passed(cell: Cell, channel: Channel) -> Need:
     return Need(GROUP, name, False, f"nothing went through it: give the program {place} in [process] environment{MORE}")
 
 
+async def _killed(cell: Cell) -> Need:
+    """Kill it as a strike does: a while later nothing of it lives on, and nobody has started it again."""
+    name = "dies of a kill"
+    if not cell.target.alive:
+        return _had_ended(cell, name)
+    try:
+        death = await cell.target.kill()
+    except (OutlivedError, TimeoutError):
+        return Need(GROUP, name, False, f"{await _left(cell) or 'what it started does not die'}: {ALONE}")
+    await asyncio.sleep(BACK_S)
+    if left := await _left(cell):
+        return Need(GROUP, name, False, f"{left}: {ALONE}")
+    return Need(GROUP, name, True, f"in {death.took_ms / 1000:.1f} s, and nothing of it lives on")
+
+
+async def _left(cell: Cell) -> str:
+    """What is seen of a program that was killed: at its port, where it says that it is ready, and at the proxies."""
+    if listener := _listener(cell):
+        return listener
+    if await cell.target.still_answers():
+        return "somebody still answers in its place"
+    for channel, (_, word) in PLACES.items():
+        if (await cell.wires[channel].control.status()).clients:
+            return f"somebody still holds a connection to the {word}"
+    return ""
+
+
+def _had_ended(cell: Cell, name: str) -> Need:
+    return Need(GROUP, name, False, f"it had ended by itself: {cell.target.last_words(200)}")
+
+
 async def _stopped(cell: Cell) -> Need:
-    process = cell.target.process
-    if process is None or not process.alive:
-        return Need(GROUP, "stops", False, f"it had ended by itself: {cell.target.last_words(200)}")
+    if not cell.target.alive:
+        return _had_ended(cell, "stops")
     death = await cell.target.end()
     limit_s = cell.premises.program.stop_limit_s
     if death.signal == "SIGKILL":
@@ -139,18 +179,16 @@ async def _stopped(cell: Cell) -> Need:
         return Need(GROUP, "stops", False, words)
     taken = _listener(cell)
     if taken:
-        return Need(GROUP, "stops", False, taken)
+        return Need(GROUP, "stops", False, f"{taken}: what it forked must end with it")
     return Need(GROUP, "stops", True, f"in {death.took_ms / 1000:.1f} s, asked by {death.signal}")
 
 
 def _listener(cell: Cell) -> str:
-    """Whether something still holds its port: a child that it left behind, out of its own process group."""
+    """Who still holds its port: a child that it left behind, say, out of its own process group."""
     left = cell.target.still_listening()
     if left is None:
         return ""
-    return (
-        f"its port is still taken by {f'process {left}' if left else 'another user'}: what it forked must end with it"
-    )
+    return f"its port is still taken by {f'process {left}' if left else 'another user'}"
 
 
 assert set(ORDER) == set(OPERATIONS)  # noqa: S101  an operation that is not tried would go unseen

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
@@ -152,7 +153,72 @@ def test_a_program_that_ignores_sigterm_and_no_proxy_is_said(place, variables):
     assert "ignored SIGTERM for 1 s" in needs["stops"].words
     assert "{ledger_url} in [process] environment" in needs["proxy to the books"].words
     assert needs["books afterwards"].met is not True
+    assert needs["dies of a kill"].met
     assert needs["starts again"].met
+
+
+FORKED = """
+import http.server, os, signal, subprocess, sys, time
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    do_POST = do_GET
+port, told, lives_on = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+server = http.server.HTTPServer(("127.0.0.1", port), Answers)
+if os.fork() == 0:
+    os.setsid()
+    between = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == between:
+            time.sleep(0.01)
+        os.execve(sys.executable, [sys.executable, "-c", lives_on, str(port), told, os.environ["DATABASE_URL"]], dict())
+    os._exit(0)
+os.wait()
+while not os.path.exists(told):
+    time.sleep(0.01)
+server.serve_forever()
+"""
+HOLDS_A_SESSION = """
+import os, sys, time, psycopg
+held = psycopg.connect(sys.argv[3])
+open(sys.argv[2], "x").write(str(os.getpid()))
+time.sleep(600)
+"""
+STARTS_IT_AGAIN = """
+import http.server, os, sys, time
+open(sys.argv[2], "x").write(str(os.getpid()))
+class Answers(http.server.BaseHTTPRequestHandler):
+    pass
+while True:
+    try:
+        http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
+    except OSError:
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("lives_on", "words"),
+    [
+        (HOLDS_A_SESSION, "somebody still holds a connection to the books: "),
+        (STARTS_IT_AGAIN, "its port is still taken by process {pid}: "),
+    ],
+)
+def test_what_lives_on_when_the_program_is_killed_is_said_with_what_to_do(place, variables, tmp_path, lives_on, words):
+    told = tmp_path / "pid"
+    process = place.spec["process"] | {"command": [sys.executable, "-c", FORKED, "{port}", str(told), lives_on]}
+    try:
+        needs = {found.name: found for found in tried(place.spec | {"process": process})}
+    finally:
+        pid = told.read_text() if told.exists() else ""
+        if pid:
+            os.kill(int(pid), signal.SIGKILL)
+    assert needs["starts"].met, needs
+    assert needs["operation open"].met
+    killed = needs["dies of a kill"]
+    assert not killed.met
+    assert killed.words.startswith(words.format(pid=pid) + "let [process] command be the program itself")
+    assert "starts again" not in needs
 
 
 def test_what_a_server_says_becomes_a_next_step_without_the_address():
