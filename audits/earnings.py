@@ -39,6 +39,11 @@ def make_earnings(database: duckdb.DuckDBPyConnection) -> None:
     beyond any account.
     """
     database.execute(_TABLE)
+    fill_earnings(database)
+
+
+def fill_earnings(database: duckdb.DuckDBPyConnection) -> None:
+    """Put into an empty `earnings` what belongs there."""
     with database.cursor() as reading:
         for batch in reading.execute(_CLOSINGS).to_arrow_reader(BATCH_ROWS):
             wrong = batch.filter(_is_wrong(batch))

@@ -17,6 +17,7 @@ from audits.checks.check import INCONCLUSIVE, NOT_APPLICABLE, NOTE
 from audits.findings import Finding, FindingGroup, Level
 from audits.loose import Loose
 from audits.snapshot import Snapshot, SnapshotUnreadable, load_snapshot
+from audits.standing import is_small, standing_tables
 from audits.tables import THREADS, Tables, judged_tables, loose_tables, opened
 from audits.tie import Tie
 from audits.verdicts import Verdict, merge
@@ -112,9 +113,9 @@ def judging(snapshot: Snapshot, checks: Sequence[Check] = CHECKS) -> Iterator[Ch
 
 
 def judge_loose(books: Loose, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
-    """Run the checks over loose books, one after the other; otherwise as `judge`."""
+    """Run the checks over loose books, one after the other, small ones by kept plans; otherwise as `judge`."""
     room = _Room()
-    with loose_tables(books, [check.uses for check in checks]) as tables:
+    with standing_tables(books) if is_small(books) else loose_tables(books, [check.uses for check in checks]) as tables:
         return tuple(_judge_one(tables, books, check, room) for check in checks)
 
 
@@ -165,6 +166,7 @@ def _judge_one(tables: Tables, snapshot: Judged, check: Check, room: _Room) -> C
     try:
         seen = room.look(lambda: _seen(tables, snapshot, check))
     except Exception as error:  # noqa: BLE001  whatever a check dies of, it is no pass
+        tables.is_sound = False
         seen = _Seen(reasons=[f"the check could not be carried out: {type(error).__name__}: {error}"])
     finally:
         tables.release(check.uses)
@@ -211,9 +213,9 @@ def _seen(tables: Tables, snapshot: Judged, check: Check) -> _Seen:
         return _Seen(reasons=[flaw.sentence for flaw in flaws])
     tables.make(check.uses)
     made = [column for column in snapshot.made if column.partition(".")[0] in needs]
-    with tables.database.cursor() as database:
-        seen = _Seen(*_look(database, check), reasons=[flaw.sentence for flaw in flaws])
-        _add_remarks(seen, database, check)
+    with tables.cursor() as database:
+        seen = _Seen(*_look(tables, database, check), reasons=[flaw.sentence for flaw in flaws])
+        _add_remarks(seen, tables.asked(database, check.remarks_sql) if check.remarks_sql else ())
     seen.reasons += [f"{column} is {MADE_UP}" for column in made if column in check.own]
     seen.notes += [f"{column} is {MADE_UP}" for column in made if column not in check.own]
     if not seen.rows and not seen.absent:
@@ -225,11 +227,9 @@ def _seen(tables: Tables, snapshot: Judged, check: Check) -> _Seen:
     return seen
 
 
-def _add_remarks(seen: _Seen, database: duckdb.DuckDBPyConnection, check: Check) -> None:
-    if not check.remarks_sql:
-        return
+def _add_remarks(seen: _Seen, remarks: Sequence[tuple[str, str]]) -> None:
     places = {NOTE: seen.notes, INCONCLUSIVE: seen.reasons, NOT_APPLICABLE: seen.absent}
-    for weight, sentence in database.execute(check.remarks_sql).fetchall():
+    for weight, sentence in remarks:
         places[weight].append(sentence)
 
 
@@ -252,15 +252,16 @@ def _add_untied(seen: _Seen, snapshot: Judged) -> None:
 
 
 def _look(
-    database: duckdb.DuckDBPyConnection, check: Check
+    tables: Tables, database: duckdb.DuckDBPyConnection, check: Check
 ) -> tuple[int, tuple[Finding, ...], tuple[FindingGroup, ...]]:
     """Count the rows, keep the findings in a table, and read back the groups and the first of them."""
-    counted = database.execute(check.rows_sql).fetchone()
+    looked_at = int(tables.asked(database, check.rows_sql)[0][0])
+    if not tables.may_find(check.findings_sql):
+        return looked_at, (), ()
     # The row number is what the ORDER BY of the check gave, so that first and last mean something.
     found = database.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT row_number() OVER () AS n, * FROM ({check.findings_sql})"  # noqa: S608
     ).fetchone()
-    looked_at = int(counted[0]) if counted else 0
     if found == (0,):
         return looked_at, (), ()
     places = database.execute(

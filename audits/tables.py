@@ -3,19 +3,21 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from audits.contract import BROKER_RELATIONS, BY_NAME, PRICE_RELATIONS, Kind, Relation
-from audits.earnings import make_earnings
+from audits.earnings import fill_earnings, make_earnings
 from audits.loose import Loose
 from audits.shared_tables import CHANGES, MACROS, NAMES, SHARED, VIEWS, needed
 from audits.snapshot import Snapshot, sealed_file
-from audits.touch_table import make_touches
+from audits.touch_table import fill_touches, make_touches
 
 MEMORY_LIMIT = "400MB"  # of DuckDB's buffers, the rest spills: with 10 M balance events the process peaks below 1 GiB
 THREADS = 2
@@ -30,6 +32,7 @@ _TYPES = {
 
 _KINDS = ("TABLE", "VIEW")
 _MAKERS = {"earnings": make_earnings, "touches": make_touches}
+FILLERS = {"earnings": fill_earnings, "touches": fill_touches}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Tables:
     """One open database over books of one moment. Several threads may use it, each with cursors of its own.
 
     `may_be_null` names the columns of a relation that may hold nulls, so that the others need not be looked through.
-    `users` are the shared tables that each check will use: one that nobody uses any more is dropped.
+    `users` are the shared tables that each check will use: one that nobody uses any more is dropped. They are sound
+    until a check of them could not be carried out.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Tables:
         users: Iterable[Sequence[str]] = (),
     ) -> None:
         self.database = database
+        self.is_sound = True
         self._may_be_null = may_be_null
         self._making = {name: Lock() for name in NAMES}
         self._made: set[str] = set()
@@ -66,10 +71,7 @@ class Tables:
             with self._making[name]:
                 if name not in self._made:
                     with self.database.cursor() as database:
-                        if name in _MAKERS:
-                            _MAKERS[name](database)
-                        else:
-                            database.execute(f'CREATE {_KINDS[name in VIEWS]} "{name}" AS {SHARED[name]}')
+                        create_shared(database, name)
                     self._made.add(name)
 
     def release(self, names: Iterable[str]) -> None:
@@ -81,13 +83,34 @@ class Tables:
                     with suppress(duckdb.Error), self.database.cursor() as database:
                         database.execute(f'DROP {_KINDS[name in VIEWS]} "{name}"')
 
+    def cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A session for one check."""
+        return self.database.cursor()
+
+    def asked(self, database: duckdb.DuckDBPyConnection, query: str) -> Sequence[tuple[Any, ...]]:
+        """The rows that a query of a check gives, asked in its session."""
+        return database.execute(query).fetchall()
+
+    def may_find(self, _findings_sql: str) -> bool:
+        """Whether the findings must be looked for: a cheaper look may have shown that there is none."""
+        return True
+
     def flaws(self, name: str) -> tuple[Flaw, ...]:
         """Return the columns of a relation that have another type than the contract's, or nulls that it has not."""
         if name not in self._flaws:
+            relation = BY_NAME[name]
             with self.database.cursor() as database:
-                relation = BY_NAME[name]
-                self._flaws[name] = _wrong_types(database, relation) or tuple(self._nulls(database, relation))
+                self._flaws[name] = self._wrong_types(database, relation) or tuple(self._nulls(database, relation))
         return self._flaws[name]
+
+    def _wrong_types(self, database: duckdb.DuckDBPyConnection, relation: Relation) -> tuple[Flaw, ...]:
+        described = database.execute(f'DESCRIBE "{relation.name}"').fetchall()
+        measured = {row[0]: row[1] for row in described}
+        return tuple(
+            Flaw(f"{relation.name}.{column.name} is {measured.get(column.name, 'missing')}, not {wanted}", usable=False)
+            for column in relation.columns
+            if measured.get(column.name) != (wanted := _TYPES[column.kind])
+        )
 
     def _nulls(self, database: duckdb.DuckDBPyConnection, relation: Relation) -> Iterator[Flaw]:
         """Columns with nulls where the contract has none."""
@@ -109,7 +132,7 @@ def opened(snapshot: Snapshot, relations: Iterable[str] | None = None) -> Iterat
 
     It may spill to disk, but not fetch anything. Raises SnapshotUnreadable when a file is not what was sealed.
     """
-    with _empty() as database:
+    with empty_database() as database:
         for name in snapshot.relations if relations is None else relations:
             path = _quoted(str(sealed_file(snapshot, name)))
             database.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({path})')  # noqa: S608
@@ -130,19 +153,36 @@ def judged_tables(snapshot: Snapshot, users: Iterable[Sequence[str]] = ()) -> It
 @contextmanager
 def loose_tables(books: Loose, users: Iterable[Sequence[str]] = ()) -> Iterator[Tables]:
     """Open loose books for judging, otherwise as `judged_tables`."""
-    with _empty() as database:
+    with empty_database() as database:
         for name, table in books.relations.items():
-            columns = ", ".join(f'"{column.name}" {_TYPES[column.kind]}' for column in BY_NAME[name].columns)
-            database.execute(f'CREATE TABLE "{name}" ({columns})')
-            database.register("came", table)
-            database.execute(f'INSERT INTO "{name}" SELECT * FROM came')  # noqa: S608
-            database.unregister("came")
+            create_relation(database, BY_NAME[name])
+            fill_relation(database, name, table)
         _complete(database, set(books.relations), books.moment, tied=books.tied)
         yield Tables(database, books.may_be_null, users)
 
 
+def create_relation(database: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Create it empty, with the contract's types."""
+    columns = ", ".join(f'"{column.name}" {_TYPES[column.kind]}' for column in relation.columns)
+    database.execute(f'CREATE TABLE "{relation.name}" ({columns})')
+
+
+def fill_relation(database: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    database.register("came", rows)
+    database.execute(f'INSERT INTO "{name}" SELECT * FROM came')  # noqa: S608
+    database.unregister("came")
+
+
+def create_shared(database: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Create a shared table from those that are there."""
+    if name in _MAKERS:
+        _MAKERS[name](database)
+    else:
+        database.execute(f'CREATE {_KINDS[name in VIEWS]} "{name}" AS {SHARED[name]}')
+
+
 @contextmanager
-def _empty() -> Iterator[duckdb.DuckDBPyConnection]:
+def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory database that may spill to disk, but not fetch anything."""
     with tempfile.TemporaryDirectory(prefix="wartest-audit-") as spill:
         database = duckdb.connect(config={"autoload_known_extensions": False, "autoinstall_known_extensions": False})
@@ -179,16 +219,6 @@ def _nulls_by_metadata(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, 
             [path],
         ).fetchall()
     return {column for column, nulls in counted if nulls}
-
-
-def _wrong_types(database: duckdb.DuckDBPyConnection, relation: Relation) -> tuple[Flaw, ...]:
-    described = database.execute(f'DESCRIBE "{relation.name}"').fetchall()
-    measured = {row[0]: row[1] for row in described}
-    return tuple(
-        Flaw(f"{relation.name}.{column.name} is {measured.get(column.name, 'missing')}, not {wanted}", usable=False)
-        for column in relation.columns
-        if measured.get(column.name) != (wanted := _TYPES[column.kind])
-    )
 
 
 def _quoted(text: str) -> str:

@@ -104,6 +104,11 @@ def make_touches(database: duckdb.DuckDBPyConnection) -> None:
     start of the candle in which it was executed. Empty where no prices were read.
     """
     database.execute(_TABLE)
+    fill_touches(database)
+
+
+def fill_touches(database: duckdb.DuckDBPyConnection) -> None:
+    """Put into an empty `touches` what belongs there."""
     asked = database.execute("SELECT count(*) FROM price_spans").fetchone()
     if asked == (0,):
         return

@@ -44,13 +44,13 @@ def test_a_check_that_needs_what_is_not_there_says_what(snapshot: Path) -> None:
 def test_a_check_without_memory_beside_others_is_judged_alone(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both_look, looking, seen_beside = Barrier(2, timeout=10), [], []
 
-    def look(database: Any, check: Any) -> Any:
+    def look(tables: Any, database: Any, check: Any) -> Any:
         looking.append(check.name)
         try:
             if check in CHECKS[:2] and not seen_beside:
                 both_look.wait()
                 raise duckdb.OutOfMemoryException("no memory for two")
-            return look_now(database, check)
+            return look_now(tables, database, check)
         finally:
             looking.remove(check.name)
             if check in CHECKS[:2]:
@@ -66,7 +66,7 @@ def test_a_check_that_has_too_little_memory_alone_is_inconclusive(
 ) -> None:
     tries = []
 
-    def look(database: Any, check: Any) -> Any:
+    def look(tables: Any, database: Any, check: Any) -> Any:
         tries.append(check.name)
         raise duckdb.OutOfMemoryException("no memory")
 
