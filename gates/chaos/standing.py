@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from audits.verdicts import Verdict
+from gates.chaos.cells.noise import Noise
 from gates.chaos.cells.resting import open_trades
 from gates.chaos.criteria import RECOVERY_RULES, ScenarioSeen, chaos_criteria
 from gates.chaos.scenarios import NAMES
@@ -86,6 +87,16 @@ def positions_of(recorded: QuerySet[OperationBaseline]) -> dict[str, int]:
         if broker is not None:
             held[name] = min(held.get(name, MOST_HELD), len(open_trades(broker)))
     return held
+
+
+def not_compared(recorded: QuerySet[OperationBaseline]) -> dict[str, list[str]]:
+    """By operation what differs from one clean run to the next, and was left out where the states that two kills left
+    were compared; operations without such noise are left out here.
+    """
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for name, noise in recorded.order_by("pk").values_list("operation", "clean__noise"):
+        found[name].update(Noise.of(noise or {}).words)
+    return {name: sorted(words) for name, words in found.items() if words}
 
 
 def waits_of(scenario: ScenarioRun) -> list[Waited]:

@@ -108,8 +108,8 @@ async def _note(cell: Cell, defect: Planted, search: Search, clean_run: CleanRun
     search.say(f"strike {search.struck + 1}: {made.words}")
     known = search.judged.setdefault((trial.operation, trial.then is not None), {})
     result = await try_patiently(cell, trial, clean_run, None if trial.half_open else known)
-    if result.after_kill and result.same_as is None and not trial.half_open:
-        known.setdefault(result.after_kill, trying.Judged(search.struck, result.verdict, result.reason))
+    if result.exact and result.same_as is None and not trial.half_open:
+        known.setdefault(result.exact, trying.Judged(search.struck, result.verdict, result.reason))
     search.struck += result.receipt is not None
     if result.receipt is None and result.applies:  # the very one that would have told may be missing
         search.cut = True

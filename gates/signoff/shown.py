@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from gates.chaos.standing import builds_struck, positions_of
+from gates.chaos.standing import builds_struck, not_compared, positions_of
 from gates.models import (
     Campaign,
     ChaosRun,
@@ -130,6 +130,7 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
     if chaos.depth < 2:
         yield Untested("Kills during a recovery", "One strike at a time: no recovery was struck itself.")
     yield from _positions(run)
+    yield from _not_compared(run)
     apart = CrashPoint.objects.filter(scenario__run=run, applies=False)
     for row in apart.values("fault").annotate(n=Count("pk"), why=Max("reason")).order_by("-n", "fault")[:MOST]:
         yield Untested(f"{row['fault'].capitalize()} at {row['n']:,} points", row["why"] or "It did not apply.")
@@ -146,6 +147,14 @@ def _positions(run: Run) -> Iterator[Untested]:
     if alone := ", ".join(name.replace("_", " ") for name, count in sorted(held.items()) if count < 2):
         words = f"Struck from one open position: {alone}. What is done twice had no second one to be done to."
         yield Untested("More than one position", words)
+
+
+def _not_compared(run: Run) -> Iterator[Untested]:
+    named = not_compared(OperationBaseline.objects.filter(scenario__run=run))
+    if names := sorted({name for names in named.values() for name in names}):
+        more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+        words = f"Two kills were taken to leave one state whatever differed in {', '.join(names[:MOST])}{more}."
+        yield Untested("What differs between two clean runs", words)
 
 
 def _audit(run: Run | None) -> Iterator[Untested]:

@@ -24,7 +24,7 @@ from gates.chaos.cells.ports import reserved_port
 from gates.chaos.cells.premises import AUTHORITY, Premises, boundaries
 from gates.chaos.cells.rest import CellRest
 from gates.chaos.cells.resting import open_trades
-from gates.chaos.cells.states import State, durable_digest, read_ledger
+from gates.chaos.cells.states import State, read_ledger
 from gates.chaos.cells.target import Answer, OutlivedError, TargetNotReadyError, TargetProcess
 from gates.chaos.cells.ways import OwnFolder, ledger_parts
 from gates.chaos.messages import Channel, Direction, Message, Point
@@ -196,12 +196,6 @@ class Cell:
         """The durable state, read past the proxies."""
         ledger = await read_ledger(await self.direct(), self.premises.schema)
         return State(ledger, tuple(await self.premises.simulator.transactions(self.account)))
-
-    async def durable_digest(self) -> str:
-        """One hash for the durable state, by all that the ledger's database, the broker and the cell's folder hold."""
-        broker = await self.premises.simulator.transactions(self.account)
-        files = self.folder.written(self.account)
-        return await durable_digest(await self.direct(), broker, self.account, files)
 
     async def audited(self) -> Audited:
         """The full audit of the books as they are."""

@@ -1,7 +1,6 @@
 """The durable state of a cell, read past every proxy: the ledger's rows and the broker's transactions. Reading only."""
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +41,9 @@ EXACT = TRADED | BOOKED | {"balance", "balance_before", "balance_after"}
 RESTING = "waiting at the broker"
 VALUATION = frozenset({"equity", "margin_used", "margin_available", "updated_at"})
 LOST_ORDERS = frozenset({"cancelled", "rejected"})
-MOST_BYTES = 64 * 1024 * 1024
+_UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+_TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?"
+RANDOM = f"{_UUID}|{_TIME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class State:
         told: dict[str, Told] = {
             name: _sorted(_values(row, TELLING[name]) for row in self.ledger[name].values()) for name in TELLING
         }
-        told["broker"] = [_values(record, TELLING_TRANSACTION) for record in self.broker]
+        told["broker"] = transactions_told(self.broker)
         return told
 
     def economy(self) -> dict[str, Told]:
@@ -88,6 +89,11 @@ class State:
         told["broker"] = [row for row in told["broker"] if row[0] == "ORDER_FILL"]
         told[RESTING] = resting_told(self.broker)
         return told
+
+
+def transactions_told(broker: Iterable[Row]) -> list[list[str | None]]:
+    """The broker's transactions without ids and times, in their order."""
+    return [_values(record, TELLING_TRANSACTION) for record in broker]
 
 
 async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str) -> dict[str, Rows]:
@@ -105,49 +111,11 @@ async def read_ledger(connection: psycopg.AsyncConnection[TupleRow], schema: str
     return found
 
 
-async def durable_digest(
-    connection: psycopg.AsyncConnection[TupleRow],
-    broker: Iterable[Mapping[str, Any]],
-    account: str,
-    files: Mapping[str, str] | None = None,
-) -> str:
-    """One hash for everything that would survive: equal for runs that differ in the cell's `account`, in random ids and
-    in times only.
-
-    Every table of the ledger's database counts, not only what the contract names: two states that differ in a cursor of
-    the target's own are recovered from in two ways. So do its `files`, by name and hash, and which orders wait at the
-    broker. Of a table above MOST_BYTES its size stands for its rows.
-    Raises psycopg.Error.
-    """
-    async with connection.transaction(), connection.cursor() as cursor:
-        await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        tables = await (await cursor.execute(_TABLES, (list(HOUSEKEEPING),))).fetchall()
-        held: list[Any] = [(schema, name, size) for schema, name, size in tables if size > MOST_BYTES]
-        for schema, name, size in tables:
-            if size <= MOST_BYTES:
-                query = sql.SQL(_ROWS).format(table=sql.Identifier(schema, name))
-                held.append((schema, name, await (await cursor.execute(query, (account, _RANDOM))).fetchone()))
-    known = list(broker)
-    told = [_values(record, TELLING_TRANSACTION) for record in known]
-    everything = [held, told, resting_told(known), files or {}]
-    return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
-
-
 def told_alike(text: str, own: Iterable[str]) -> str:
     """A hash of what a file says, blind to the cell's `own` words, to random ids and to times."""
     for word in own:
         text = text.replace(word, "*")
-    return hashlib.sha256(re.sub(_RANDOM, "*", text, flags=re.IGNORECASE).encode()).hexdigest()
-
-
-_TABLES = """SELECT n.nspname, c.relname, pg_table_size(c.oid)
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)' AND c.relname <> ALL(%s) ORDER BY 1, 2"""
-_ROWS = """SELECT count(*), md5(string_agg(told, E'\n' ORDER BY told)) FROM
-    (SELECT regexp_replace(replace(row::text, %s, '*'), %s, '*', 'gi') AS told FROM {table} AS row) AS rows"""
-_UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
-_TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?"
-_RANDOM = f"{_UUID}|{_TIME}"
+    return hashlib.sha256(re.sub(RANDOM, "*", text, flags=re.IGNORECASE).encode()).hexdigest()
 
 
 def difference(before: State, after: State) -> dict[str, Any]:

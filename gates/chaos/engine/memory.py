@@ -30,9 +30,9 @@ class Memory:
 
     def keep(self, point: CrashPoint, result: Result) -> None:
         """Remember what was written down. A half-open strike says nothing of a plain one that left the same state."""
-        if result.after_kill and result.same_as is None and not point.half_open:
+        if result.exact and result.same_as is None and not point.half_open:
             known = Judged(point.pk, result.verdict, result.reason)
-            self._judged.setdefault(_strikes(point), {}).setdefault(result.after_kill, known)
+            self._judged.setdefault(_strikes(point), {}).setdefault(result.exact, known)
 
     def forget(self, point: CrashPoint) -> None:
         """Of a crash point whose result was not written down."""

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,14 @@ from gates.chaos.cells.templates import cells_template
 from gates.chaos.cells.ways import listening_place
 from gates.chaos.engine import closing, healing, posts, sampling, trial_rows, work
 from gates.chaos.engine.builds import another_build
+from gates.chaos.engine.deepening import second_strikes
 from gates.chaos.engine.journal import Rows
 from gates.chaos.engine.memory import Memory
 from gates.chaos.safety import UnsafeError, demand_safe
 from gates.chaos.scenarios import Scenario, scenarios_of
-from gates.chaos.scenarios.scenario import KILLS
 from gates.chaos.strikes.clean_runs import CleanRun, NotSteadyError, prepare, record_clean
 from gates.chaos.strikes.invariants import Clean, protection_limit_ms
 from gates.chaos.strikes.recovery import Result, demand_end
-from gates.chaos.strikes.second_strikes import record_recovery
 from gates.chaos.strikes.trying import try_until_struck
 from gates.chaos.timeouts import timeouts_of
 from gates.chaos.trials import Trial
@@ -246,16 +244,14 @@ class Engine:
         judged = self._memory.judged(point) if quick else None
         result = await try_until_struck(cell, trial, clean, Rows(point, self.worker), judged)
         if another := another_build(cell.target.build, self._build):  # a deploy while the gate runs
-            result.after_kill, result.same_as = "", None  # it stands for no strike of the campaign's build
+            result.after_kill = result.exact = ""  # it stands for no strike of the campaign's build
+            result.same_as = None
             return result.concluded(Verdict.INCONCLUSIVE, another)
         demand_end(result, self._scenarios[point.scenario.name].end)
         return result
 
     async def _seconds(self, cell: Cell, point: CrashPoint, result: Result) -> list[tuple[Place, Trial]]:
-        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it.
-
-        A recovery that never goes the same way twice cannot be struck: then its first strike proves too little.
-        """
+        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it."""
         trial = trial_rows.trial_of(point)
         wanted = self.chaos.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
         if not wanted or point.then_point or point.half_open or not self._memory.takes(point, result.after_kill):
@@ -263,14 +259,7 @@ class Engine:
         if await sync_to_async(work.is_deepened)(point, result.after_kill):
             return []
         clean = await self._clean(point.scenario_id, point.operation)
-        try:
-            found = await record_recovery(cell, trial, clean, result.after_kill)
-        except NotSteadyError as error:
-            result.concluded(Verdict.INCONCLUSIVE, f"Its recovery could not be struck: {error}")
-            return []
-        pairs = [pair for aim in KILLS for pair in aim.trials(point.operation, found.baseline.points)]
-        seconds = [(place, replace(trial, then=found.then(second.point, second.strike))) for place, second in pairs]
-        return sampling.chosen(seconds, self.chaos)
+        return sampling.chosen(await second_strikes(cell, trial, clean, result), self.chaos)
 
     async def _clean(self, scenario_id: int, operation: str) -> Clean:
         key = (scenario_id, operation)

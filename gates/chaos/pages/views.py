@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from gates.chaos.pages import differences, rows, twins
 from gates.chaos.pages.start import start_offer
 from gates.chaos.reporting import repeat_command
-from gates.chaos.standing import chaos_criteria_of, delays_of, durable_states, positions_of, why_partial
+from gates.chaos.standing import chaos_criteria_of, delays_of, durable_states, not_compared, positions_of, why_partial
 from gates.models import ChaosRun, CrashPoint, Report, Run, ScenarioRun
 from gates.pages import rows as run_rows
 from gates.pages import twins as run_twins
@@ -91,6 +91,7 @@ def scenario(request: HttpRequest, pk: int, *, twin: bool = False) -> HttpRespon
                 **twins.line_twin(context["line"]),
                 "durable_states": context["states"],
                 "positions_held": context["positions"],
+                "not_compared": context["not_compared"],
                 "delays": context["delays"],
                 "operations": [twins.chart_twin(chart) for chart in context["charts"]],
                 "background": context["background"],
@@ -128,6 +129,7 @@ def _scenario(request: HttpRequest, row: ScenarioRun) -> dict[str, Any]:
         "partial": why_partial(chaos_row),
         "expects": rows.expects_of(row),
         "positions": positions_of(row.baselines.all()),
+        "not_compared": not_compared(row.baselines.all()),
         "charts": rows.charts_of(row),
         "as_table": request.GET.get("as") == "table",
         "background": {each.operation: each.background for each in row.baselines.order_by("pk") if each.background},

@@ -9,6 +9,8 @@ from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline
 from gates.chaos.cells.beginnings import FLAT, HOLDING
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.digests import kept_by
+from gates.chaos.cells.noise import Kept, learned
 from gates.chaos.cells.states import difference
 from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.strikes.invariants import Clean
@@ -40,19 +42,20 @@ class CleanRun:
 
 @dataclass(frozen=True, slots=True)
 class _Once:
-    """The operation done once: how it went, its messages, and what it was answered."""
+    """The operation done once: how it went, its messages, what it was answered, and what the target keeps of it."""
 
     clean: Clean
     recording: Recording
     answer: Answer
+    kept: Kept
 
 
 async def record_clean(cell: Cell, operation: str) -> CleanRun:
     """Prepare the cell and do the operation until two recordings agree, at least twice and at most TIMES_AT_MOST.
 
     1. The books before it must audit clean. 2. It must succeed. 3. The books after it must audit clean.
-    4. From its answer on nothing may change. 5. All runs must end alike. 6. What every strike is followed by must find
-    nothing in the last of them.
+    4. From its answer on nothing may change. 5. All runs must end alike; what then still differs is noise.
+    6. What every strike is followed by must find nothing in the last of them.
 
     Raises NotSteadyError, which makes a scenario inconclusive, not failed.
     """
@@ -60,12 +63,13 @@ async def record_clean(cell: Cell, operation: str) -> CleanRun:
         raise NotSteadyError(f"The target's description has no operation {operation!r}.")
     await prepare(cell, operation)
     first = last = await _once(cell, operation)
-    recordings, agreed = [first.recording], None
+    recordings, kept, agreed = [first.recording], [first.kept], None
     while agreed is None and len(recordings) < TIMES_AT_MOST:
         last = await _once(cell, operation)
         if _economies(last.clean) != _economies(first.clean):
             raise NotSteadyError(f"Two clean runs of {operation} do not end alike.")
         recordings.append(last.recording)
+        kept.append(last.kept)
         agreed = agreeing(recordings)
     if agreed is None:
         words = f"no two of {TIMES_AT_MOST} clean runs sent the same messages in the same order"
@@ -73,7 +77,7 @@ async def record_clean(cell: Cell, operation: str) -> CleanRun:
     found = baseline(agreed)
     if not found.points:
         raise NotSteadyError(f"{operation} sent no message that two clean runs share: there is nothing to strike.")
-    clean, build = replace(first.clean, script=found.script), cell.target.build
+    clean, build = replace(first.clean, script=found.script, noise=learned(kept)), cell.target.build
     await _strike_nothing(cell, clean, last)
     return CleanRun(operation, clean, found, agreed, first.answer.took_ms, build)
 
@@ -122,7 +126,7 @@ async def _once(cell: Cell, operation: str) -> _Once:
     if later := difference(at_answer, end):
         words = f"it has answered that it was done, and then changed {', '.join(later)}: that would not be struck"
         raise NotSteadyError(f"{operation} goes on after its answer: {words}. Let it answer, or `done` be true, later.")
-    return _Once(Clean(start, end), Recording.since(known, after), answer)
+    return _Once(Clean(start, end), Recording.since(known, after), answer, await kept_by(cell))
 
 
 async def _demand_clean(cell: Cell, when: str) -> None:

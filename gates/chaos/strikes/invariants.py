@@ -15,6 +15,7 @@ from typing import Any
 from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
+from gates.chaos.cells.noise import SILENCE, Noise
 from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade, unstopped_spells
 from gates.chaos.cells.states import LOST_ORDERS, Row, State, Told, counted
 
@@ -29,12 +30,14 @@ Record = Mapping[str, Any]
 class Clean:
     """How the operation goes when nothing strikes: the state it starts from and the one it ends in.
 
-    `script` holds the kinds of its messages; with an empty one no strike is shown to be at one of them.
+    `script` holds the kinds of its messages; with an empty one no strike is shown to be at one of them. `noise` is what
+    differs from one such run to the next.
     """
 
     start: State
     end: State
     script: Script = field(default_factory=Script)
+    noise: Noise = SILENCE
 
     def another_start(self, before: State) -> str:
         """Why what follows `before` cannot be judged by this run, in words; empty where both hold as many positions."""
@@ -43,12 +46,14 @@ class Clean:
 
     def shape(self) -> dict[str, Any]:
         """As JSON carries it."""
-        return {"start": self.start.shape(), "end": self.end.shape()} | self.script.shape()
+        states = {"start": self.start.shape(), "end": self.end.shape()}
+        return states | self.script.shape() | {"noise": self.noise.shape()}
 
     @classmethod
     def of(cls, shape: Mapping[str, Any]) -> "Clean":
-        """What `shape` gave; the script is empty where it was written down without one."""
-        return cls(State.of(shape["start"]), State.of(shape["end"]), Script.of(shape))
+        """What `shape` gave; script and noise are empty where it was written down without them."""
+        noise = Noise.of(shape.get("noise") or {})
+        return cls(State.of(shape["start"]), State.of(shape["end"]), Script.of(shape), noise)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ RESTARTED = "the target is started again"
 class Result:
     """What one strike showed.
 
-    `after_kill` names the durable state that the kill left, `end` which legal end was reached. One that does not
-    apply has no verdict of its own. `same_as` is the number of the crash point whose recovery stands for this one.
+    `after_kill` names the durable state that the kill left, without the noise of the clean runs, `exact` with all of
+    it: by that alone another strike's recovery may stand for this one. `end` says which legal end was reached. One that
+    does not apply has no verdict of its own. `same_as` is the number of the crash point that stands for this one.
     `unsure` says that the message struck may have been the background's, see `striking.Hit`. `tries` counts how often
     it was made until it was shown to be at its message. `leaves` as in `striking.Seen`.
     """
@@ -40,6 +41,7 @@ class Result:
     findings: list[Finding] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     after_kill: str = ""
+    exact: str = ""
     same_as: int | None = None
     end: str = ""
     messages: list[str] = field(default_factory=list)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline, same_beginning
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.digests import digest_of
+from gates.chaos.cells.noise import SILENCE, Noise
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.faults import KillAfter, KillBefore
 from gates.chaos.messages import Point, Strike
@@ -54,7 +56,7 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "
         if hit.receipt is None:
             missed = f" The first strike did not always come again: {hit.seen.missed}"
             continue
-        left = await cell.durable_digest()
+        left = await digest_of(cell, clean.noise)
         state = state or left
         if left != state:
             missed = f" {OTHER_STATE}"
@@ -74,9 +76,9 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "
     raise NotSteadyError(f"{words}, so that no second strike could be shown to be at its message.{missed}")
 
 
-async def strike_recovery(cell: Cell, then: Then) -> Seen:
+async def strike_recovery(cell: Cell, then: Then, noise: Noise = SILENCE) -> Seen:
     """Start the killed target again, and kill it at a message of its recovery, shown to be the one recorded."""
-    if await cell.durable_digest() != then.state:
+    if await digest_of(cell, noise) != then.state:
         return Seen(None, time.monotonic(), OTHER_STATE)
     for proxy in cell.wires.values():
         await proxy.control.reset()

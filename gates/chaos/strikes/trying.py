@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.digests import digest_of
 from gates.chaos.messages import Receipt, Strike
 from gates.chaos.strikes.contention import CONTENTION
 from gates.chaos.strikes.experiments import EXPERIMENTS
@@ -92,15 +93,16 @@ async def try_once(
         result.receipt, result.unsure = receipt_shape(hit, hit.receipt), hit.unsure
         await journal.reached("struck")
         if trial.then is not None:
-            second = await strike_recovery(cell, trial.then)
+            second = await strike_recovery(cell, trial.then, clean.noise)
             result.messages += [RESTARTED, *await _around(cell, second.receipt)]
             if second.receipt is None:
                 result.receipt, result.applies = None, second.applies  # half of what was asked for is none of it
                 return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
             result.receipt["then"] = proof_shape(second.receipt)
         if trial.kills:
-            result.after_kill = await cell.durable_digest()
-        known = (judged or {}).get(result.after_kill)
+            result.exact = await digest_of(cell)
+            result.after_kill = await digest_of(cell, clean.noise) if clean.noise else result.exact
+        known = (judged or {}).get(result.exact)
         if known is not None:
             result.same_as = known.crash_point
             return result.concluded(known.verdict, known.reason)

@@ -3,6 +3,7 @@
 import asyncio
 
 from gates.chaos.cells.beginnings import FLAT, HOLDING
+from gates.chaos.cells.digests import digest_of
 from tests.gates.chaos.desk import running_desk
 
 
@@ -21,9 +22,9 @@ async def with_a_cursor_of_its_own(spec, folder):
         for _ in range(2):
             await cell.reset()
             said.append((cell.folder.path / "cursor").read_text())
-            states.append(await cell.durable_digest())
+            states.append(await digest_of(cell))
             await cell.start()
-            states.append(await cell.durable_digest())
+            states.append(await digest_of(cell))
         await cell.prepare(HOLDING)
         await cell.reset()
         return said, (cell.folder.path / "cursor").read_text(), states

@@ -1,4 +1,4 @@
-"""One hash for one durable state: blind to random ids and times, and to nothing else that the target keeps."""
+"""One hash for one durable state: blind to random ids, times and a noise that was learned, and to nothing else."""
 
 import asyncio
 import uuid
@@ -6,7 +6,10 @@ import uuid
 import psycopg
 import pytest
 
-from gates.chaos.cells.states import durable_digest
+from gates.chaos.cells.digests import durable_digest
+from gates.chaos.cells.noise import SILENCE, Noise
+from gates.chaos.cells.resting import resting_told
+from gates.chaos.cells.states import transactions_told
 
 TABLES = """CREATE SCHEMA books; CREATE SCHEMA own;
     CREATE TABLE books.orders (order_id text, status text, note text, created_at timestamptz DEFAULT clock_timestamp());
@@ -20,7 +23,7 @@ FILL = {"id": "8", "type": "ORDER_FILL", "units": "1000", "time": "2026-11-26T06
 def digest_after(postgres_server):
     """Make a database with one order in it, change it by these statements, and tell its digest."""
 
-    async def run(statements, broker, account):
+    async def run(statements, broker, account, noise):
         url = postgres_server.create_database(f"states_{uuid.uuid4().hex[:12]}")
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute(TABLES)
@@ -28,9 +31,11 @@ def digest_after(postgres_server):
             await connection.execute("INSERT INTO books.orders VALUES (%s, 'pending', %s)", (uuid.uuid4().hex, note))
             for statement in statements:
                 await connection.execute(statement)
-            return await durable_digest(connection, broker, account)
+            return await durable_digest(connection, account, [transactions_told(broker), resting_told(broker)], noise)
 
-    return lambda *statements, broker=(FILL,), account="101-1": asyncio.run(run(statements, broker, account))
+    return lambda *statements, broker=(FILL,), account="101-1", noise=SILENCE: asyncio.run(
+        run(statements, broker, account, noise)
+    )
 
 
 def test_two_runs_that_differ_in_account_random_ids_and_times_are_in_one_state(digest_after):
@@ -66,3 +71,41 @@ def test_what_waits_at_the_broker_tells_states_apart_without_ids_and_times(diges
 
     assert left("6") != left("10")
     assert left("6") == left("7", first="7")
+
+
+JOBS = """CREATE TABLE own.jobs (id text, state text, took_ms integer, facts jsonb, lot text);
+    INSERT INTO own.jobs VALUES {}"""
+FIRST = """('V1StGXR8_Z5jdHi6B-myT', 'sent', 12, '{"ms": 3.5, "state": "open"}', NULL)"""
+OTHER = """('kQwXbNTzRvLpYhGfDsAmJ', 'sent', 7, '{"ms": 11, "state": "open"}', NULL)"""
+NOISY = Noise(frozenset(("own", "jobs", column) for column in ("id", "state", "took_ms", "facts", "lot")))
+
+
+def test_numbers_and_random_words_of_a_noisy_column_do_not_tell_states_apart(digest_after):
+    assert digest_after(JOBS.format(FIRST)) != digest_after(JOBS.format(OTHER))
+    assert digest_after(JOBS.format(FIRST), noise=NOISY) == digest_after(JOBS.format(OTHER), noise=NOISY)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["state = 'done'", "took_ms = NULL", "lot = 'x7'", """facts = '{"ms": 11, "state": "closed"}'"""],
+)
+def test_words_of_a_noisy_column_and_whether_it_has_a_value_tell_states_apart_still(digest_after, changed):
+    made = JOBS.format(OTHER)
+    assert digest_after(made, f"UPDATE own.jobs SET {changed}", noise=NOISY) != digest_after(made, noise=NOISY)
+
+
+def test_beside_a_noise_every_other_column_and_row_counts_as_ever(digest_after):
+    def left(*statements):
+        return digest_after(JOBS.format(FIRST), *statements, noise=noise)
+
+    noise = Noise(frozenset({("own", "jobs", "took_ms")}), frozenset({("books", "reconciliations")}))
+    assert left("UPDATE own.jobs SET took_ms = 8") == left()
+    assert left("UPDATE own.cursors SET last_transaction_id = 8") != left()
+    assert left("UPDATE own.jobs SET id = 'V1StGXR8_Z5jdHi6B-myX'") != left()
+    assert left("INSERT INTO own.jobs SELECT * FROM own.jobs") != left()
+
+
+def test_of_a_table_that_is_noise_nothing_counts(digest_after):
+    noise = Noise(tables=frozenset({("own", "cursors")}))
+    assert digest_after("DELETE FROM own.cursors", noise=noise) == digest_after(noise=noise)
+    assert digest_after("UPDATE books.orders SET status = 'filled'", noise=noise) != digest_after(noise=noise)

@@ -56,7 +56,7 @@ def strike(chaos, monkeypatch, shown):
         return None
 
     async def struck(*args):
-        return Result(Verdict.PASSED, after_kill="state")
+        return Result(Verdict.PASSED, after_kill="state", exact="state")
 
     for name, stand_in in (("prepare", nothing), ("try_until_struck", struck)):
         monkeypatch.setattr(running, name, stand_in)

@@ -35,14 +35,14 @@ BREAKING = """
 import runpy
 import django
 django.setup()
-from gates.chaos.engine import running, work
+from gates.chaos.engine import deepening, work
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.proxies.control import ProxyGoneError
 
-record_recovery, record, words = running.record_recovery, work.record, TargetProcess.last_words
+record_recovery, record, words = deepening.record_recovery, work.record, TargetProcess.last_words
 
 async def gone_once(*asked):
-    running.record_recovery = record_recovery
+    deepening.record_recovery = record_recovery
     raise ProxyGoneError("The proxy has ended")
 
 def refused_once(point, result, seconds=(), *, now):
@@ -52,7 +52,7 @@ def refused_once(point, result, seconds=(), *, now):
         return False
     return record(point, result, seconds, now=now)
 
-running.record_recovery, work.record = gone_once, refused_once
+deepening.record_recovery, work.record = gone_once, refused_once
 TargetProcess.last_words = lambda self, characters=400: words(self, characters) + chr(0)
 runpy.run_module("gates.chaos", run_name="__main__", alter_sys=True)
 """

@@ -12,7 +12,9 @@ from django.urls import reverse
 
 from gates import roles
 from gates.chaos import commands
+from gates.chaos.cells.noise import Noise
 from gates.chaos.commands import CannotStrikeError
+from gates.chaos.reporting import chaos_report_fields
 from gates.models import CrashPoint, Run, ScenarioRun, Target
 from gates.signoff.shown import gates_shown, untested
 from tests.gates.chaos.pages.staged import START, close, staged_run, strike, strike_all
@@ -186,6 +188,25 @@ def test_what_was_struck_from_one_position_is_said_and_what_from_two_is_not(clie
     assert twin["positions_held"] == {"close": 1, "replay": 2}
     (told,) = [each for each in untested(run.campaign, gates_shown(run.campaign)) if "position" in each.what]
     assert "Struck from one open position: close." in told.because
+
+
+def test_what_was_not_compared_between_two_kills_is_named_and_where_nothing_was_left_out_nothing_is(client, run):
+    scenario = run.scenarios.get(number=1)
+    owner, say = member(client, "owner"), "not compared between two kills"
+    assert say not in text(owner, scenario.get_absolute_url())
+    noise = Noise(columns=frozenset({("own", "jobs", "took_ms")}), tables=frozenset({("own", "beats")}))
+    clean = {"start": {"broker": []}, "noise": noise.shape()}
+    scenario.baselines.create(
+        operation="close", clean=clean, messages=[], background=[], took_ms=1, recorded_at=run.planned_start
+    )
+    page = text(owner, scenario.get_absolute_url())
+    assert f"Close: {say}" in page
+    assert "<code>own.beats (all of it)</code>, <code>own.jobs.took_ms</code>." in page
+    named = {"close": ["own.beats (all of it)", "own.jobs.took_ms"]}
+    assert client.get(reverse("gates:scenario_json", args=[scenario.pk])).json()["not_compared"] == named
+    assert chaos_report_fields(run)["scenarios"][0]["not_compared"] == named
+    (told,) = [each for each in untested(run.campaign, gates_shown(run.campaign)) if "two clean runs" in each.what]
+    assert "whatever differed in own.beats (all of it), own.jobs.took_ms." in told.because
 
 
 def test_the_same_as_a_table_names_every_message_and_strike(client, run):

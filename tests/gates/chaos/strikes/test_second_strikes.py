@@ -1,10 +1,12 @@
-"""A recovery is struck in the order in which it was recorded, and only once it was recorded to its end."""
+"""A recovery is struck in the order and from the state in which it was recorded, once it was recorded to its end."""
 
 import asyncio
 from dataclasses import replace
 
 from gates.chaos.cells.cell import QUIET_S
-from gates.chaos.messages import Strike
+from gates.chaos.cells.digests import digest_of
+from gates.chaos.cells.noise import Noise
+from gates.chaos.messages import Point, Strike
 from gates.chaos.strikes.clean_runs import record_clean
 from gates.chaos.strikes.recovery import RESTARTED
 from gates.chaos.strikes.second_strikes import OTHER_STATE, record_recovery
@@ -12,6 +14,7 @@ from gates.chaos.strikes.settling import REST_S
 from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.strikes.trying import try_once
 from gates.chaos.trials import Trial
+from gates.rehearsal.desk.schema import STATEMENTS
 from tests.gates.chaos.desk import running_desk
 
 
@@ -63,3 +66,49 @@ def test_a_recovery_that_only_paused_is_recorded_again(desk_target, tmp_path):
     recorded, points = asyncio.run(recorded_while_it_only_paused(desk_target.spec, tmp_path))
     assert recorded == 3
     assert points
+
+
+JOURNAL = """CREATE SCHEMA own;
+    CREATE TABLE own.journal (id serial, token text, took_ms integer, state text);
+    CREATE FUNCTION own.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO own.journal (token, took_ms, state)
+        VALUES (substr(md5(random()::text), 1, 20), (random() * 1e6)::integer, NEW.status);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER noted AFTER INSERT OR UPDATE ON wartest.orders FOR EACH ROW EXECUTE FUNCTION own.note()"""
+CHANGES = (
+    "UPDATE wartest.orders SET status = 'cancelled'",
+    "UPDATE desk.cursors SET last_transaction_id = last_transaction_id + 1",
+)
+
+
+async def with_a_journal_of_its_own(spec, folder):
+    """Kills before the order is sent of a desk that journals with random tokens and durations, and one more in the
+    recovery from what they leave; and whether a status or a cursor tells states apart where the orders are noise.
+    """
+    async with running_desk(spec, folder) as cell:
+        clean = (await record_clean(cell, "open")).clean
+        place = next(kind for kind in clean.script.order if kind[2].startswith("POST") and "orders" in kind[2])
+        first = Trial("open", Point(*place, 1), Strike.KILL_BEFORE)
+        found = await record_recovery(cell, first, clean)
+        middle = found.baseline.points[len(found.baseline.points) // 2]
+        trial = replace(first, then=found.then(middle.point, Strike.KILL_BEFORE))
+        result = await try_once(cell, trial, clean, Unwritten())
+        noise, states = Noise(tables=frozenset({("own", "journal"), ("wartest", "orders")})), []
+        for change in ("", *CHANGES):
+            await (await cell.direct()).execute(change)
+            states.append(await digest_of(cell, noise))
+        return clean.noise, result, states
+
+
+def test_two_kills_of_a_desk_with_random_tokens_and_durations_leave_one_state_and_its_recovery_is_struck(
+    desk_target, tmp_path
+):
+    dump = tmp_path / "desk.sql"
+    dump.write_text(";\n".join((*STATEMENTS, JOURNAL)))
+    desk_target.spec["chaos"] = desk_target.spec.get("chaos", {}) | {"schema_file": str(dump)}
+    noise, result, states = asyncio.run(with_a_journal_of_its_own(desk_target.spec, tmp_path))
+    assert noise.words == ["own.journal.token", "own.journal.took_ms"]
+    assert (result.verdict, result.reason, bool(result.receipt)) == ("passed", "", True)
+    assert result.receipt["then"]["proof"]["signal"] == "SIGKILL"
+    assert len(set(states)) == len(states)
