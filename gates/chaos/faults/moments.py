@@ -72,7 +72,10 @@ class Moment(Protocol):
         """
 
     async def refuse_connections(self, duration_ms: int) -> int:
-        """Refuse new connections of the channel for so long; how many others were cut at the beginning."""
+        """Refuse new connections of the channel for so long; how many others were cut at the beginning.
+
+        Raises NotApplicableError where nobody asked for one meanwhile.
+        """
 
 
 def needs(direction: Direction, message: Message, strike: Strike) -> None:

@@ -1,4 +1,6 @@
-"""Cut every connection of the channel, and refuse new ones for a while: the kernel itself answers them with a reset."""
+"""Cut every connection of the channel, and refuse new ones for a while: the first is reset once it stands, so that it
+is seen that somebody was refused, and after that the kernel itself answers.
+"""
 
 import time
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+from gates.chaos.proxies.lines import RESET_AT_CLOSE
+
 log = logging.getLogger("proxy")
 
 BACKLOG = 1_024
@@ -21,6 +23,7 @@ class Door:
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._placeholder: socket.socket | None = None
+        self._is_shut = False
         self._frozen = 0
         self._listener = self._bound((host, port))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
@@ -47,26 +50,35 @@ class Door:
         return dropped
 
     def shut(self) -> None:
-        """The kernel refuses new connections, and the port stays ours: it is bound, and nobody listens."""
-        if self._placeholder is not None:
-            return
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
-        self._placeholder = self._bound(self.address)
+        """Nobody gets in any more. Who comes first is reset, since whom the kernel refuses is not seen; from then on it
+        refuses everybody.
+        """
+        self._is_shut = True
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
+        """Let in who comes; whether somebody was turned away meanwhile."""
+        self._is_shut = False
         if self._placeholder is None:
-            return
+            return False
         self._listener = self._bound(self.address)
         self._listen()
         self._placeholder.close()
         self._placeholder = None
+        return True
 
     def close(self) -> None:
         self._loop.remove_reader(self._listener)
         self._listener.close()
         if self._placeholder is not None:
             self._placeholder.close()
+
+    def _turn_away(self, first: socket.socket) -> None:
+        """Reset the first, and let the kernel refuse: the port is bound and stays ours, and nobody listens."""
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        first.close()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        self._placeholder = self._bound(self.address)
 
     def _bound(self, address: tuple[str, int]) -> socket.socket:
         made = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -94,6 +106,9 @@ class Door:
                 log.warning("No new connection can be taken for a moment: %s", error.strerror)
                 self.freeze()
                 self._loop.call_later(PAUSE_S, self.thaw)
+                return
+            if self._is_shut:
+                self._turn_away(accepted)
                 return
             accepted.setblocking(False)
             self._admit(accepted)

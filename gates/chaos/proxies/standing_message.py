@@ -177,7 +177,9 @@ class StandingMessage:
                 self._board.spawn(session.close_server())
             await whole_time(duration_ms)
         finally:
-            door.reopen()
+            came = door.reopen()
+        if not came:
+            raise NotApplicableError(f"Nobody asked for a connection within {duration_ms} ms, so none was refused")
         return cut
 
     async def _run(self) -> None:

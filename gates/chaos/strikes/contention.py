@@ -16,7 +16,7 @@ from gates.chaos.messages import Channel, Message, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Closed, Decision, Held, Refused
 from gates.chaos.scenarios.statements import calls_a_function, touched
 from gates.chaos.strikes.request_deadlock import DEADLOCK, Locked, NotShownError, RequestDeadlock, is_error
-from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
+from gates.chaos.strikes.striking import LATE_EVENT_S, Asked, Follow, Seen, limit_of, next_event
 from gates.chaos.strikes.table_locks import (
     TABLES,
     WAIT_PAUSE_S,
@@ -61,7 +61,7 @@ async def deadlock(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Foll
 
 
 async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Session) -> Seen:
-    held = await _held(cell, asked)
+    held = await _held(cell, trial, asked)
     if held is None:
         return _never_came()
     stood = _stood(trial, held)
@@ -83,7 +83,7 @@ async def _lock(cell: Cell, trial: Trial, asked: Asked, session: Session) -> See
 
 async def _deadlock(cell: Cell, trial: Trial, asked: Asked, session: Session) -> Seen:
     """1. Lock what the target has not. 2. Wait for what it has. 3. Let the statement go. 4. See 40P01."""
-    held = await _held(cell, asked)
+    held = await _held(cell, trial, asked)
     if held is None:
         return _never_came()
     stood = _stood(trial, held)
@@ -141,9 +141,9 @@ def _request(held: Held) -> str:
     return "a request over HTTP" if held.backend_pid is None else "a transaction's first statement"
 
 
-async def _held(cell: Cell, asked: Asked) -> Held | None:
+async def _held(cell: Cell, trial: Trial, asked: Asked) -> Held | None:
     """The message at which the proxy holds the target; None when it never came."""
-    event = await next_event(cell, asked, time.monotonic() + STRIKE_LIMIT_S, late_s=LATE_EVENT_S)
+    event = await next_event(cell, asked, time.monotonic() + limit_of(cell, trial), late_s=LATE_EVENT_S)
     return event if isinstance(event, Held) else None
 
 

@@ -15,7 +15,7 @@ from gates.chaos.faults import LoseAnswer, StaleLookup
 from gates.chaos.messages import Channel, Direction, Point, Proof, Receipt, Strike
 from gates.chaos.proxies.events import Struck
 from gates.chaos.proxies.fingerprints import request_fingerprint, request_label
-from gates.chaos.strikes.striking import LATE_EVENT_S, STRIKE_LIMIT_S, Asked, Follow, Seen, next_event
+from gates.chaos.strikes.striking import LATE_EVENT_S, Asked, Follow, Seen, limit_of, next_event
 from gates.chaos.trials import Trial
 
 FIRST_STALE = "first_stale_lookup"
@@ -36,7 +36,7 @@ async def stale_lookup(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[
         began = time.monotonic()
         lost: Struck | None = None
         if point.direction is Direction.ANSWER:
-            event = await next_event(cell, asked, time.monotonic() + STRIKE_LIMIT_S, late_s=LATE_EVENT_S)
+            event = await next_event(cell, asked, time.monotonic() + limit_of(cell, trial), late_s=LATE_EVENT_S)
             if not isinstance(event, Struck):
                 return Seen(None, time.monotonic(), "No receipt: the answer was not lost.")
             lost = event

@@ -19,7 +19,7 @@ from gates.chaos.strikes.outlasting import gave_up
 from gates.chaos.strikes.whose_message import hold_ms, is_waited_for
 from gates.chaos.trials import Trial
 
-STRIKE_LIMIT_S = 45.0
+STRIKE_LIMIT_S = 45.0  # or as long as the operation may take, where that is longer
 LATE_EVENT_S = 1.0
 CONNECT_LIMIT_S = 5
 NONE_OPEN = "Not applicable: no connection of the target's to the server was open, so none was left half open."
@@ -171,10 +171,16 @@ async def on_the_wire(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[F
     yield lambda asked: _followed(cell, trial, asked)
 
 
+def limit_of(cell: Cell, trial: Trial) -> float:
+    """How long its strike may take, in seconds: one that the target does by itself begins whenever it does."""
+    asked_s = cell.premises.program.operations[trial.operation].limit_s
+    return max(STRIKE_LIMIT_S, asked_s + LATE_EVENT_S) + trial.lasting_s
+
+
 async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
     """Follow the proxies' events until the strike is proven, missed, or its moment never came."""
-    ends = time.monotonic() + STRIKE_LIMIT_S + trial.lasting_s
-    struck_at = time.monotonic()
+    struck_at, limit_s = time.monotonic(), limit_of(cell, trial)
+    ends = struck_at + limit_s
     while time.monotonic() < ends:
         event = await next_event(cell, asked, ends, late_s=LATE_EVENT_S + trial.lasting_s)
         match event:
@@ -190,7 +196,7 @@ async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:
                 return Seen(receipt, struck_at if trial.kills else time.monotonic())
             case Missed():
                 return Seen(None, struck_at, f"No receipt: {event.reason}.", event.applicable, event.message)
-    return Seen(None, struck_at, f"No receipt: the strike was not over within {STRIKE_LIMIT_S:.0f} s.")
+    return Seen(None, struck_at, f"No receipt: the strike was not over within {limit_s:.0f} s.")
 
 
 async def next_event(cell: Cell, asked: Asked, ends: float, *, late_s: float) -> Held | Struck | Missed | None:

@@ -15,6 +15,8 @@ from gates.chaos.strikes.receipts import proof_shape
 from gates.chaos.strikes.staleness import stale_lookup
 from gates.chaos.strikes.striking import Seen, at_its_message, on_the_wire
 from gates.chaos.trials import Trial
+from gates.targets.programs import read_program
+from gates.targets.rehearsal import cell_program
 
 TABLES = [("desk", "orders"), ("desk", "Fills"), ("wartest", "orders")]
 
@@ -95,6 +97,7 @@ def test_nothing_is_left_half_open_where_no_connection_was_open(left_open):
 
     async def steps():
         cell = SimpleNamespace(wires={Channel.LEDGER: SimpleNamespace(control=SimpleNamespace(arm=arm))})
+        cell.premises = SimpleNamespace(program=read_program(cell_program()))
         cell.events = asyncio.Queue()
         cell.events.put_nowait((Channel.LEDGER, Struck(receipt)))
         trial = Trial("open", message.point, Strike.KILL_BEFORE, {}, half_open=True)

@@ -358,11 +358,13 @@ def test_a_reset_and_a_clean_close_are_told_apart_by_the_target(
     ledger.owner.receipt()
 
 
-def test_refused_connections_are_refused_by_the_kernel_and_then_taken_again(ledger: Ledger):
+def test_refused_connections_are_reset_once_then_refused_by_the_kernel_and_then_taken_again(ledger: Ledger):
     ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=500))
     idle = psycopg.connect(ledger.url)
     with pytest.raises(psycopg.OperationalError):
         insert(ledger.url)
+    with socket.create_connection(("127.0.0.1", ledger.owner.port)) as first, pytest.raises(ConnectionResetError):
+        read_one_byte(first)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", ledger.owner.port))
     receipt = ledger.owner.receipt()
@@ -370,6 +372,19 @@ def test_refused_connections_are_refused_by_the_kernel_and_then_taken_again(ledg
     assert receipt.proof["refused_ms"] >= 500
     with pytest.raises(psycopg.OperationalError):
         idle.execute("SELECT 1")
+    insert(ledger.url, "after")
+    assert ledger.executions() == ["after"]
+
+
+def test_where_nobody_comes_while_connections_are_refused_none_was_and_there_is_no_receipt(ledger: Ledger):
+    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=200))
+    with pytest.raises(psycopg.OperationalError):
+        insert(ledger.url)
+    missed = ledger.owner.next(Missed)
+    assert (missed.applicable, missed.reason) == (
+        False,
+        "Nobody asked for a connection within 200 ms, so none was refused",
+    )
     insert(ledger.url, "after")
     assert ledger.executions() == ["after"]
 

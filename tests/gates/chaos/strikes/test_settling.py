@@ -4,6 +4,7 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from gates.chaos.cells.target import TargetEndedError
@@ -64,3 +65,30 @@ def test_a_target_that_ends_while_its_books_are_audited_is_not_restarted_for_a_p
     assert result.verdict == "failed"
     assert [found.rule for found in result.findings] == ["target ended"]
     assert "has ended: KeyError" in result.reason
+
+
+async def at_the_books(postgres_server, name, *grants):
+    """What is unfinished where somebody else's session is idle and then in a transaction, as a user sees it who has no
+    right but these."""
+    url = postgres_server.create_database(name)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
+        await owner.execute("CREATE TABLE orders (status text)")
+        await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'seen'")
+        await owner.execute(f"GRANT SELECT ON orders TO {name}")
+        for right in grants:
+            await owner.execute(f"GRANT {right} TO {name}")
+        async with await psycopg.AsyncConnection.connect(url, user=name, password="seen", autocommit=True) as ours:
+
+            async def direct():
+                return ours
+
+            cell = SimpleNamespace(direct=direct, premises=SimpleNamespace(schema="public"))
+            idle = await settling.unsettled(cell, 0.0)
+            async with owner.transaction():
+                return idle, await settling.unsettled(cell, 0.0)
+
+
+def test_a_session_that_may_not_be_seen_is_not_called_at_rest(postgres_server):
+    unseen = "1 sessions may not be seen at rest: grant pg_read_all_stats to the cells' user"
+    assert asyncio.run(at_the_books(postgres_server, "blind")) == (unseen, unseen)
+    assert asyncio.run(at_the_books(postgres_server, "seeing", "pg_read_all_stats")) == ("", "1 transactions open")

@@ -4,7 +4,7 @@ import asyncio
 
 from gates.chaos.baseline import kind_of
 from gates.chaos.messages import Point, Strike
-from gates.chaos.strikes import trying
+from gates.chaos.strikes import striking, trying
 from gates.chaos.strikes.clean_runs import record_clean
 from gates.chaos.strikes.striking import Unwritten
 from gates.chaos.strikes.trying import try_once, try_until_struck
@@ -113,3 +113,28 @@ def test_a_kill_that_something_of_the_target_outlived_has_no_receipt(desk_target
     result = asyncio.run(outlived(desk_target.spec, tmp_path))
     assert (result.verdict, result.receipt, result.applies) == ("inconclusive", None, True)
     assert result.reason.startswith("No receipt: process 4711 outlived the kill")
+
+
+def by_itself(spec, every_s):
+    """The desk as a program that nobody asks to reconcile: it does so by its own clock."""
+    command = list(spec["process"]["command"])
+    command[command.index("--reconcile-every-s") + 1] = every_s
+    own = {"wait": True, "done": "SELECT count(*) FROM wartest.reconciliations", "limit_s": 60}
+    program = {"process": spec["process"] | {"command": command}}
+    return spec | program | {"operations": spec["operations"] | {"reconcile": own}}
+
+
+async def struck_by_its_own_clock(spec, folder):
+    """A kill at the last message of what the desk does by itself."""
+    async with running_desk(by_itself(spec, "2"), folder) as cell:
+        clean_run = await record_clean(cell, "reconcile")
+        trial = Trial("reconcile", clean_run.baseline.points[-1].point, Strike.KILL_BEFORE)
+        return await try_once(cell, trial, clean_run.clean, Unwritten())
+
+
+def test_what_the_target_does_by_itself_is_struck_whenever_it_begins_until_its_own_limit(
+    desk_target, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(striking, "STRIKE_LIMIT_S", 0.1)  # a strike whose operation comes later than that
+    result = asyncio.run(struck_by_its_own_clock(desk_target.spec, tmp_path))
+    assert (result.verdict, result.receipt and result.receipt["message"]) == ("passed", "ledger: COMMIT acknowledged")
