@@ -10,6 +10,7 @@ none ever will. A plan that is kept must not know them, so that all which looks 
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import BoundedSemaphore
 from typing import Any, Self
 
 import duckdb
@@ -21,6 +22,8 @@ from audits.tables import FILLERS, Flaw, Tables, create_relation, create_shared,
 
 MOST_ROWS = 2_000  # a plan made for tens of rows may be a bad one for many more
 MOST_BOOKS = 100  # rows that were deleted are still passed over
+AT_ONCE = 2  # each keeps the hash tables of its plans, 100 MB, and judges ten books a second
+WAIT_LIMIT_S = 60.0
 BY_ROWS = (
     "statistics_propagation",
     "compressed_materialization",
@@ -30,6 +33,7 @@ BY_ROWS = (
 )
 
 _free: list["StandingTables"] = []
+_room = BoundedSemaphore(AT_ONCE)
 
 
 class StandingTables(Tables):
@@ -118,8 +122,20 @@ def is_small(books: Loose) -> bool:
 def standing_tables(books: Loose) -> Iterator[Tables]:
     """Tables that hold these books for the block: of a database that nobody uses, or of a new one.
 
-    One in which anything failed is not used again, nor one after MOST_BOOKS.
+    One in which anything failed is not used again, nor one after MOST_BOOKS. Raises TimeoutError where AT_ONCE others
+    judge for so long.
     """
+    if not _room.acquire(timeout=WAIT_LIMIT_S):
+        raise TimeoutError(f"{AT_ONCE} other judgements took longer than {WAIT_LIMIT_S:.0f} s.")
+    try:
+        with _standing(books) as tables:
+            yield tables
+    finally:
+        _room.release()
+
+
+@contextmanager
+def _standing(books: Loose) -> Iterator[Tables]:
     tables = _free.pop() if _free else StandingTables.opened()
     is_whole = False
     try:

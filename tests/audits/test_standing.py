@@ -78,13 +78,16 @@ def test_one_that_failed_is_not_used_again_nor_one_that_is_worn(monkeypatch: pyt
     assert not standing._free
 
 
-def test_two_threads_at_once_have_one_each_and_large_books_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_at_once_have_one_each_a_third_waits_and_large_books_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = held(clean_books()), clean_books()
     set_to("accounts", "balance", Decimal(1))(other)
     with standing.standing_tables(one) as tables, standing.standing_tables(held(other)) as others:
         balance = "SELECT balance FROM accounts"
         assert tables is not others
         assert tables.asked(tables.database, balance) != others.asked(others.database, balance)
+        monkeypatch.setattr(standing, "WAIT_LIMIT_S", 0.01)
+        with pytest.raises(TimeoutError, match="2 other judgements"):
+            judge_loose(one)
     assert len(standing._free) == 2
     standing._free.clear()
     monkeypatch.setattr(standing, "MOST_ROWS", 9)
