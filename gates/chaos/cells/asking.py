@@ -19,6 +19,7 @@ from gates.targets.asks import Ask
 PAUSE_S = 0.05
 CONNECT_TIMEOUT_S = 5
 DONE, FAILED = 200, 500
+DONE_BEFORE = "its done was true before the target began"
 Told = tuple[int | None, dict[str, Any]]
 
 
@@ -55,13 +56,17 @@ async def by_command(ask: Ask, env: Mapping[str, str], log: Path, cwd: str | Non
 
 
 async def by_ledger(ask: Ask, ledger_url: str, alive: Callable[[], bool]) -> Told:
-    """Write the row, if there is one, and look until it is done; no answer where the target ends or time does."""
+    """Write the row, if there is one, and look until it is done; no answer where the target ends or time does, nor of
+    what it does by itself where `done` was true before.
+    """
     ends = time.monotonic() + ask.limit_s
     try:
         async with await psycopg.AsyncConnection.connect(
             ledger_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
         ) as connection:
             before = await _value(connection, ask.done, None) if "%(asked)s" not in ask.done else None
+            if before is True and not ask.queue:
+                return None, {"error": f"{DONE_BEFORE}: let it be false until then, or count"}
             asked = await _value(connection, ask.queue, None) if ask.queue else None
             while time.monotonic() < ends:
                 now = await _value(connection, ask.done, asked)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from gates.chaos.cells.asking import by_command, by_ledger
+from gates.chaos.cells.asking import DONE_BEFORE, by_command, by_ledger
 from gates.chaos.cells.target import TargetProcess
 from gates.chaos.messages import Channel, Direction, Message, Strike
 from gates.chaos.proxies.events import Decision, Held
@@ -188,6 +188,11 @@ def test_what_happens_by_itself_is_done_once_the_value_is_another(queue):
         return await asking
 
     assert asyncio.run(happening()) == (200, {})
+
+
+def test_what_was_true_before_it_began_says_nothing_of_what_happens_by_itself(queue):
+    status, told = asyncio.run(by_ledger(Ask(done="SELECT true", limit_s=SHORT_S), queue, lambda: True))
+    assert (status, DONE_BEFORE in told["error"]) == (None, True)
 
 
 def test_a_queue_that_nobody_works_on_is_no_answer_in_bounded_time(queue):
