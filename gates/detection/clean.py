@@ -1,15 +1,14 @@
 """The clean desk, struck where the defects were caught: whatever is found there accuses the war test itself."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
-from pathlib import Path
 
 from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.messages import Point
 from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
 from gates.chaos.strikes.second_strikes import record_recovery
@@ -37,8 +36,8 @@ async def _strike_clean(ledger_url: str, trials: tuple[Trial, ...], how: tuple[i
     """Add to `seen` what each strike shows, as it comes."""
     number, say = how
     cleans: dict[str, CleanRun] = {}
-    with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
-        async with desk_cell(ledger_url, (), Path(folder), number=number) as cell:
+    with private_folder() as folder:
+        async with desk_cell(ledger_url, (), folder, number=number) as cell:
             for trial in sorted(trials, key=lambda each: each.operation):  # a cell is prepared once for each
                 if trial.operation not in cleans:
                     say(f"recording {trial.operation} without a strike")

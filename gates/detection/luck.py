@@ -7,15 +7,14 @@ random here is like the requests and answers lost, deadlocks, locks, stalls and 
 
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.target import Answer, TargetNotReadyError
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.strikes.clean_runs import CleanRun, prepare, record_clean
@@ -66,8 +65,8 @@ async def _kill_until_found(
     names = (defect.name,) if defect else ()
     dice = random.Random(f"{names} {operation} {within}")  # noqa: S311  the same moments each time
     alarms = unjudged = 0
-    with tempfile.TemporaryDirectory(prefix="wartest-luck-") as folder:
-        async with desk_cell(ledger_url, names, Path(folder), number=number) as cell:
+    with private_folder() as folder:
+        async with desk_cell(ledger_url, names, folder, number=number) as cell:
             clean_run = await record_clean(cell, operation)
             moments = _moments(dice, (await _length_s(cell, clean_run, within)))
             for made in range(1, kills + 1):

@@ -1,15 +1,14 @@
 """Rehearsing a defect of gate 2: the explorer strikes the defective desk until it is caught for its own reason."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from audits.findings import Finding
 from audits.verdicts import Verdict
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.scenarios import SCENARIOS, Scenario
 from gates.chaos.scenarios.scenario import KILLS
@@ -69,9 +68,9 @@ async def try_patiently(cell: Cell, trial: Trial, clean_run: CleanRun, known: Kn
 async def _strike(ledger_url: str, defect: Planted, number: int, say: Say) -> Rehearsed:
     began = time.monotonic()
     search = Search(say)
-    with tempfile.TemporaryDirectory(prefix="wartest-strike-") as folder:
+    with private_folder() as folder:
         try:
-            cell = desk_cell(ledger_url, (defect.name,), Path(folder), number=number)
+            cell = desk_cell(ledger_url, (defect.name,), folder, number=number)
             async with asyncio.timeout(LIMIT_S), cell as running:
                 await _search(running, defect, search)
         except UNCARRIED as error:

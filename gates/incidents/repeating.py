@@ -5,10 +5,8 @@ that it is this build, and what fails otherwise than it did then, proves nothing
 """
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +15,7 @@ import psycopg
 from audits.verdicts import Verdict
 from gates.chaos.cells.brokers import SimulatorError
 from gates.chaos.cells.cell import Cell, running_cell
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.engine.running import running_premises
 from gates.chaos.engine.trial_rows import trial_of
@@ -83,10 +82,10 @@ def repeat(spec: Mapping[str, Any], build: str, wanted: Wanted, limit_s: float) 
 
 async def _within(spec: dict[str, Any], build: str, wanted: Wanted, limit_s: float) -> Repeated:
     """1. The clean run of the operation. 2. The build that the cell's program shows. 3. The strike, to its end."""
-    with tempfile.TemporaryDirectory(prefix="wartest-repeat-") as folder:
+    with private_folder() as folder:
         async with (
             asyncio.timeout(limit_s),
-            running_premises(spec, Path(folder)) as premises,
+            running_premises(spec, folder) as premises,
             running_cell(premises, 1) as cell,
         ):
             cell.operation = wanted.trial.operation

@@ -41,7 +41,7 @@ HTTP_REFUSALS = 400  # from this status on
 async def experiment(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[Follow]:
     """Its steady state is met first; where it is not, nothing is struck and there is no receipt."""
     path, limit_s = Path(str(trial.parameters["experiment"])), trial.lasting_s
-    with tempfile.TemporaryDirectory(prefix="wartest-experiment-") as folder:
+    with tempfile.TemporaryDirectory(prefix="experiment-", dir=cell.premises.folder) as folder:
         journal = Path(folder) / "journal.json"
         argv = (sys.executable, "-m", "gates.chaos.toolkit", str(path), str(journal))
         process = await asyncio.create_subprocess_exec(

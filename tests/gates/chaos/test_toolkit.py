@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
 from audits.snapshot import take_snapshot
 from gates.chaos.cells.families import MARK, family_of
+from gates.chaos.cells.folders import sweep
 from gates.chaos.cells.processes import NOBODY
 from gates.chaos.engine.healing import end_target
 from gates.chaos.strikes.experiments import unproven
@@ -121,13 +123,15 @@ AN_ENGINE = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace as Some
+from gates.chaos.cells.folders import private_folder
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.strikes.experiments import experiment
 from gates.chaos.trials import Trial
 
-async def strike(path, mark):
+async def strike(path, mark, folder):
     target = Some(process=None, program=Some(ready=""), alive=True)
-    cell = Some(target=target, ledger_url="", premises=Some(simulator=Some(url="")), experiment_mark=mark, secrets=())
+    premises = Some(simulator=Some(url=""), folder=folder)
+    cell = Some(target=target, ledger_url="", premises=premises, experiment_mark=mark, secrets=())
     point = Point(Channel.LEDGER, Direction.REQUEST, "BEGIN", 1)
     trial = Trial("open", point, Strike.EXPERIMENT, {"experiment": path, "limit_ms": 60_000})
     async with experiment(cell, trial, point) as follow:
@@ -136,7 +140,8 @@ async def strike(path, mark):
             await asyncio.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)
 
-asyncio.run(strike(*sys.argv[1:]))
+with private_folder() as folder:
+    asyncio.run(strike(*sys.argv[1:], folder))
 """
 
 
@@ -169,13 +174,19 @@ def seen(what, limit_s=60):
     return found
 
 
-def test_an_experiment_whose_engine_is_killed_ends_and_rolls_back(striking):
+def test_an_experiment_whose_engine_is_killed_ends_and_rolls_back_and_its_folder_is_swept(striking, monkeypatch):
     path, struck, undone, mark = striking
-    engine = subprocess.run((sys.executable, "-c", AN_ENGINE, str(path), mark), cwd=ROOT, check=False, timeout=60)
+    temporary = path.with_name("temporary")
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    argv, env = (sys.executable, "-c", AN_ENGINE, str(path), mark), os.environ | {"TMPDIR": str(temporary)}
+    engine = subprocess.run(argv, cwd=ROOT, env=env, check=False, timeout=60)
     assert (engine.returncode, struck.exists()) == (-signal.SIGKILL, True)
     assert seen(undone.exists)
     asyncio.run(end_target({"experiment_mark": mark}))
     assert family_of((NOBODY, 0), mark) == []
+    assert len(sweep()) == 1
+    assert list(temporary.iterdir()) == []
 
 
 def test_whoever_heals_ends_an_experiment_that_goes_on_and_lets_it_roll_back(striking):
