@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from gates.chaos.cells.processes import NotOursError
-from gates.chaos.engine import healing, work
+from gates.chaos.engine import healing, posts, work
 from gates.chaos.engine.healing import CannotHealError
 from gates.models import Heal
 from gates.storable import storable
@@ -22,7 +22,8 @@ class NotUndoneError(Exception):
 
 
 def undo_by_hand(heal_id: int, *, how: str, person: User, now: datetime) -> str:
-    """Note that a person has undone it, and drop its database where that can be done from here.
+    """Note that a person has undone it, and drop its database where that can be done from here, with all that its
+    engine has made there besides: no sweep of another machine's may.
 
     What is seen to be still there is nobody's word to give: a process of this machine must have ended. Returns what
     became of the database, in a sentence. Raises NotUndoneError; an unknown heal raises Heal.DoesNotExist.
@@ -34,7 +35,7 @@ def undo_by_hand(heal_id: int, *, how: str, person: User, now: datetime) -> str:
         asyncio.run(healing.end_target(heal.what))
     except (OSError, NotOursError, CannotHealError) as error:
         raise NotUndoneError(f"It is not undone: {error}") from error
-    became = _database(heal)
+    became = f"{_database(heal)} {_others(heal, now)}".strip()
     noted = Heal.objects.filter(pk=heal.pk, healed_at=None).update(
         healed_at=timezone.now(),  # behind what was done since `now`
         healed_by="by hand",
@@ -66,3 +67,14 @@ def _database(heal: Heal) -> str:
     except (OSError, psycopg.Error, TargetUnreachableError, CannotHealError) as error:
         return f"Its database {database} could not be dropped from here: {str(error)[:400]}"
     return f"Its database {database} is dropped."
+
+
+def _others(heal: Heal, now: datetime) -> str:
+    """Drop what its engine has left besides, the copies that it began from say, unless it is seen at work."""
+    if not heal.what.get("database") or posts.is_at_work(str(heal.what.get("engine", "")), now):
+        return ""
+    try:
+        count = asyncio.run(healing.drop_others(heal.what, heal.crash_point.scenario.run.campaign.target.spec))
+    except (OSError, psycopg.Error, TargetUnreachableError, CannotHealError):
+        return ""
+    return f"All else that its engine had made there is dropped too: {count}." if count else ""

@@ -78,6 +78,18 @@ class LedgerServer:
             await self.drop(name)
         return left
 
+    async def drop_others_of(self, name: str) -> Sequence[str]:
+        """Drop what the maker of a database has made besides, if it is one of another machine, which is known to be
+        gone; returns the names. Raises psycopg.Error.
+        """
+        maker = _NAME.match(name)
+        if maker is None or maker[1] in {None, place()}:
+            return []
+        others = [each for each in await self._names() if each.startswith(maker[0]) and each != name]
+        for each in others:
+            await self.drop(each)
+        return others
+
     async def _names(self) -> list[str]:
         async with await self._connected() as connection:
             found = await connection.execute(

@@ -117,6 +117,14 @@ async def drop_database(what: Mapping[str, Any], spec: Mapping[str, Any]) -> Non
         await _server_of(what, spec).drop(str(what["database"]))
 
 
+async def drop_others(what: Mapping[str, Any], spec: Mapping[str, Any]) -> int:
+    """Drop what its engine, of a machine that is gone, has made besides its database; how many.
+
+    Raises as `drop_database`.
+    """
+    return len(await _server_of(what, spec).drop_others_of(str(what["database"])))
+
+
 def _server_of(what: Mapping[str, Any], spec: Mapping[str, Any]) -> LedgerServer:
     """The server on which the database was made. Raises CannotHealError where the description names another by now."""
     server = LedgerServer(cells_ledger(spec))

@@ -50,6 +50,11 @@ def is_worked_on(run_id: int, now: datetime) -> bool:
     return lately.exists() or ScenarioRun.objects.filter(run_id=run_id, lease_until__gt=now).exists()
 
 
+def is_at_work(worker: str, now: datetime) -> bool:
+    """Whether a worker, of whichever machine, has renewed what it has claimed within the last lease."""
+    return any(rows.filter(worker=worker, lease_until__gt=now).exists() for rows in _open_rows())
+
+
 def release(worker: str) -> None:
     """Let go of all that a worker has claimed: it does not work on it any more, and others take it at once."""
     for rows in _open_rows():

@@ -125,6 +125,33 @@ def test_a_server_that_is_gone_as_well_leaves_its_database_and_says_so(point, pe
     assert "is on 10.0.0.7:5432" in heal.undone_how
 
 
+def test_all_that_its_engine_made_is_dropped_unless_that_is_seen_at_work(point, person, postgres_server):
+    mine, others, stranger = (
+        "wartest_cell_0123456789ab_17_1_",
+        ("3_run", "4_run", "1_kept"),
+        "wartest_cell_0123456789ab_18_1_1_kept",
+    )
+    first, second, kept = (mine + word for word in others)
+    for name in (first, second, kept, stranger):
+        postgres_server.create_database(name)
+
+    def left_there():
+        with psycopg.connect(postgres_server.url()) as connection:
+            found = connection.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, 'wartest_cell_01234')"
+            )
+            return {name for (name,) in found}
+
+    CrashPoint.objects.filter(pk=point.pk).update(attempt=2, worker=GONE, lease_until=timezone.now() + LATE)
+    assert say(left(point, engine=GONE, database=first), person) == f"Its database {first} is dropped."
+    assert left_there() == {second, kept, stranger}
+    CrashPoint.objects.filter(pk=point.pk).update(lease_until=None)
+    words = f"Its database {second} is dropped. All else that its engine had made there is dropped too: 1."
+    assert say(left(point, engine=GONE, database=second), person) == words
+    assert left_there() == {stranger}
+    asyncio.run(LedgerServer(postgres_server.url()).drop(stranger))
+
+
 def test_what_runs_here_is_ended_and_nobodys_word_is_taken_for_what_outlives_it(point, person, monkeypatch):
     target = subprocess.Popen((sys.executable, "-c", "import time; time.sleep(60)"))
     try:
