@@ -77,7 +77,13 @@ def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
         "followed": kills.count(),
         "states": len(states),
         "verdicts_differ": sum(len(verdicts) > 1 for verdicts in states.values()),
+        "silent": silent_recoveries(scenario.crash_points.all()),
     }
+
+
+def silent_recoveries(points: QuerySet[CrashPoint]) -> int:
+    """From how many durable states the recovery sends nothing, so that depth 2 has nothing to strike there."""
+    return points.filter(recovery__silent=True).values("scenario", "operation", "state_after_kill").distinct().count()
 
 
 def positions_of(recorded: QuerySet[OperationBaseline]) -> dict[str, int]:

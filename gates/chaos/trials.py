@@ -15,13 +15,19 @@ class Then:
     """A second strike: a kill at a message of the recovery, counted from the restart.
 
     `script` holds the kinds of the recovery's messages as recorded, and `state` the durable state that the first kill
-    left then; with none of either no strike is shown to be the one that is meant.
+    left then; with none of either no strike is shown to be the one that is meant. `asked`: it sends them only once it
+    is asked whether it is well.
     """
 
     point: Point
     strike: Strike
     script: Script = field(default_factory=Script)
     state: str = ""
+    asked: bool = False
+
+    def shape(self) -> dict[str, Any]:
+        """The recovery as JSON, without its state."""
+        return self.script.shape() | {"asked": self.asked}
 
 
 @dataclass(frozen=True, slots=True)

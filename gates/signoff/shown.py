@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from gates.chaos.standing import builds_struck, not_compared, positions_of
+from gates.chaos.standing import builds_struck, not_compared, positions_of, silent_recoveries
 from gates.models import (
     Campaign,
     ChaosRun,
@@ -129,6 +129,9 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
         yield Untested("Every recovery", f"Quick mode: {same:,} strikes rest on the recovery of another one.")
     if chaos.depth < 2:
         yield Untested("Kills during a recovery", "One strike at a time: no recovery was struck itself.")
+    elif silent := silent_recoveries(CrashPoint.objects.filter(scenario__run=run)):
+        words = f"States from which it sends nothing, so that no message of it could be struck: {silent:,}."
+        yield Untested("Kills during some recoveries", words)
     yield from _positions(run)
     yield from _not_compared(run)
     apart = CrashPoint.objects.filter(scenario__run=run, applies=False)

@@ -9,7 +9,7 @@ from audits.findings import Finding, Level
 from audits.verdicts import Verdict, merge
 from gates.chaos.cells.states import difference
 from gates.chaos.engine.trial_rows import trial_of
-from gates.chaos.engine.work import move_scenario
+from gates.chaos.engine.work import DEEPENED, move_scenario
 from gates.chaos.messages import KILLS, Direction, Strike
 from gates.chaos.scenarios import NAMES
 from gates.chaos.standing import waits_of
@@ -96,10 +96,11 @@ def _evidence_missing(scenario: ScenarioRun) -> str:
 def _never_struck(scenario: ScenarioRun) -> str:
     """Which recovery was due to be struck at depth 2 and has no strike, in words; empty where none is missing.
 
-    Due is the recovery from each durable state that a kill has left for sure and that was passed.
+    Due is the recovery from each durable state that a kill has left for sure and that was passed, unless it was shown
+    to send nothing.
     """
     points = scenario.crash_points
-    struck = set(points.filter(seconds__isnull=False).values_list("operation", "state_after_kill"))
+    struck = set(points.filter(DEEPENED).values_list("operation", "state_after_kill"))
     plain = points.filter(verdict=Verdict.PASSED, strike__in=KILLS, half_open=False, then_point="")
     for point in plain.select_related("first"):
         if trial_of(point).leaves_one_state and (point.operation, point.state_after_kill) not in struck:

@@ -22,6 +22,6 @@ def _then_of(point: CrashPoint) -> Then | None:
     if not point.then_point:
         return None
     first = point.first
-    script = Script.of((first.recovery if first else None) or {})
-    state = first.state_after_kill if first else ""
-    return Then(Point.parse(point.then_point), Strike(point.then_strike), script, state)
+    recovery = (first.recovery if first else None) or {}
+    state, asked = first.state_after_kill if first else "", bool(recovery.get("asked"))
+    return Then(Point.parse(point.then_point), Strike(point.then_strike), Script.of(recovery), state, asked)

@@ -24,6 +24,7 @@ CUT_OFF = (
     "The engine that made this experiment before has not seen its end: nothing shows that all of its rollbacks were "
     "played. Undo by hand what they have not, then start a run anew."
 )
+DEEPENED = Q(seconds__isnull=False) | Q(recovery__silent=True)  # of a first strike: what depth 2 asks for is done
 HEAL_WITHIN = timedelta(seconds=180)  # the longest strike and recovery; a dead engine's is healed at once
 
 
@@ -63,9 +64,11 @@ def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: dateti
 
 
 def is_deepened(point: CrashPoint, state: str) -> bool:
-    """Whether the recovery from this durable state is struck already, as an engine before may have planned."""
+    """Whether the recovery from this durable state is struck already, as an engine before may have planned, or was
+    shown to send nothing.
+    """
     same = {"scenario": point.scenario_id, "operation": point.operation, "state_after_kill": state}
-    return CrashPoint.objects.filter(**same, seconds__isnull=False).exists()
+    return CrashPoint.objects.filter(DEEPENED, **same).exists()
 
 
 def claim_point(run_id: int, *, worker: str, now: datetime, prefer: str = "") -> CrashPoint | None:
@@ -190,7 +193,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
             messages=storable(result.messages),
             log=storable(result.log),
             took_ms=result.took_ms,
-            recovery=_recovery_of(seconds),
+            recovery={"silent": True} if result.silent else _recovery_of(seconds),
             finished_at=now,
             lease_until=None,
         )
@@ -203,7 +206,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
 
 def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | None:
     """The order of the recovery's messages, by which each second strike is shown to be at its own."""
-    return next((trial.then.script.shape() for _, trial in seconds if trial.then), None)
+    return next((trial.then.shape() for _, trial in seconds if trial.then), None)
 
 
 def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]], state: str) -> None:

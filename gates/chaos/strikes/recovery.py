@@ -30,7 +30,8 @@ class Result:
     it: by that alone another strike's recovery may stand for this one. `end` says which legal end was reached. One that
     does not apply has no verdict of its own. `same_as` is the number of the crash point that stands for this one.
     `unsure` says that the message struck may have been the background's, see `striking.Hit`. `tries` counts how often
-    it was made until it was shown to be at its message. `leaves` as in `striking.Seen`.
+    it was made until it was shown to be at its message. `leaves` as in `striking.Seen`. `silent` says
+    that the recovery was recorded, twice, and sends nothing that could be struck.
     """
 
     verdict: Verdict = Verdict.INCONCLUSIVE
@@ -50,6 +51,7 @@ class Result:
     unsure: bool = False
     leaves: bool = False
     tries: int = 1
+    silent: bool = False
 
     def concluded(self, verdict: Verdict, reason: str) -> "Result":
         """Set the verdict and say why."""

@@ -4,11 +4,14 @@ A recovery that marks its work done before it has done it shows only here. The s
 the messages that two recoveries from the same durable state sent in the same order. It keeps its receipt only if they
 have come in that order again by then, from the same durable state: so it is shown to be the same moment, and no other
 of the same words.
+
+A target may send nothing by itself once it is started: then it is asked whether it is well, and what it sends for that
+is struck. Where it sends nothing for that either, and is well, there is nothing to strike.
 """
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -32,22 +35,32 @@ LATE_S = 3.0  # a background message may come a little after the recovery is ove
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The messages of a recovery, and the durable state that it begins from."""
+    """The messages of a recovery, and the durable state that it begins from.
+
+    `asked` says that the target sends them only once it is asked whether it is well. Where there are none, it was shown
+    twice that it sends none until it is well, and that it changes nothing.
+    """
 
     state: str
     baseline: Baseline
+    asked: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to strike."""
+        return not self.baseline.points
 
     def then(self, point: Point, strike: Strike) -> Then:
         """A second strike at one of its messages."""
-        return Then(point, strike, self.baseline.script, self.state)
+        return Then(point, strike, self.baseline.script, self.state, self.asked)
 
 
 async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "") -> Recovery:
     """Make a kill and record the recovery from `state`, or from the one that it leaves first, until two agree, at most
-    TIMES_AT_MOST times; the messages that both hold. One counts only if the target says right after it that it is well.
-    Raises NotSteadyError.
+    TIMES_AT_MOST times; the messages that both hold. One counts only if the target says right after it that it is well,
+    and one without messages only if it has changed nothing. Raises NotSteadyError.
     """
-    recordings: list[Recording] = []
+    recordings: defaultdict[tuple[bool, bool], list[Recording]] = defaultdict(list)  # if it was asked, if it sent any
     missed = ""
     for _ in range(TIMES_AT_MOST):
         await cell.reset()
@@ -61,18 +74,25 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "
         if left != state:
             missed = f" {OTHER_STATE}"
             continue
-        await _begin(cell)
-        await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
-        await cell.quiet(REST_S)
-        whole = Recording.since(Counter(), await cell.messages())
-        if unwell := await cell.target.unwell():  # it only paused: what it still sends is missing
+        exact = await digest_of(cell)
+        try:
+            whole, asked = await _recorded(cell)
+            unwell = await cell.target.unwell()
+        except TargetNotReadyError as error:
+            missed = f" One never came to its end: {error}"
+            continue
+        if unwell:  # it only paused: what it still sends is missing
             missed = f" One was recorded before it was over: {unwell}"
             continue
-        recordings.append(whole)
-        agreed = agreeing(recordings, same_beginning)
-        if agreed is not None:
-            return Recovery(state, baseline(agreed))
-    words = f"No two of {len(recordings)} recoveries sent the same messages in the same order"
+        if not whole.messages and await digest_of(cell) != exact:
+            missed = " One sent nothing, and changed what the target keeps."
+            continue
+        like = recordings[asked, bool(whole.messages)]
+        like.append(whole)
+        agreed = agreeing(like, same_beginning)
+        if agreed is not None and (whole.messages or len(recordings) == 1):  # nothing, and never anything else
+            return Recovery(state, baseline(agreed), asked)
+    words = f"No two of {sum(map(len, recordings.values()))} recoveries sent the same messages in the same order"
     raise NotSteadyError(f"{words}, so that no second strike could be shown to be at its message.{missed}")
 
 
@@ -87,23 +107,29 @@ async def strike_recovery(cell: Cell, then: Then, noise: Noise = SILENCE) -> See
     await wire.arm(then.point, fault)
     try:
         cell.launch()
-        seen = await _awaited(cell)
+        seen = await _awaited(cell, asked=then.asked)
         recording = Recording.since(Counter(), await cell.messages())
         return at_its_message(seen, recording, then.script, since="the target was started again")
     finally:
         await wire.disarm()
 
 
-async def _begin(cell: Cell) -> None:
+async def _recorded(cell: Cell) -> tuple[Recording, bool]:
+    """Start a killed target: what it sends, and whether it had to be asked for that. Raises TargetNotReadyError."""
     for proxy in cell.wires.values():
         await proxy.control.reset()
     cell.launch()
-    await cell.spoken()
+    asked = not await cell.spoken()
+    if asked:
+        await cell.target.wait_ready(cell.premises.program.start_limit_s)
+    await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
+    await cell.quiet(REST_S)
+    return Recording.since(Counter(), await cell.messages()), asked
 
 
-async def _awaited(cell: Cell) -> Seen:
+async def _awaited(cell: Cell, *, asked: bool) -> Seen:
     """Wait for the second strike, as long as a recovery may take, and a little longer once it is over."""
-    over = asyncio.create_task(_over(cell))
+    over = asyncio.create_task(_over(cell, asked=asked))
     try:
         while True:
             coming = asyncio.create_task(cell.events.get())
@@ -123,9 +149,12 @@ async def _awaited(cell: Cell) -> Seen:
         over.cancel()
 
 
-async def _over(cell: Cell) -> None:
+async def _over(cell: Cell, *, asked: bool) -> None:
     """Until the recovery is over, and a little longer."""
-    await cell.spoken()
     with suppress(TargetNotReadyError):
+        if asked:
+            await cell.target.wait_ready(cell.premises.program.start_limit_s)
+        elif not await cell.spoken():
+            return
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
     await asyncio.sleep(LATE_S)

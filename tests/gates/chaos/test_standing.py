@@ -19,6 +19,6 @@ def test_recoveries_from_one_state_that_came_to_different_verdicts_are_counted(d
     kill(4, "a", "failed", operation="open")  # what another operation left is another state
     kill(5, "a", "failed", same_as=first)  # nobody followed it
     kill(6, "a", "failed", half_open=True)
-    assert durable_states(scenario) == {"kills": 6, "followed": 4, "states": 3, "verdicts_differ": 0}
+    assert durable_states(scenario) == {"kills": 6, "followed": 4, "states": 3, "verdicts_differ": 0, "silent": 0}
     kill(7, "a", "failed")
-    assert durable_states(scenario) == {"kills": 7, "followed": 5, "states": 3, "verdicts_differ": 1}
+    assert durable_states(scenario) == {"kills": 7, "followed": 5, "states": 3, "verdicts_differ": 1, "silent": 0}

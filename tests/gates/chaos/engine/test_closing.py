@@ -29,20 +29,21 @@ def test_a_scenario_whose_slot_another_holds_stays_open_until_it_is_filled(desk_
     assert (scenario.phase, run.slots.get().verdict) == ("done", "inconclusive")
 
 
-def test_a_pass_needs_the_recovery_from_each_state_that_a_kill_left_to_be_struck(desk_target):
+@pytest.mark.parametrize(("recovery", "verdict"), [(None, "inconclusive"), ({"silent": True}, "passed")])
+def test_a_pass_needs_the_recovery_from_each_state_that_a_kill_left_to_be_struck_unless_it_sends_nothing(
+    desk_target, recovery, verdict
+):
     run = started(desk_target, REPLAY, depth=2)
     done = {"operation": "replay", "point": "ledger:request:1:BEGIN", "position": 0, "receipt": {}, "phase": "done"}
     done |= {"scenario": run.scenarios.get(), "strike": "kill before", "fault": "kill before", "verdict": "passed"}
     first = CrashPoint.objects.create(number=1, label="ledger: BEGIN", state_after_kill="a", **done)
     CrashPoint.objects.create(number=2, first=first, then_point="p", then_strike="kill before", **done)
-    CrashPoint.objects.create(number=3, label="ledger: COMMIT", state_after_kill="b", **done)
+    CrashPoint.objects.create(number=3, label="ledger: COMMIT", state_after_kill="b", recovery=recovery, **done)
     work.move_scenario(first.scenario_id, "armed", now=timezone.now())
     closing.close_scenarios(run.pk, worker="w", now=timezone.now())
     result = run.slots.get().result
-    assert result.verdict == "inconclusive"
-    assert result.reason.startswith(
-        "The recovery from state b, left by kill before at ledger: COMMIT (replay), was never"
-    )
+    said = "The recovery from state b, left by kill before at ledger: COMMIT (replay), was never struck."
+    assert (result.verdict, result.reason) == (verdict, "" if recovery else said)
 
 
 @pytest.mark.parametrize("beside", [False, True])

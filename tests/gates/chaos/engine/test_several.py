@@ -10,10 +10,12 @@ import psutil
 import pytest
 from django.utils import timezone
 
+from audits.verdicts import Verdict
 from gates import commands
 from gates.chaos.baseline import CrashPoint as Place
 from gates.chaos.engine import posts, starting, work
 from gates.chaos.messages import Point, Strike
+from gates.chaos.standing import durable_states
 from gates.chaos.strikes.recovery import Result
 from gates.chaos.trials import Then, Trial
 from gates.models import ChaosRun, CrashPoint, Heal, Target
@@ -138,6 +140,17 @@ def test_a_recovery_that_two_engines_recorded_at_once_is_struck_for_one_of_them(
         assert work.record(point, result, [(Place(at, "ledger: BEGIN", 0), again)], now=timezone.now())
     struck = scenario.crash_points.exclude(first=None)
     assert list(struck.values_list("first__number", flat=True).order_by("number")) == [1, 3]
+
+
+def test_a_recovery_that_sends_nothing_is_not_recorded_again(desk_target):
+    scenario, at = started(desk_target, REPLAY).scenarios.get(), "ledger:request:1:BEGIN"
+    fields = {"operation": "replay", "point": at, "label": "ledger: BEGIN", "position": 0, "strike": "kill before"}
+    point = scenario.crash_points.create(number=1, **fields)
+    assert work.record(
+        point, Result(Verdict.PASSED, receipt={"tries": 1}, after_kill="a", silent=True), now=timezone.now()
+    )
+    assert [work.is_deepened(point, state) for state in "ab"] == [True, False]
+    assert durable_states(scenario)["silent"] == 1
 
 
 def said(path):

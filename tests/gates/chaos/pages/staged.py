@@ -64,6 +64,7 @@ def staged_run(
     start: datetime = START,
     campaign: Campaign | None = None,
     only_point: str = "",
+    depth: int = 1,
 ) -> Run:
     """A run of all twelve that is going on: the first scenario is over and failed, the second is being struck, the
     third has its clean run, the others wait."""
@@ -86,6 +87,7 @@ def staged_run(
         mode=plan.mode,
         sampled=plan.sampled or None,
         only_point=only_point,
+        depth=depth,
     )
     RunEvent.objects.create(run=run, at=start, kind="started", sentence="Chaos on fx-desk started.")
     Beat.objects.update_or_create(kind="tick", defaults={"last_at": datetime.now(UTC)})

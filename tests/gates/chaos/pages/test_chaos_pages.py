@@ -209,6 +209,23 @@ def test_what_was_not_compared_between_two_kills_is_named_and_where_nothing_was_
     assert "whatever differed in own.beats (all of it), own.jobs.took_ms." in told.because
 
 
+def test_from_how_many_states_a_recovery_sends_nothing_is_said(client):
+    run = staged_run(depth=2)
+    scenario = run.scenarios.get(number=1)
+    kill = {"operation": "open", "point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "position": 0}
+    kill |= {
+        "strike": "kill before",
+        "state_after_kill": "quiet",
+        "recovery": {"silent": True},
+        "receipt": {"tries": 1},
+    }
+    scenario.crash_points.create(number=9_001, verdict="passed", phase="done", **kill)
+    page = text(member(client, "owner"), scenario.get_absolute_url())
+    assert "From 1 of them the recovery sends nothing, twice over, and is well" in page
+    (told,) = [each for each in untested(run.campaign, gates_shown(run.campaign)) if "some recoveries" in each.what]
+    assert told.because == "States from which it sends nothing, so that no message of it could be struck: 1."
+
+
 def test_the_same_as_a_table_names_every_message_and_strike(client, run):
     over = run.scenarios.get(number=1)
     page = text(member(client, "owner"), f"{over.get_absolute_url()}?as=table")

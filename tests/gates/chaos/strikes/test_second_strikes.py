@@ -1,8 +1,10 @@
 """A recovery is struck in the order and from the state in which it was recorded, once it was recorded to its end."""
 
 import asyncio
+import sys
 from dataclasses import replace
 
+from gates.chaos.cells import cell as cells
 from gates.chaos.cells.cell import QUIET_S
 from gates.chaos.cells.digests import digest_of
 from gates.chaos.cells.noise import Noise
@@ -112,3 +114,57 @@ def test_two_kills_of_a_desk_with_random_tokens_and_durations_leave_one_state_an
     assert (result.verdict, result.reason, bool(result.receipt)) == ("passed", "", True)
     assert result.receipt["then"]["proof"]["signal"] == "SIGKILL"
     assert len(set(states)) == len(states)
+
+
+LAZY = """
+import http.client, http.server, sys
+class Lazy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        for broker in sys.argv[2:]:
+            asked = http.client.HTTPConnection(broker)
+            asked.request("GET", "/v3/accounts")
+            asked.getresponse().read()
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Lazy).serve_forever()
+"""
+
+
+async def recovering_lazily(spec, folder, *asks):
+    """The recovery of a desk that a lazy one stands in for until its second death, and a kill in it, if that can be."""
+    async with running_desk(spec, folder) as cell:
+        clean = (await record_clean(cell, "replay")).clean
+        led, start, whole = cell.folder.led, cell.start, []
+
+        async def started():
+            whole.append(True)
+            try:
+                return await start()
+            finally:
+                whole.clear()
+
+        def lazy(program, places):
+            words = (sys.executable, "-c", LAZY, places["port"], *(each.format(**places) for each in asks))
+            return led(program, places) if whole else replace(program, command=words)
+
+        cell.start, cell.folder.led = started, lazy
+        first = Trial("replay", Point(*clean.script.order[0], 1), Strike.KILL_AFTER)
+        found = await record_recovery(cell, first, clean)
+        if found.silent:
+            return found, None
+        trial = replace(first, then=found.then(found.baseline.points[0].point, Strike.KILL_BEFORE))
+        return found, await try_once(cell, trial, clean, Unwritten())
+
+
+def test_a_recovery_that_sends_nothing_until_it_is_well_has_nothing_to_strike(desk_target, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "READY_LIMIT_S", 1.0)
+    found, _ = asyncio.run(recovering_lazily(desk_target.spec, tmp_path))
+    assert (found.silent, found.asked, bool(found.state)) == (True, True, True)
+
+
+def test_a_recovery_that_begins_when_it_is_asked_whether_it_is_well_is_struck_then(desk_target, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "READY_LIMIT_S", 1.0)
+    found, result = asyncio.run(recovering_lazily(desk_target.spec, tmp_path, "{broker_host}:{broker_port}"))
+    assert (found.silent, found.asked) == (False, True)
+    assert (result.verdict, result.reason, bool(result.receipt)) == ("passed", "", True)
+    assert result.receipt["then"]["message"] == found.baseline.points[0].label
