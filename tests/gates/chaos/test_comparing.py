@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import call_command
 
-from gates.chaos.comparing import compare
+from gates.chaos.comparing import compare, fingerprint
 
 KILL = ("open", "ledger:request:1:COMMIT", "kill before", "")
 LOST = ("open", "broker:answer:1:POST orders", "lose the answer", "")
@@ -98,14 +98,34 @@ def test_reports_are_compared_from_their_files_alone(tmp_path, capsys):
     assert "not applicable → passed: open · broker:answer:1:POST orders" in said
 
 
+def test_a_report_is_compared_with_the_fingerprint_of_one_that_is_not_at_hand(tmp_path, capsys):
+    one, same = report((KILL, "passed"), (LOST, "passed")), report((LOST, "passed"), (KILL, "passed"))
+    first, second, other, fewer = written(
+        tmp_path, one, same, report((KILL, "passed"), (LOST, "failed")), report((KILL, "passed"))
+    )
+    assert ended("--fingerprint", fingerprint(one), first, second) == 0
+    assert fingerprint(one) in capsys.readouterr().out
+    for path in (other, fewer):
+        assert ended("--fingerprint", fingerprint(one), path) == 1
+        assert f", not {fingerprint(one)}" in capsys.readouterr().out
+
+
+def test_the_fingerprint_of_depth_1_knows_no_second_strikes():
+    then = {"point": "ledger:request:1:BEGIN", "label": "ledger: BEGIN", "strike": "kill after", "state": "5a7e"}
+    deep, shallow = report((KILL, "passed"), (KILL, "passed")), report((KILL, "passed"))
+    deep["scenarios"][0]["crash_points"][1]["then"] = then
+    assert fingerprint(deep, 1) == fingerprint(shallow) != fingerprint(deep)
+
+
 def test_what_is_no_report_of_gate_2_is_said_in_one_sentence(tmp_path, capsys):
-    good, other = written(tmp_path, report((KILL, "passed")), report(kind="manual-audit"))
+    good, other, nothing = written(tmp_path, report((KILL, "passed")), report(kind="manual-audit"), report())
     (tmp_path / "broken.json").write_text("{")
     for arguments, words in (
         ((good, other), "a report of another kind: manual-audit"),
         ((good, str(tmp_path / "broken.json")), "is no report of gate 2"),
         ((good, str(tmp_path / "nowhere.json")), "cannot be read"),
         ((good,), "two reports or more"),
+        ((good, nothing), "holds no strike"),
     ):
         assert ended(*arguments) == 2
         assert words in capsys.readouterr().err

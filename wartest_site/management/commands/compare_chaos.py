@@ -7,8 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from audits.verdicts import Verdict, merge
-from gates.chaos.comparing import Comparison, Strike, Verdicts, compare, second_strike
+from gates.chaos.comparing import Comparison, compare, fingerprint, verdicts_of
 
 IDENTICAL, DIFFERENT, CANNOT_START = 0, 1, 2
 SHOWN = 10  # strikes of each kind
@@ -23,24 +22,38 @@ class Command(BaseCommand):
         parser.add_argument(
             "--depth", type=int, choices=(1, 2), default=2, help="1 leaves the second strikes in recoveries out"
         )
+        parser.add_argument(
+            "--fingerprint", metavar="HEX", help="of a report that is not at hand, as it was shown for that depth"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        paths: list[Path] = options["reports"]
+        paths, depth, wanted = options["reports"], options["depth"], options["fingerprint"]
         try:
-            if len(paths) < 2:
-                raise ValueError("Name two reports or more.")
-            first, *others = [verdicts_of(path, options["depth"]) for path in paths]
+            if len(paths) < 2 and not wanted:
+                raise ValueError("Name two reports or more, or the --fingerprint of another.")
+            first, *others = reports = [read(path) for path in paths]
         except ValueError as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
         identical = True
+        for path, report in zip(paths, reports, strict=True):
+            found = fingerprint(report, depth)
+            identical &= wanted in (None, found)
+            self.stdout.write(f"{path}: {found}{'' if wanted in (None, found) else f', not {wanted}'}")
         for path, other in zip(paths[1:], others, strict=True):
             self.stdout.write(f"{path} beside {paths[0]}")
-            for scenario in dict.fromkeys((*first, *other)):
-                compared = compare(first.get(scenario, {}), other.get(scenario, {}))
-                identical &= compared.identical
-                self._show(scenario, compared)
+            identical &= self._compared(first, other, depth)
         sys.exit(IDENTICAL if identical else DIFFERENT)
+
+    def _compared(self, first: dict[str, Any], other: dict[str, Any], depth: int) -> bool:
+        """Show every scenario of both; whether all are identical."""
+        earlier, later = verdicts_of(first, depth), verdicts_of(other, depth)
+        identical = True
+        for scenario in dict.fromkeys((*earlier, *later)):
+            compared = compare(earlier.get(scenario, {}), later.get(scenario, {}))
+            identical &= compared.identical
+            self._show(scenario, compared)
+        return identical
 
     def _show(self, scenario: str, compared: Comparison) -> None:
         self.stdout.write(f"  {'≡' if compared.identical else '≠'} {scenario}: {compared.words}")
@@ -51,33 +64,16 @@ class Command(BaseCommand):
                 self.stdout.write(f"      {words}: {' · '.join(filter(None, strike))}")
 
 
-def verdicts_of(path: Path, depth: int) -> dict[str, Verdicts]:
-    """Every strike's verdict by scenario, up to a depth. Raises ValueError, with one sentence, for what is no report of
-    gate 2.
-    """
+def read(path: Path) -> dict[str, Any]:
+    """A report of gate 2. Raises ValueError, with one sentence, for what is none, or struck nothing."""
     try:
-        report = json.loads(path.read_text())
+        report: dict[str, Any] = json.loads(path.read_text())
         if report["kind"] != "chaos-test":
             raise ValueError(f"{path} is a report of another kind: {report['kind']}.")
-        return {scenario["name"]: _strikes(scenario, depth) for scenario in report["scenarios"]}
+        if not any(verdicts_of(report).values()):
+            raise ValueError(f"{path} holds no strike: there is nothing to compare.")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no report of gate 2 ({error!r}).") from error
-
-
-def _strikes(scenario: dict[str, Any], depth: int) -> Verdicts:
-    points = [point for point in scenario["crash_points"] if depth > 1 or point["then"] is None]
-    made: dict[Strike, str] = {}
-    for point in points:  # two engines may strike the recovery from one state, under one name: the worse verdict stands
-        before = made.get(_named(point), Verdict.PASSED)
-        made[_named(point)] = merge((Verdict(before), Verdict(point["verdict"])))
-    skipped = scenario.get("not_applicable", [])
-    return made | {(each["operation"], each["point"], each["fault"], ""): "not applicable" for each in skipped}
-
-
-def _named(point: dict[str, Any]) -> Strike:
-    then = point["then"]
-    if then is None:
-        return (point["operation"], point["point"], point["fault"], "")
-    return second_strike(point["operation"], then["state"], then["strike"], then["point"])
+    return report

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from gates import reports
 from gates.campaigns.progress import struck
 from gates.chaos.commands import CELLS, Asked, CannotStrikeError, start_chaos
+from gates.chaos.comparing import fingerprint
 from gates.chaos.safety import UnsafeError
 from gates.models import Report, Run
 from gates.plans import UnknownProfileError
@@ -80,6 +81,8 @@ class Command(BaseCommand):
         how = content["chaos"]
         sampled = f"sampled: {how['sampled']} strikes of each kind" if how["sampled"] else "every crash point"
         self.stdout.write(f"Run {content['run']}: {content['verdict']} ({how['mode']} mode, {sampled})")
+        first, both = fingerprint(content, 1), fingerprint(content)
+        self.stdout.write(f"Strikes and verdicts, see compare_chaos: {first} at depth 1, {both} at depth 2")
 
     def _follow(self, run: Run) -> Report:
         """Show progress until the report is there, within the plan's time and a limit for closing."""
