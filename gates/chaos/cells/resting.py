@@ -18,6 +18,11 @@ def resting_orders(records: Iterable[Record]) -> list[Record]:
     return [record for record in known if record["type"].endswith("_ORDER") and str(record["id"]) not in over]
 
 
+def resting_ids(records: Iterable[Record]) -> set[str]:
+    """The broker's ids of the orders that wait there."""
+    return {str(order["id"]) for order in resting_orders(records)}
+
+
 def resting_told(records: Iterable[Record]) -> list[list[str]]:
     """Each of them without ids and times, sorted: type, instrument, units, and where it waits. A stop has the
     instrument and the units of its trade.

@@ -16,7 +16,7 @@ from audits.findings import Finding, Level
 from audits.transactions import moment_of
 from gates.chaos.baseline import Script
 from gates.chaos.cells.noise import SILENCE, Noise
-from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade, unstopped_spells
+from gates.chaos.cells.resting import STOPS, naked_trades, open_trades, opened_trade, resting_ids, unstopped_spells
 from gates.chaos.cells.states import LOST_ORDERS, Row, State, Told, counted
 
 UNFINISHED = frozenset({"pending", "submitted"})
@@ -162,14 +162,16 @@ def _bared(seen: Aftermath) -> set[str]:
 
 
 def _resolved(seen: Aftermath) -> Iterator[Finding]:
-    """No order stays in doubt, and none is settled against what the broker did."""
-    clients = _client_ids(seen.after.broker)
+    """No order stays in doubt, and none is settled against what the broker did. One that waits there, known by the
+    broker's id, is in no doubt.
+    """
+    clients, waiting = _client_ids(seen.after.broker), resting_ids(seen.after.broker)
     executed = {clients[fill["orderID"]] for fill in _fills(seen.after.broker) if fill["orderID"] in clients}
     for order_id, row in seen.after.ledger["orders"].items():
         status = row["status"]
-        if status in UNFINISHED:
+        if status in UNFINISHED and row.get("broker_order_id") not in waiting:
             yield _finding("order in doubt", "resolved one way", str(status), order_id=order_id)
-        elif status not in EXECUTED and row.get("client_order_id") in executed:
+        elif status not in (*UNFINISHED, *EXECUTED) and row.get("client_order_id") in executed:
             yield _finding("given up but executed", "filled", str(status), order_id=order_id)
 
 

@@ -1,11 +1,17 @@
-"""When a recovery is over: the target is well, no order is in doubt, and no transaction of its is open."""
+"""When a recovery is over: the target is well, no order is in doubt, and no transaction of its is open.
+
+An order that waits at the broker, as a limit order does, is in no doubt where the ledger knows it by the broker's id.
+"""
 
 import asyncio
 import time
 
+import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from gates.chaos.cells.cell import Cell
+from gates.chaos.cells.resting import resting_ids
 from gates.chaos.cells.target import TargetNotReadyError
 from gates.chaos.strikes.invariants import UNFINISHED
 
@@ -56,18 +62,26 @@ async def unsettled(cell: Cell, since: float) -> str:
     """What is still unfinished, in words; empty when nothing is. A session of which we may not see what it does is none
     at rest.
     """
-    orders = sql.SQL("SELECT count(*) FROM {} WHERE status = ANY(%s)").format(
-        sql.Identifier(cell.premises.schema, "orders")
-    )
     connection = await cell.direct()
-    doubtful = await (await connection.execute(orders, (list(UNFINISHED),))).fetchone()
-    if doubtful and doubtful[0]:
-        return f"{doubtful[0]} orders in doubt"
+    if doubtful := await _in_doubt(cell, connection):
+        return f"{doubtful} orders in doubt"
     found = await (await connection.execute(_SESSIONS, (since,))).fetchone()
     busy, unseen = found or (0, 0)
     if unseen:
         return f"{unseen} sessions may not be seen at rest: grant pg_read_all_stats to the cells' user"
     return f"{busy} transactions open" if busy else ""
+
+
+async def _in_doubt(cell: Cell, connection: psycopg.AsyncConnection[TupleRow]) -> int:
+    """How many orders are unfinished, besides those that are known to wait at the broker."""
+    orders = sql.SQL("SELECT broker_order_id::text FROM {} WHERE status = ANY(%s)").format(
+        sql.Identifier(cell.premises.schema, "orders")
+    )
+    unfinished = await (await connection.execute(orders, (list(UNFINISHED),))).fetchall()
+    if not unfinished:
+        return 0
+    waiting = resting_ids(await cell.premises.simulator.transactions(cell.account))
+    return sum(broker_order_id not in waiting for (broker_order_id,) in unfinished)
 
 
 def wall(monotonic_s: float) -> float:

@@ -98,6 +98,17 @@ def test_an_order_left_in_doubt_is_found():
     assert "order in doubt" in rules(State(ledger(**order("pending")), (FUNDED,)))
 
 
+@pytest.mark.parametrize(
+    ("status", "known_as", "doubted"),
+    [("submitted", "4", False), ("submitted", "5", True), ("submitted", None, True), ("pending", None, True)],
+)
+def test_an_order_that_waits_at_the_broker_by_the_id_that_the_ledger_knows_is_in_no_doubt(status, known_as, doubted):
+    waiting = ORDER | {"type": "LIMIT_ORDER", "instrument": "EUR_USD", "units": "1000", "price": "1.05"}
+    row = order(status)["orders"]["intent-1"] | {"broker_order_id": known_as}
+    after = State(ledger(orders={"intent-1": row}), (FUNDED, waiting))
+    assert ("order in doubt" in rules(after)) is doubted
+
+
 @pytest.mark.parametrize("stop", [None, STOP | {"time": "2026-03-01T12:00:09Z"}])
 def test_a_position_without_its_stop_in_time_is_found(stop):
     records = (FUNDED, ORDER, OPENED, *((stop,) if stop else ()))

@@ -72,7 +72,7 @@ async def at_the_books(postgres_server, name, *grants):
     right but these."""
     url = postgres_server.create_database(name)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
-        await owner.execute("CREATE TABLE orders (status text)")
+        await owner.execute("CREATE TABLE orders (status text, broker_order_id text)")
         await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'seen'")
         await owner.execute(f"GRANT SELECT ON orders TO {name}")
         for right in grants:
@@ -92,3 +92,31 @@ def test_a_session_that_may_not_be_seen_is_not_called_at_rest(postgres_server):
     unseen = "1 sessions may not be seen at rest: grant pg_read_all_stats to the cells' user"
     assert asyncio.run(at_the_books(postgres_server, "blind")) == (unseen, unseen)
     assert asyncio.run(at_the_books(postgres_server, "seeing", "pg_read_all_stats")) == ("", "1 transactions open")
+
+
+def test_an_order_is_in_doubt_unless_it_waits_at_the_broker_and_the_ledger_knows_it(postgres_server):
+    url = postgres_server.create_database("waiting")
+
+    async def looks():
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as ours:
+            await ours.execute("CREATE TABLE orders (status text, broker_order_id text)")
+            await ours.execute("INSERT INTO orders VALUES ('filled', '1'), ('submitted', '2')")
+
+            async def direct():
+                return ours
+
+            async def transactions(_account):
+                return [{"id": "2", "type": "LIMIT_ORDER"}, {"id": "3", "type": "LIMIT_ORDER"}]
+
+            broker = SimpleNamespace(transactions=transactions)
+            cell = SimpleNamespace(
+                direct=direct, account="a", premises=SimpleNamespace(schema="public", simulator=broker)
+            )
+            yield await settling.unsettled(cell, 0.0)
+            await ours.execute("INSERT INTO orders VALUES ('pending', NULL), ('submitted', '4')")
+            yield await settling.unsettled(cell, 0.0)
+
+    async def all_looks():
+        return [words async for words in looks()]
+
+    assert asyncio.run(all_looks()) == ["", "2 orders in doubt"]
