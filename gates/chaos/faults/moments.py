@@ -71,10 +71,11 @@ class Moment(Protocol):
         Raises MissedError where it does not.
         """
 
-    async def refuse_connections(self, duration_ms: int) -> int:
-        """Refuse new connections of the channel for so long; how many others were cut at the beginning.
+    async def refuse_connections(self, duration_ms: int, within_ms: int) -> int:
+        """Cut the channel's connections and refuse new ones, for `duration_ms` from the first that is asked for; how
+        many were cut.
 
-        Raises NotApplicableError where nobody asked for one meanwhile.
+        Raises NotApplicableError where nobody asks for one `within_ms`.
         """
 
 

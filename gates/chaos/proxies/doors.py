@@ -24,6 +24,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._placeholder: socket.socket | None = None
         self._is_shut = False
+        self._came = asyncio.Event()
         self._frozen = 0
         self._listener = self._bound((host, port))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
@@ -54,17 +55,23 @@ class Door:
         refuses everybody.
         """
         self._is_shut = True
+        self._came.clear()
 
-    def reopen(self) -> bool:
-        """Let in who comes; whether somebody was turned away meanwhile."""
+    async def somebody_came(self, limit_s: float) -> bool:
+        """Wait until somebody was turned away; False where nobody came in time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._came.wait(), limit_s)
+        return self._came.is_set()
+
+    def reopen(self) -> None:
+        """Let in who comes."""
         self._is_shut = False
         if self._placeholder is None:
-            return False
+            return
         self._listener = self._bound(self.address)
         self._listen()
         self._placeholder.close()
         self._placeholder = None
-        return True
 
     def close(self) -> None:
         self._loop.remove_reader(self._listener)
@@ -76,6 +83,7 @@ class Door:
         """Reset the first, and let the kernel refuse: the port is bound and stays ours, and nobody listens."""
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
         first.close()
+        self._came.set()
         self._loop.remove_reader(self._listener)
         self._listener.close()
         self._placeholder = self._bound(self.address)

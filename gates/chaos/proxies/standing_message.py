@@ -164,7 +164,7 @@ class StandingMessage:
         self._stands = False
         return await self._session.server_gone(limit_s)
 
-    async def refuse_connections(self, duration_ms: int) -> int:
+    async def refuse_connections(self, duration_ms: int, within_ms: int) -> int:
         door, sessions = self._board.door, list(self._board.sessions.values())
         if door is None:
             raise NotApplicableError("This channel has no door")
@@ -175,11 +175,11 @@ class StandingMessage:
             for session in sessions:
                 session.drop_client(reset=True)
                 self._board.spawn(session.close_server())
+            if not await door.somebody_came(within_ms / 1000):
+                raise NotApplicableError(f"Nobody asked for a connection within {within_ms} ms, so none was refused")
             await whole_time(duration_ms)
         finally:
-            came = door.reopen()
-        if not came:
-            raise NotApplicableError(f"Nobody asked for a connection within {duration_ms} ms, so none was refused")
+            door.reopen()
         return cut
 
     async def _run(self) -> None:

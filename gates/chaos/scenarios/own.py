@@ -23,6 +23,7 @@ from typing import Any
 
 from gates.chaos.baseline import CrashPoint
 from gates.chaos.faults import fault_of
+from gates.chaos.faults.fault import parameters
 from gates.chaos.messages import Channel, Direction, Point, Strike
 from gates.chaos.scenarios.scenario import EITHER_END, Aim, Scenario, Where, both, everywhere, on, requests
 from gates.targets.access import TargetUnreachableError
@@ -88,14 +89,14 @@ def _strike(where: str, table: Mapping[str, Any]) -> Aim:
     if not isinstance(given, Mapping):
         raise TargetUnreachableError(f"{where}: parameters must be a table, like {{ delay_ms = 2000 }}.")
     try:
-        _demand_parameters(strike, dict(given))
+        taken = _parameters(strike, dict(given))
     except ValueError as error:
         raise TargetUnreachableError(f"{where}: {error}.") from None
-    return Aim(strike, _where(where, strike, table), dict(given))
+    return Aim(strike, _where(where, strike, table), taken)
 
 
-def _demand_parameters(strike: Strike, given: dict[str, Any]) -> None:
-    """Raises ValueError for what the fault does not take."""
+def _parameters(strike: Strike, given: dict[str, Any]) -> dict[str, Any]:
+    """All parameters of the fault, those that are not given too. Raises ValueError for what it does not take."""
     if strike is Strike.LOCK_HELD:
         lock_ms = given.get("lock_ms")
         if set(given) != {"lock_ms"} or type(lock_ms) is not int or not 1 <= lock_ms <= LONGEST_EXPERIMENT_MS:
@@ -104,7 +105,8 @@ def _demand_parameters(strike: Strike, given: dict[str, Any]) -> None:
         if given:
             raise ValueError(f"{strike} takes no parameters")
     else:
-        fault_of(strike, given)
+        return parameters(fault_of(strike, given))
+    return given
 
 
 def _where(where: str, strike: Strike, table: Mapping[str, Any]) -> Where:

@@ -359,10 +359,11 @@ def test_a_reset_and_a_clean_close_are_told_apart_by_the_target(
 
 
 def test_refused_connections_are_reset_once_then_refused_by_the_kernel_and_then_taken_again(ledger: Ledger):
-    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=500))
+    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=500, within_ms=30_000))
     idle = psycopg.connect(ledger.url)
     with pytest.raises(psycopg.OperationalError):
         insert(ledger.url)
+    time.sleep(0.6)  # longer than it lasts: that is counted from the first who asks on
     with socket.create_connection(("127.0.0.1", ledger.owner.port)) as first, pytest.raises(ConnectionResetError):
         read_one_byte(first)
     with pytest.raises(ConnectionRefusedError):
@@ -377,7 +378,7 @@ def test_refused_connections_are_reset_once_then_refused_by_the_kernel_and_then_
 
 
 def test_where_nobody_comes_while_connections_are_refused_none_was_and_there_is_no_receipt(ledger: Ledger):
-    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=200))
+    ledger.owner.arm(COMMIT, RefuseConnections(duration_ms=30_000, within_ms=200))
     with pytest.raises(psycopg.OperationalError):
         insert(ledger.url)
     missed = ledger.owner.next(Missed)
