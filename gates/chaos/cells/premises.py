@@ -50,7 +50,7 @@ def boundaries(premises: Premises, rest_port: int) -> dict[Channel, tuple[Wire, 
     ways, ledgers = premises.ways, premises.ledgers
     authority = Authority.in_folder(premises.folder / AUTHORITY, hosts=ways.hosts)
     shown = ("--certificate", str(authority.issue_into(premises.folder / AUTHORITY / "shown.pem")))
-    options = [*shown, *(word for host in premises.allowed_hosts for word in ("--allowed-host", host))]
+    options = [*(word for host in premises.allowed_hosts for word in ("--allowed-host", host)), *shown]
     ledger: tuple[Wire, str, *tuple[str, ...]] = ("postgres", f"{ledgers.host}:{ledgers.port}", *options)
     if ways.postgrest is not None:
         ledger = ("http", f"127.0.0.1:{rest_port}", "--channel", Channel.LEDGER, "--prefix", ways.postgrest.path)
