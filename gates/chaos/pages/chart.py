@@ -3,7 +3,7 @@ strike at it. Pure: rows in, places in a picture out, in user units that are pix
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,14 +143,20 @@ def columns(strikes: Iterable[StrikeSeen]) -> list[str]:
 
 
 def fault_words(fault: str) -> str:
-    """A fault as a person says it: `delay (delay_ms 4000)` is `delay 4000 ms`."""
-    return _PARAMETERS.sub(lambda found: ", ".join(map(_measure, found[1].split(", "))), fault)
+    """A fault as a person says it: `delay (delay_ms 4000)` is `delay 4000 ms`; a second measure has its name."""
+    return _PARAMETERS.sub(lambda found: ", ".join(_measures(found[1].split(", "))), fault)
 
 
-def _measure(parameter: str) -> str:
-    name, _, value = parameter.rpartition(" ")
-    unit = name.rpartition("_")[2]
-    return f"{value} {unit}" if unit in ("ms", "s") else parameter.replace("_", " ")
+def _measures(parameters: Sequence[str]) -> Iterator[str]:
+    is_second = False
+    for parameter in parameters:
+        named, _, value = parameter.rpartition(" ")
+        name, _, unit = named.rpartition("_")
+        if unit in ("ms", "s"):
+            yield f"{name} {value} {unit}" if is_second else f"{value} {unit}"
+            is_second = True
+        else:
+            yield parameter.replace("_", " ")
 
 
 def _place(fault: str) -> int:

@@ -53,6 +53,10 @@ def test_columns_keep_the_order_of_the_design_whatever_comes_first():
     [
         ("kill before", "kill before"),
         ("delay (delay_ms 4000)", "delay 4000 ms"),
+        (
+            "refuse connections (duration_ms 1500, within_ms 10000)",
+            "refuse connections 1500 ms, within 10000 ms",
+        ),
         ("kill after, left half open", "kill after, left half open"),
         ("broker refusal (status 503, after_s 2)", "broker refusal status 503, 2 s"),
     ],
