@@ -82,7 +82,8 @@ class Command(BaseCommand):
         sampled = f"sampled: {how['sampled']} strikes of each kind" if how["sampled"] else "every crash point"
         self.stdout.write(f"Run {content['run']}: {content['verdict']} ({how['mode']} mode, {sampled})")
         first, both = fingerprint(content, 1), fingerprint(content)
-        self.stdout.write(f"Strikes and verdicts, see compare_chaos: {first} at depth 1, {both} at depth 2")
+        deeper = f", with second strikes {both}" if both != first else ""
+        self.stdout.write(f"Strikes and verdicts, as compare_chaos --fingerprint takes them: {first}{deeper}")
 
     def _follow(self, run: Run) -> Report:
         """Show progress until the report is there, within the plan's time and a limit for closing."""
