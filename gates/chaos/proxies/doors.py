@@ -80,13 +80,15 @@ class Door:
             self._placeholder.close()
 
     def _turn_away(self, first: socket.socket) -> None:
-        """Reset the first, and let the kernel refuse: the port is bound and stays ours, and nobody listens."""
-        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
-        first.close()
-        self._came.set()
+        """Let the kernel refuse: the port is bound and stays ours, and nobody listens. Only then reset the first,
+        who may come again at once.
+        """
         self._loop.remove_reader(self._listener)
         self._listener.close()
         self._placeholder = self._bound(self.address)
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        first.close()
+        self._came.set()
 
     def _bound(self, address: tuple[str, int]) -> socket.socket:
         made = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
