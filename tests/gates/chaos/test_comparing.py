@@ -126,6 +126,8 @@ def test_what_is_no_report_of_gate_2_is_said_in_one_sentence(tmp_path, capsys):
         ((good, str(tmp_path / "nowhere.json")), "cannot be read"),
         ((good,), "two reports or more"),
         ((good, nothing), "holds no strike"),
+        ((good, "--fingerprint", "zz"), "'zz' is no fingerprint"),
+        ((good, other, "--fingerprint", ""), "'' is no fingerprint"),
     ):
         assert ended(*arguments) == 2
         assert words in capsys.readouterr().err

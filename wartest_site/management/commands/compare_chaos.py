@@ -1,6 +1,7 @@
 """Whether reports of gate 2 show the same strikes and the same verdicts: from the files alone, without a database."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Command(BaseCommand):
         try:
             if len(paths) < 2 and not wanted:
                 raise ValueError("Name two reports or more, or the --fingerprint of another.")
+            if wanted is not None and not re.fullmatch("[0-9a-f]{16}", wanted):
+                raise ValueError(f"{wanted!r} is no fingerprint: it has sixteen digits, as 3fa00f1e5a8fb30e.")
             first, *others = reports = [read(path) for path in paths]
         except ValueError as error:
             self.stderr.write(str(error))
