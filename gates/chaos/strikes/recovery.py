@@ -83,8 +83,8 @@ class Course:
         return self.trial is not None and self.trial.half_open
 
     @property
-    def may_kill(self) -> bool:
-        """Whether a target that is dead is started again: one that dies of any other strike has failed."""
+    def may_have_died(self) -> bool:
+        """Whether the strike explains a target that is dead: it is started again, and has failed after any other."""
         return self.kills or (self.trial is not None and self.trial.strike is Strike.EXPERIMENT)
 
 
@@ -100,7 +100,7 @@ async def follow(cell: Cell, course: Course, result: Result) -> None:
         await heal(cell, kills=course.kills)
     await course.journal.reached("recovering")
     try:
-        if course.may_kill and not cell.target.alive:
+        if course.may_have_died and not cell.target.alive:
             recovered_from = time.monotonic()
             await cell.start()
         since = wall(recovered_from) if course.kills else 0.0
