@@ -41,6 +41,11 @@ class Ledger:
         with psycopg.connect(self.direct, autocommit=True) as connection:
             return connection.execute(query).fetchall()
 
+    def insert(self, name: str = "a") -> None:
+        """One execution, committed through the proxy."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("INSERT INTO executions (name) VALUES (%s)", (name,))
+
     def executions(self) -> list[str]:
         return [str(name) for (name,) in self.ask("SELECT name FROM executions ORDER BY id")]
 

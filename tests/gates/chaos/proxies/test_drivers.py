@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from gates.chaos.messages import Direction
+from gates.chaos.proxies.events import Refused
 from tests.gates.chaos.conftest import Ledger
 
 INSERT = "INSERT INTO executions (name, amount) VALUES (?)"
@@ -94,6 +95,22 @@ def test_labels_say_in_words_what_was_said(ledger: Ledger):
     psycopg_trade(ledger.url)
     assert ledger.owner.labels(Direction.REQUEST)[-2:] == ["ledger: INSERT INTO executions", "ledger: COMMIT"]
     assert ledger.owner.labels(Direction.ANSWER)[-1] == "ledger: COMMIT acknowledged"
+
+
+def test_an_error_of_the_server_is_told_with_its_sqlstate(ledger: Ledger):
+    with pytest.raises(psycopg.errors.UndefinedTable), psycopg.connect(ledger.url) as connection:
+        connection.execute("SELECT * FROM nowhere")
+    assert ledger.owner.next(Refused).sqlstate == "42P01"
+    assert "ledger: SELECT FROM nowhere refused with 42P01" in ledger.owner.labels(Direction.ANSWER)
+
+
+def test_a_commit_of_a_failed_transaction_is_labelled_as_the_rollback_it_is(ledger: Ledger):
+    with psycopg.connect(ledger.url, autocommit=True) as connection:
+        connection.execute("BEGIN")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1/0")
+        connection.execute("COMMIT")
+    assert ledger.owner.labels(Direction.ANSWER)[-1] == "ledger: COMMIT answered ROLLBACK"
 
 
 def test_a_pipeline_is_one_message_for_each_sync(ledger: Ledger):

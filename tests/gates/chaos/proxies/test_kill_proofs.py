@@ -21,19 +21,14 @@ POST = b"POST /v3/accounts/101-001-1-001/orders HTTP/1.1\r\nHost: x\r\nContent-L
 
 @pytest.mark.parametrize(("fault", "committed"), [(KillBefore(), []), (KillAfter(), ["a"])])
 def test_who_outlives_a_kill_gives_no_receipt_and_hears_no_more(
-    ledger: Ledger, fault: KillBefore | KillAfter, committed: list[str]
+    ledger: Ledger, background: ThreadPoolExecutor, fault: KillBefore | KillAfter, committed: list[str]
 ):
-    def insert() -> None:
-        with psycopg.connect(ledger.url) as connection:
-            connection.execute("INSERT INTO executions (name) VALUES ('a')")
-
     ledger.owner.arm(COMMIT, fault)
-    with ThreadPoolExecutor(1) as background:
-        going = background.submit(insert)
-        ledger.owner.decide(ledger.owner.next(Held), Decision.DISCARD, pid=1, signal="SIGKILL")
-        assert "outlived the kill" in ledger.owner.next(Missed).reason
-        with pytest.raises(psycopg.OperationalError):
-            going.result(20)
+    going = background.submit(ledger.insert)
+    ledger.owner.decide(ledger.owner.next(Held), Decision.DISCARD, pid=1, signal="SIGKILL")
+    assert "outlived the kill" in ledger.owner.next(Missed).reason
+    with pytest.raises(psycopg.OperationalError):
+        going.result(20)
     assert ledger.owner.do(ledger.owner.proxy.control.close_upstream())
     assert ledger.executions() == committed
 
