@@ -24,9 +24,11 @@ class Memory:
         """The states that strikes of the same depth have left and that were followed."""
         return self._judged.get(_strikes(point), {})
 
-    def takes(self, point: CrashPoint, state: str) -> bool:
-        """Let the crash point record the recovery from a state, until `forget`; False where another has or does."""
-        return self._deepened.setdefault((point.scenario_id, point.operation, state), point.pk) == point.pk
+    def takes(self, point: CrashPoint, exact: str) -> bool:
+        """Let the crash point record the recovery from exactly this state, until `forget`; False where another has or
+        does.
+        """
+        return self._deepened.setdefault((point.scenario_id, point.operation, exact), point.pk) == point.pk
 
     def keep(self, point: CrashPoint, result: Result) -> None:
         """Remember what was written down. A half-open strike says nothing of a plain one that left the same state."""
@@ -36,7 +38,7 @@ class Memory:
 
     def forget(self, point: CrashPoint) -> None:
         """Of a crash point whose result was not written down."""
-        self._deepened = {state: by for state, by in self._deepened.items() if by != point.pk}
+        self._deepened = {exact: by for exact, by in self._deepened.items() if by != point.pk}
 
 
 def _strikes(point: CrashPoint) -> tuple[int, str, bool]:

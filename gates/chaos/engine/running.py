@@ -251,12 +251,15 @@ class Engine:
         return result
 
     async def _seconds(self, cell: Cell, point: CrashPoint, result: Result) -> list[tuple[Place, Trial]]:
-        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it."""
+        """The second strikes: once for each durable state that a kill left, at each message of the recovery from it.
+
+        States count as one only where nothing at all tells them apart: a recovery may turn on what noise would hide.
+        """
         trial = trial_rows.trial_of(point)
         wanted = self.chaos.depth > 1 and result.verdict == Verdict.PASSED and trial.leaves_one_state
-        if not wanted or point.then_point or point.half_open or not self._memory.takes(point, result.after_kill):
+        if not wanted or point.then_point or point.half_open or not self._memory.takes(point, result.exact):
             return []
-        if await sync_to_async(work.is_deepened)(point, result.after_kill):
+        if await sync_to_async(work.is_deepened)(point, result.exact):
             return []
         clean = await self._clean(point.scenario_id, point.operation)
         return sampling.chosen(await second_strikes(cell, trial, clean, result), self.chaos)

@@ -63,11 +63,11 @@ def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: dateti
     return len(rows)
 
 
-def is_deepened(point: CrashPoint, state: str) -> bool:
-    """Whether the recovery from this durable state is struck already, as an engine before may have planned, or was
-    shown to send nothing.
+def is_deepened(point: CrashPoint, exact: str) -> bool:
+    """Whether the recovery from exactly this durable state is struck already, as an engine before may have planned, or
+    was shown to send nothing.
     """
-    same = {"scenario": point.scenario_id, "operation": point.operation, "state_after_kill": state}
+    same = {"scenario": point.scenario_id, "operation": point.operation, "exact": exact}
     return CrashPoint.objects.filter(DEEPENED, **same).exists()
 
 
@@ -189,6 +189,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
             changes=storable(result.changes),
             end=result.end,
             state_after_kill=result.after_kill,
+            exact=result.exact,
             same_as_id=result.same_as,
             messages=storable(result.messages),
             log=storable(result.log),
@@ -199,7 +200,7 @@ def record(point: CrashPoint, result: Result, seconds: Sequence[tuple[Place, Tri
         )
     )
     if closed:
-        _cut_seconds(point, seconds, result.after_kill)
+        _cut_seconds(point, seconds, result.exact)
         Run.objects.filter(pk=point.scenario.run_id).update(cursor=F("cursor") + 1)
     return bool(closed)
 
@@ -209,14 +210,14 @@ def _recovery_of(seconds: Sequence[tuple[Place, Trial]]) -> dict[str, Any] | Non
     return next((trial.then.shape() for _, trial in seconds if trial.then), None)
 
 
-def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]], state: str) -> None:
+def _cut_seconds(first: CrashPoint, seconds: Sequence[tuple[Place, Trial]], exact: str) -> None:
     """Cut a row for each second strike, behind all that the scenario has; none where another engine, which recorded the
-    recovery from this state at the same time, has cut them.
+    recovery from exactly this state at the same time, has cut them.
     """
     if not seconds:
         return
     scenario = ScenarioRun.objects.select_for_update().get(pk=first.scenario_id)
-    if is_deepened(first, state):
+    if is_deepened(first, exact):
         return
     last = scenario.crash_points.aggregate(last=Max("number"))["last"] or 0
     rows = []

@@ -136,7 +136,7 @@ def test_a_recovery_that_two_engines_recorded_at_once_is_struck_for_one_of_them(
     fields = {"operation": "replay", "point": str(at), "label": "ledger: BEGIN", "position": 0, "strike": "kill before"}
     points = [scenario.crash_points.create(number=number, **fields) for number in (1, 2, 3)]
     for point, state in zip(points, ("a", "a", "b"), strict=True):
-        result = Result(after_kill=state).concluded("failed", "")
+        result = Result(after_kill="alike", exact=state).concluded("failed", "")
         assert work.record(point, result, [(Place(at, "ledger: BEGIN", 0), again)], now=timezone.now())
     struck = scenario.crash_points.exclude(first=None)
     assert list(struck.values_list("first__number", flat=True).order_by("number")) == [1, 3]
@@ -147,7 +147,7 @@ def test_a_recovery_that_sends_nothing_is_not_recorded_again(desk_target):
     fields = {"operation": "replay", "point": at, "label": "ledger: BEGIN", "position": 0, "strike": "kill before"}
     point = scenario.crash_points.create(number=1, **fields)
     assert work.record(
-        point, Result(Verdict.PASSED, receipt={"tries": 1}, after_kill="a", silent=True), now=timezone.now()
+        point, Result(Verdict.PASSED, receipt={"tries": 1}, after_kill="a", exact="a", silent=True), now=timezone.now()
     )
     assert [work.is_deepened(point, state) for state in "ab"] == [True, False]
     assert durable_states(scenario)["silent"] == 1
