@@ -82,7 +82,7 @@ def durable_states(scenario: ScenarioRun) -> dict[str, Any]:
 
 
 def silent_recoveries(points: QuerySet[CrashPoint]) -> int:
-    """From how many durable states the recovery sends nothing, so that depth 2 has nothing to strike there."""
+    """From how many durable states a recovery sends nothing, so that depth 2 has nothing to strike there."""
     return points.filter(recovery__silent=True).values("scenario", "operation", "state_after_kill").distinct().count()
 
 
@@ -96,8 +96,8 @@ def positions_of(recorded: QuerySet[OperationBaseline]) -> dict[str, int]:
 
 
 def not_compared(recorded: QuerySet[OperationBaseline]) -> dict[str, list[str]]:
-    """By operation what differs from one clean run to the next, and was left out where the states that two kills left
-    were compared; operations without such noise are left out here.
+    """By operation what differs from one clean run to the next, and was left out where a kill that is made again
+    must leave the same state, and where states are counted; operations without such noise are left out here.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for name, noise in recorded.order_by("pk").values_list("operation", "clean__noise"):

@@ -130,7 +130,7 @@ def _chaos(run: Run | None) -> Iterator[Untested]:
     if chaos.depth < 2:
         yield Untested("Kills during a recovery", "One strike at a time: no recovery was struck itself.")
     elif silent := silent_recoveries(CrashPoint.objects.filter(scenario__run=run)):
-        words = f"States from which it sends nothing, so that no message of it could be struck: {silent:,}."
+        words = f"States from which one sends nothing, so that no message of it could be struck: {silent:,}."
         yield Untested("Kills during some recoveries", words)
     yield from _positions(run)
     yield from _not_compared(run)
@@ -156,7 +156,8 @@ def _not_compared(run: Run) -> Iterator[Untested]:
     named = not_compared(OperationBaseline.objects.filter(scenario__run=run))
     if names := sorted({name for names in named.values() for name in names}):
         more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-        words = f"Two kills were taken to leave one state whatever differed in {', '.join(names[:MOST])}{more}."
+        listed = f"{', '.join(names[:MOST])}{more}"
+        words = f"A kill that was made again was taken to leave the same state whatever differed in {listed}."
         yield Untested("What differs between two clean runs", words)
 
 

@@ -2,7 +2,10 @@
 
 A foreign desk keeps what we cannot know by its look: serial numbers, tokens, latencies. So it is learned from the clean
 runs, which begin alike, do the same and end alike: what differs between them at their ends is chance. It is left out
-where two kills are compared, to tell whether they have left the same state, and only there: see `digests`.
+where a kill that is made again must leave the same state, and where states are counted: see `digests`.
+
+It may hide more than chance: all of a file of which one word differs, of JSON the step beside a duration. So no strike
+stands for another whose state only noise tells apart: each of the two is followed, and its recovery struck, by itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ import pytest
 from gates.chaos.cells.digests import durable_digest
 from gates.chaos.cells.noise import SILENCE, Noise
 from gates.chaos.cells.resting import resting_told
-from gates.chaos.cells.states import transactions_told
+from gates.chaos.cells.states import told_alike, transactions_told
 
 TABLES = """CREATE SCHEMA books; CREATE SCHEMA own;
     CREATE TABLE books.orders (order_id text, status text, note text, created_at timestamptz DEFAULT clock_timestamp());
@@ -103,6 +103,37 @@ def test_beside_a_noise_every_other_column_and_row_counts_as_ever(digest_after):
     assert left("UPDATE own.cursors SET last_transaction_id = 8") != left()
     assert left("UPDATE own.jobs SET id = 'V1StGXR8_Z5jdHi6B-myX'") != left()
     assert left("INSERT INTO own.jobs SELECT * FROM own.jobs") != left()
+
+
+STEPS = """CREATE TABLE own.jobs (facts jsonb, note text); CREATE TABLE own.marks (name text, value numeric);
+    INSERT INTO own.jobs VALUES ('{"step": 2, "took": 1.2}', 'step 2 in 1.2 ms');
+    INSERT INTO own.marks VALUES ('step', 2), ('took', 1.2)"""
+VARYING = Noise(
+    frozenset({("own", "jobs", "facts"), ("own", "jobs", "note"), ("own", "marks", "value")}),
+    frozenset({("own", "cursors")}),
+)
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        """UPDATE own.jobs SET facts = '{"step": 3, "took": 1.2}'""",
+        "UPDATE own.jobs SET note = 'step 3 in 1.2 ms'",
+        "UPDATE own.marks SET value = 3 WHERE name = 'step'",
+        "INSERT INTO own.cursors VALUES (8)",
+    ],
+)
+def test_how_far_an_operation_has_come_may_hide_in_a_noise_and_shows_where_nothing_is_left_out(digest_after, further):
+    assert digest_after(STEPS, further, noise=VARYING) == digest_after(STEPS, noise=VARYING)
+    assert digest_after(STEPS, further) != digest_after(STEPS)
+
+
+def test_a_journal_with_a_line_more_or_another_step_is_told_apart_whatever_times_it_holds():
+    line = '{{"at": "2026-11-26T06:00:0{}Z", "step": {}}}\n'
+    journal = line.format(0, 1) + line.format(1, 2)
+    assert told_alike(journal, ()) == told_alike(line.format(3, 1) + line.format(4, 2), ())
+    assert len({told_alike(each, ()) for each in (journal, line.format(0, 1), journal + line.format(2, 3))}) == 3
+    assert told_alike(journal, ()) != told_alike(line.format(0, 1) + line.format(1, 3), ())
 
 
 def test_of_a_table_that_is_noise_nothing_counts(digest_after):

@@ -190,9 +190,9 @@ def test_what_was_struck_from_one_position_is_said_and_what_from_two_is_not(clie
     assert "Struck from one open position: close." in told.because
 
 
-def test_what_was_not_compared_between_two_kills_is_named_and_where_nothing_was_left_out_nothing_is(client, run):
+def test_what_is_left_out_of_a_durable_state_is_named_and_where_nothing_is_left_out_nothing_is(client, run):
     scenario = run.scenarios.get(number=1)
-    owner, say = member(client, "owner"), "not compared between two kills"
+    owner, say = member(client, "owner"), "it differs from one clean run to the next, and is left out"
     assert say not in text(owner, scenario.get_absolute_url())
     noise = Noise(columns=frozenset({("own", "jobs", "took_ms")}), tables=frozenset({("own", "beats")}))
     clean = {"start": {"broker": []}, "noise": noise.shape()}
@@ -202,6 +202,7 @@ def test_what_was_not_compared_between_two_kills_is_named_and_where_nothing_was_
     page = text(owner, scenario.get_absolute_url())
     assert f"Close: {say}" in page
     assert "<code>own.beats (all of it)</code>, <code>own.jobs.took_ms</code>." in page
+    assert "no recovery stands for another" in page
     named = {"close": ["own.beats (all of it)", "own.jobs.took_ms"]}
     assert client.get(reverse("gates:scenario_json", args=[scenario.pk])).json()["not_compared"] == named
     assert chaos_report_fields(run)["scenarios"][0]["not_compared"] == named
@@ -221,9 +222,9 @@ def test_from_how_many_states_a_recovery_sends_nothing_is_said(client):
     }
     scenario.crash_points.create(number=9_001, verdict="passed", phase="done", **kill)
     page = text(member(client, "owner"), scenario.get_absolute_url())
-    assert "From 1 of them the recovery sends nothing, twice over, and is well" in page
+    assert "From 1 of them a recovery sends nothing, twice over, and is well" in page
     (told,) = [each for each in untested(run.campaign, gates_shown(run.campaign)) if "some recoveries" in each.what]
-    assert told.because == "States from which it sends nothing, so that no message of it could be struck: 1."
+    assert told.because == "States from which one sends nothing, so that no message of it could be struck: 1."
 
 
 def test_the_same_as_a_table_names_every_message_and_strike(client, run):
