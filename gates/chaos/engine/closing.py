@@ -23,7 +23,6 @@ from gates.storable import storable
 
 KEPT_FINDINGS = 100
 TOLD_MESSAGES = 5
-LEFT = ("state_after_kill", "exact")  # both: `exact` is empty in the rows of an engine that did not keep it yet
 AT_STATEMENTS = {Strike.LOCK_HELD.value, Strike.DEADLOCK.value}
 
 
@@ -98,13 +97,15 @@ def _never_struck(scenario: ScenarioRun) -> str:
     """Which recovery was due to be struck at depth 2 and has no strike, in words; empty where none is missing.
 
     Due is the recovery from each durable state that a kill has left for sure and that was passed, unless it was shown
-    to send nothing. States that only noise tells apart are two: their recoveries may differ as well.
+    to send nothing. States that only noise tells apart are two: their recoveries may differ as well. Where
+    nothing exact is said, as by engines of before it was kept, none stands for another.
     """
     points = scenario.crash_points
-    struck = set(points.filter(DEEPENED).values_list("operation", *LEFT))
+    deepened = points.filter(DEEPENED).values_list("operation", "exact", "pk")
+    struck = {(operation, exact or pk) for operation, exact, pk in deepened}
     plain = points.filter(verdict=Verdict.PASSED, strike__in=KILLS, half_open=False, then_point="")
     for point in plain.select_related("first"):
-        if trial_of(point).leaves_one_state and (point.operation, point.state_after_kill, point.exact) not in struck:
+        if trial_of(point).leaves_one_state and (point.operation, point.exact or point.pk) not in struck:
             where = f"{point.fault} at {point.label} ({point.operation})"
             return f"The recovery from state {point.state_after_kill}, left by {where}, was never struck."
     return ""

@@ -26,9 +26,10 @@ class Memory:
 
     def takes(self, point: CrashPoint, exact: str) -> bool:
         """Let the crash point record the recovery from exactly this state, until `forget`; False where another has or
-        does.
+        does. Where nothing exact is said no other stands for it.
         """
-        return self._deepened.setdefault((point.scenario_id, point.operation, exact), point.pk) == point.pk
+        taken = (point.scenario_id, point.operation, exact or str(point.pk))
+        return self._deepened.setdefault(taken, point.pk) == point.pk
 
     def keep(self, point: CrashPoint, result: Result) -> None:
         """Remember what was written down. A half-open strike says nothing of a plain one that left the same state."""

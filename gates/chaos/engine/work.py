@@ -65,9 +65,9 @@ def store_plan(scenario: ScenarioRun, planned: Iterable[Planned], *, now: dateti
 
 def is_deepened(point: CrashPoint, exact: str) -> bool:
     """Whether the recovery from exactly this durable state is struck already, as an engine before may have planned, or
-    was shown to send nothing.
+    was shown to send nothing. Where nothing exact is said no other stands for it.
     """
-    same = {"scenario": point.scenario_id, "operation": point.operation, "exact": exact}
+    same = {"scenario": point.scenario_id, "operation": point.operation, "exact": exact} if exact else {"pk": point.pk}
     return CrashPoint.objects.filter(DEEPENED, **same).exists()
 
 

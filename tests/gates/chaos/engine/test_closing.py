@@ -73,15 +73,18 @@ def test_an_operation_that_changes_the_books_and_was_never_struck_is_missing_fro
     assert (missing in result.reason) is (verdict == "inconclusive")
 
 
-@pytest.mark.parametrize(("exact", "verdict"), [("another", "inconclusive"), ("one", "passed")])
-def test_the_recovery_from_a_state_that_is_like_a_struck_one_but_for_noise_is_missing_from_a_pass(
-    desk_target, exact, verdict
+@pytest.mark.parametrize(
+    ("struck", "exact", "verdict"),
+    [("one", "another", "inconclusive"), ("", "", "inconclusive"), ("one", "one", "passed")],
+)
+def test_the_recovery_from_a_state_that_is_not_exactly_like_a_struck_one_is_missing_from_a_pass(
+    desk_target, struck, exact, verdict
 ):
     run = started(desk_target, REPLAY, depth=2)
     done = {"operation": "replay", "point": "ledger:request:1:BEGIN", "position": 0, "receipt": {}, "phase": "done"}
     done |= {"scenario": run.scenarios.get(), "strike": "kill before", "fault": "kill before", "verdict": "passed"}
     done |= {"state_after_kill": "alike"}
-    first = CrashPoint.objects.create(number=1, label="ledger: BEGIN", exact="one", **done)
+    first = CrashPoint.objects.create(number=1, label="ledger: BEGIN", exact=struck, **done)
     CrashPoint.objects.create(number=2, first=first, then_point="p", then_strike="kill before", **done)
     CrashPoint.objects.create(number=3, label="ledger: COMMIT", exact=exact, **done)
     work.move_scenario(first.scenario_id, "armed", now=timezone.now())

@@ -64,3 +64,7 @@ def test_kills_whose_states_are_alike_but_for_noise_each_owe_their_second_strike
 
 def test_kills_that_left_exactly_one_state_owe_them_once(owing):
     assert owing("alike", "alike", "alike") == [True, False, False]
+
+
+def test_kills_of_which_nothing_exact_is_said_each_owe_them(owing):
+    assert owing("", "", "one") == [True, True, True]

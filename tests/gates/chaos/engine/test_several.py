@@ -134,12 +134,12 @@ def test_a_recovery_that_two_engines_recorded_at_once_is_struck_for_one_of_them(
     scenario, at = started(desk_target, REPLAY).scenarios.get(), Point.parse("ledger:request:1:BEGIN")
     again = Trial("replay", at, Strike.KILL_BEFORE, then=Then(at, Strike.KILL_AFTER))
     fields = {"operation": "replay", "point": str(at), "label": "ledger: BEGIN", "position": 0, "strike": "kill before"}
-    points = [scenario.crash_points.create(number=number, **fields) for number in (1, 2, 3)]
-    for point, state in zip(points, ("a", "a", "b"), strict=True):
+    points = [scenario.crash_points.create(number=number, **fields) for number in range(1, 6)]
+    for point, state in zip(points, ("a", "a", "b", "", ""), strict=True):
         result = Result(after_kill="alike", exact=state).concluded("failed", "")
         assert work.record(point, result, [(Place(at, "ledger: BEGIN", 0), again)], now=timezone.now())
     struck = scenario.crash_points.exclude(first=None)
-    assert list(struck.values_list("first__number", flat=True).order_by("number")) == [1, 3]
+    assert list(struck.values_list("first__number", flat=True).order_by("number")) == [1, 3, 4, 5]
 
 
 def test_a_recovery_that_sends_nothing_is_not_recorded_again(desk_target):
