@@ -149,6 +149,13 @@ async def _judge_in_time(
     return after, over_at
 
 
+async def judged(cell: Cell, course: Course) -> Result:
+    """What is found in the books as they are now, as after every recovery."""
+    result = Result()
+    await _judge(cell, course, result)
+    return result
+
+
 async def _judge(cell: Cell, course: Course, result: Result) -> State:
     """Invariants, audit and state difference, into the result."""
     after = await cell.state()

@@ -5,6 +5,9 @@ the messages that two recoveries from the same durable state sent in the same or
 have come in that order again by then, from the same durable state: so it is shown to be the same moment, and no other
 of the same words.
 
+A recovery is over once its books are right, as after a first strike: a target that says at once that it is well may
+look only at its next turn for what it has missed, and is struck at that too.
+
 A target may send nothing by itself once it is started: then it is asked whether it is well, and what it sends for that
 is struck. Where it sends nothing for that either, and is well, there is nothing to strike.
 """
@@ -15,6 +18,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 
+from audits.verdicts import Verdict
 from gates.chaos.baseline import Baseline, Recording, agreeing, baseline, same_beginning
 from gates.chaos.cells.cell import Cell
 from gates.chaos.cells.digests import digest_of
@@ -25,7 +29,9 @@ from gates.chaos.messages import Point, Strike
 from gates.chaos.proxies.events import Held, Missed, Struck
 from gates.chaos.strikes.clean_runs import TIMES_AT_MOST, NotSteadyError
 from gates.chaos.strikes.invariants import Clean
+from gates.chaos.strikes.recovery import JUDGED_AGAIN_S, Course, judged
 from gates.chaos.strikes.settling import RECOVERY_LIMIT_S, REST_S, settled
+from gates.chaos.strikes.shortfalls import may_come_right
 from gates.chaos.strikes.striking import Seen, Unwritten, at_its_message, kill_at, make_strike, on_the_wire
 from gates.chaos.trials import Then, Trial
 
@@ -57,13 +63,14 @@ class Recovery:
 
 async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "") -> Recovery:
     """Make a kill and record the recovery from `state`, or from the one that it leaves first, until two agree, at most
-    TIMES_AT_MOST times; the messages that both hold. One counts only if the target says right after it that it is well,
-    and one without messages only if it has changed nothing. Raises NotSteadyError.
+    TIMES_AT_MOST times; the messages that both hold. One counts only if right after it the books are right and the
+    target is well, and one without messages only if it has changed nothing. Raises NotSteadyError.
     """
     recordings: defaultdict[tuple[bool, bool], list[Recording]] = defaultdict(list)  # if it was asked, if it sent any
     missed = ""
     for _ in range(TIMES_AT_MOST):
         await cell.reset()
+        before = await cell.state()
         await cell.start()
         hit = await make_strike(cell, trial, on_the_wire, script=clean.script, journal=Unwritten())
         if hit.receipt is None:
@@ -76,7 +83,7 @@ async def record_recovery(cell: Cell, trial: Trial, clean: Clean, state: str = "
             continue
         exact = await digest_of(cell)
         try:
-            whole, asked = await _recorded(cell)
+            whole, asked = await _recorded(cell, Course(trial, hit, clean, before, Unwritten()))
             unwell = await cell.target.unwell()
         except TargetNotReadyError as error:
             missed = f" One never came to its end: {error}"
@@ -114,7 +121,7 @@ async def strike_recovery(cell: Cell, then: Then, noise: Noise = SILENCE) -> See
         await wire.disarm()
 
 
-async def _recorded(cell: Cell) -> tuple[Recording, bool]:
+async def _recorded(cell: Cell, course: Course) -> tuple[Recording, bool]:
     """Start a killed target: what it sends, and whether it had to be asked for that. Raises TargetNotReadyError."""
     for proxy in cell.wires.values():
         await proxy.control.reset()
@@ -123,8 +130,19 @@ async def _recorded(cell: Cell) -> tuple[Recording, bool]:
     if asked:
         await cell.target.wait_ready(cell.premises.program.start_limit_s)
     await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
-    await cell.quiet(REST_S)
+    await _books_right(cell, course)
     return Recording.since(Counter(), await cell.messages()), asked
+
+
+async def _books_right(cell: Cell, course: Course) -> None:
+    """Wait until the target rests with its books right, for which it has its time. Raises TargetNotReadyError."""
+    last = time.monotonic() + cell.premises.program.catch_up_s
+    await cell.quiet(REST_S)
+    while (found := await judged(cell, course)).verdict != Verdict.PASSED:
+        if time.monotonic() > last or not may_come_right(found.findings):
+            raise TargetNotReadyError(f"Its books were not right: {found.reason}")
+        await asyncio.sleep(JUDGED_AGAIN_S)
+        await cell.quiet(REST_S)
 
 
 async def _awaited(cell: Cell, *, asked: bool) -> Seen:
@@ -150,11 +168,11 @@ async def _awaited(cell: Cell, *, asked: bool) -> Seen:
 
 
 async def _over(cell: Cell, *, asked: bool) -> None:
-    """Until the recovery is over, and a little longer."""
+    """Until the recovery is over at the latest, and a little longer."""
     with suppress(TargetNotReadyError):
         if asked:
             await cell.target.wait_ready(cell.premises.program.start_limit_s)
         elif not await cell.spoken():
             return
         await settled(cell, time.monotonic() + RECOVERY_LIMIT_S, ask_health=False)
-    await asyncio.sleep(LATE_S)
+    await asyncio.sleep(cell.premises.program.catch_up_s + LATE_S)

@@ -4,12 +4,16 @@ import asyncio
 import sys
 from dataclasses import replace
 
+import psycopg
+import pytest
+
 from gates.chaos.cells import cell as cells
 from gates.chaos.cells.cell import QUIET_S
 from gates.chaos.cells.digests import digest_of
 from gates.chaos.cells.noise import Noise
 from gates.chaos.messages import Point, Strike
-from gates.chaos.strikes.clean_runs import record_clean
+from gates.chaos.strikes import second_strikes
+from gates.chaos.strikes.clean_runs import NotSteadyError, record_clean
 from gates.chaos.strikes.recovery import RESTARTED
 from gates.chaos.strikes.second_strikes import OTHER_STATE, record_recovery
 from gates.chaos.strikes.settling import REST_S
@@ -168,3 +172,71 @@ def test_a_recovery_that_begins_when_it_is_asked_whether_it_is_well_is_struck_th
     assert (found.silent, found.asked) == (False, True)
     assert (result.verdict, result.reason, bool(result.receipt)) == ("passed", "", True)
     assert result.receipt["then"]["message"] == found.baseline.points[0].label
+
+
+POLLING = """
+import http.client, http.server, sys, threading, time, psycopg
+port, broker, ledger, after_s = sys.argv[1:]
+def ask():
+    asked = http.client.HTTPConnection(broker)
+    asked.request("GET", "/v3/accounts")
+    asked.getresponse().read()
+class Well(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+ask()
+threading.Thread(target=http.server.HTTPServer(("127.0.0.1", int(port)), Well).serve_forever).start()
+time.sleep(float(after_s))
+ask()
+with psycopg.connect(ledger, autocommit=True) as books:
+    books.execute("UPDATE wartest.accounts SET balance = balance - 1")
+"""
+
+
+async def recovering_by_a_poll(spec, folder, *, after_s, catch_up_s):
+    """The recovery of a desk that another stands in for until its second death, which says that it is well and books
+    what it has missed only at its next turn; and a kill at the last message of that.
+    """
+    said = spec | {"process": spec["process"] | {"catch_up_s": catch_up_s}}
+    async with running_desk(said, folder) as cell:
+        clean = (await record_clean(cell, "replay")).clean
+        led, start, launch, whole = cell.folder.led, cell.start, cell.launch, []
+
+        async def started():
+            whole.append(True)
+            try:
+                return await start()
+            finally:
+                whole.clear()
+
+        def polling(program, places):
+            words = (places["port"], "{broker_host}:{broker_port}".format(**places), places["ledger_url"], str(after_s))
+            return led(program, places) if whole else replace(program, command=(sys.executable, "-c", POLLING, *words))
+
+        def launched():
+            with psycopg.connect(cell.ledger_url, autocommit=True) as books:
+                books.execute("UPDATE wartest.accounts SET balance = balance + %s", (0 if whole else 1,))
+            launch()
+
+        cell.start, cell.folder.led, cell.launch = started, polling, launched
+        first = Trial("replay", Point(*clean.script.order[0], 1), Strike.KILL_AFTER)
+        found = await record_recovery(cell, first, clean)
+        trial = replace(first, then=found.then(found.baseline.points[-1].point, Strike.KILL_AFTER))
+        return found, await try_once(cell, trial, clean, Unwritten())
+
+
+def test_a_recovery_that_books_at_its_next_turn_what_it_has_missed_is_struck_at_that_too(
+    desk_target, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(second_strikes, "LATE_S", 0.2)
+    found, result = asyncio.run(recovering_by_a_poll(desk_target.spec, tmp_path, after_s=2, catch_up_s=15))
+    labels = [point.label for point in found.baseline.points]
+    assert "ledger: UPDATE wartest.accounts" in labels
+    assert result.reason == ""
+    assert result.receipt["then"]["message"] == labels[-1]
+
+
+def test_a_recovery_whose_books_never_come_right_is_no_recovery_to_strike(desk_target, tmp_path):
+    with pytest.raises(NotSteadyError, match="Its books were not right"):
+        asyncio.run(recovering_by_a_poll(desk_target.spec, tmp_path, after_s=5, catch_up_s=0))
