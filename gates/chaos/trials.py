@@ -51,6 +51,13 @@ class Trial:
         return self.strike in KILLS
 
     @property
+    def cuts_all(self) -> bool:
+        """Whether it ends every connection of the channel: also where nobody asks for another, and it proves nothing by
+        itself, the target must have survived that.
+        """
+        return self.strike is Strike.REFUSE_CONNECTIONS
+
+    @property
     def leaves_one_state(self) -> bool:
         """Whether it is a kill that leaves the same durable state each time.
 

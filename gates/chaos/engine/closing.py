@@ -90,7 +90,7 @@ def _evidence_missing(scenario: ScenarioRun) -> str:
     if chaos is None or chaos.is_narrowed:
         return ""
     unstruck = _never_struck(scenario) if chaos.depth >= 2 else ""
-    return unstruck or _never_outlasted(scenario) or _never_aimed(scenario)
+    return unstruck or _never_outlasted(scenario) or _never_refused(scenario) or _never_aimed(scenario)
 
 
 def _never_struck(scenario: ScenarioRun) -> str:
@@ -114,6 +114,17 @@ def _never_struck(scenario: ScenarioRun) -> str:
 def _never_outlasted(scenario: ScenarioRun) -> str:
     """Which strikes of a slow ledger or broker reached no timeout of the target; empty where each kind did."""
     return never_outlasted(scenario.name, waits_of(scenario))
+
+
+def _never_refused(scenario: ScenarioRun) -> str:
+    """That no strike saw a connection refused, in words; empty where one did, or none was made."""
+    refusing = scenario.crash_points.filter(strike=Strike.REFUSE_CONNECTIONS)
+    if not refusing.exists() or refusing.filter(receipt__isnull=False).exists():
+        return ""
+    return (
+        f"In none of {refusing.count()} strikes the target asked for a connection while they were refused, though it "
+        "was asked whether it is well: let its `ready` ask the ledger, so that it is seen to connect again."
+    )
 
 
 def _never_aimed(scenario: ScenarioRun) -> str:

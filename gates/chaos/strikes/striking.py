@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import psycopg
 
 from gates.chaos.baseline import ASKED, Recording, Script, absolute, wrongly_struck
 from gates.chaos.cells.cell import Cell
-from gates.chaos.cells.target import Answer, OutlivedError
+from gates.chaos.cells.target import Answer, OutlivedError, TargetNotReadyError
 from gates.chaos.faults import fault_of
 from gates.chaos.messages import Message, Point, Receipt, Strike
 from gates.chaos.proxies.events import Decision, Held, Missed, Struck
@@ -21,6 +21,7 @@ from gates.chaos.trials import Trial
 
 STRIKE_LIMIT_S = 45.0  # or as long as the operation may take, where that is longer
 LATE_EVENT_S = 1.0
+KNOCK_PAUSE_S = 1.0
 CONNECT_LIMIT_S = 5
 NONE_OPEN = "Not applicable: no connection of the target's to the server was open, so none was left half open."
 
@@ -168,13 +169,30 @@ async def on_the_wire(cell: Cell, trial: Trial, point: Point) -> AsyncIterator[F
     """A strike that a proxy makes by itself, or holds for us to kill or to terminate."""
     fault = fault_of(trial.strike, dict(trial.parameters))
     await cell.wires[point.channel].control.arm(point, fault, hold_ms=trial.held_ms)
-    yield lambda asked: _followed(cell, trial, asked)
+    yield lambda asked: (_knocked if trial.cuts_all else _followed)(cell, trial, asked)
 
 
 def limit_of(cell: Cell, trial: Trial) -> float:
     """How long its strike may take, in seconds: one that the target does by itself begins whenever it does."""
     asked_s = cell.premises.program.operations[trial.operation].limit_s
     return max(STRIKE_LIMIT_S, asked_s + LATE_EVENT_S) + trial.lasting_s
+
+
+async def _knocked(cell: Cell, trial: Trial, asked: Asked) -> Seen:
+    """Follow it, and ask a target that has answered whether it is well: many connect again only when they are asked."""
+    knocking = asyncio.create_task(_knock(cell, asked))
+    try:
+        return await _followed(cell, trial, asked)
+    finally:
+        knocking.cancel()
+
+
+async def _knock(cell: Cell, asked: Asked) -> None:
+    await asyncio.wait((asked,))
+    with suppress(TargetNotReadyError):
+        while True:
+            await asyncio.sleep(KNOCK_PAUSE_S)
+            await cell.target.unwell()
 
 
 async def _followed(cell: Cell, trial: Trial, asked: Asked) -> Seen:

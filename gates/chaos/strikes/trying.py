@@ -48,7 +48,8 @@ async def try_until_struck(
             result = await try_once(cell, trial, clean, journal, judged)
             _note_tries(result, tries)
             unsure = result.unsure and result.verdict == Verdict.PASSED
-            if not unsure and (result.receipt is not None or not result.applies or result.leaves):
+            told = result.receipt is not None or not result.applies or result.findings
+            if not unsure and (told or result.leaves):
                 break
             cell.patient = True
         if unsure:
@@ -89,6 +90,10 @@ async def try_once(
         result.messages = await _around(cell, hit.receipt)
         if hit.receipt is None:
             result.applies, result.leaves = hit.seen.applies, hit.seen.leaves
+            if trial.cuts_all and not result.applies:
+                await _survived(cell, Course(trial, hit, clean, before, journal), result)
+                if result.applies:
+                    return result
             return result.concluded(Verdict.INCONCLUSIVE, hit.seen.missed)
         result.receipt, result.unsure = receipt_shape(hit, hit.receipt), hit.unsure
         await journal.reached("struck")
@@ -113,6 +118,13 @@ async def try_once(
         result.log = cell.target.last_words(LOG_CHARACTERS)
         result.took_ms = round((time.monotonic() - began) * 1000, 1)
     return result
+
+
+async def _survived(cell: Cell, course: Course, result: Result) -> None:
+    """Follow a target whose connections were cut, though none was refused: it does not apply only where it passes."""
+    await course.journal.reached("struck")
+    await follow(cell, course, result)
+    result.applies = result.verdict != Verdict.PASSED
 
 
 async def _around(cell: Cell, receipt: Receipt | None) -> list[str]:
