@@ -95,9 +95,9 @@ def _then(point: CrashPoint) -> dict[str, str] | None:
     return second | {"state": point.first.state_after_kill}
 
 
-def _not_applicable(point: CrashPoint) -> dict[str, str]:
+def _not_applicable(point: CrashPoint) -> dict[str, Any]:
     names = ("point", "label", "operation", "fault", "reason")
-    return {name: getattr(point, name) for name in names}
+    return {name: getattr(point, name) for name in names} | {"then": _then(point)}
 
 
 def _side(point: CrashPoint) -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from django.db.models import Count, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from gates.chaos.comparing import Comparison, Verdicts, compare, second_strike
+from gates.chaos.comparing import Comparison, ScenarioShown, Strike, compare, second_strike, worst_of
 from gates.chaos.messages import Point
 from gates.chaos.pages.chart import Chart, StrikeSeen, fault_words, sequence_chart
 from gates.chaos.scenarios import SCENARIOS, scenarios_of
@@ -218,9 +218,9 @@ def earlier_lines(scenario: ScenarioRun) -> list[tuple[ScenarioLine, Comparison 
     campaigns = same.filter(Q(run__chaos__only_point="") | Q(pk=scenario.pk))
     found = campaigns.filter(pk__lte=scenario.pk).select_related("slot", "run__campaign", "run__chaos")
     listed = list(found.order_by("-pk")[:MOST_EARLIER])
-    verdicts = _verdicts_of(listed)
+    shown = _shown(listed)
     return [
-        (line, None if line.scenario == scenario else compare(verdicts[line.scenario.pk], verdicts[scenario.pk]))
+        (line, None if line.scenario == scenario else compare(shown[line.scenario.pk], shown[scenario.pk]))
         if line.scenario.phase == scenario.phase == Phase.DONE
         else (line, None)
         for line in lines_of(listed)
@@ -239,13 +239,21 @@ def struck_here(point: CrashPoint) -> list[CrashPoint]:
     return list(listed.order_by("-pk")[:MOST_EARLIER])
 
 
-def _verdicts_of(scenarios: Iterable[ScenarioRun]) -> dict[int, Verdicts]:
-    """The verdict of every strike of each scenario, in one query."""
-    found: dict[int, dict[tuple[str, str, str, str], str]] = {each.pk: {} for each in scenarios}
-    points = CrashPoint.objects.filter(scenario__in=found).order_by("scenario", "number")
+def _shown(scenarios: Sequence[ScenarioRun]) -> dict[int, ScenarioShown]:
+    """The verdicts of each scenario and of each of its strikes, as its report has them, in one query."""
+    made: defaultdict[int, list[tuple[Strike, str]]] = defaultdict(list)
+    skipped: defaultdict[int, dict[Strike, str]] = defaultdict(dict)
+    points = CrashPoint.objects.filter(scenario__in=[each.pk for each in scenarios]).order_by("scenario", "number")
     names = ("operation", "point", "fault", "first__state_after_kill", "then_strike", "then_point")
-    for scenario_id, verdict, applies, *strike in points.values_list("scenario", "verdict", "applies", *names):
-        operation, point, fault, state, then_strike, then_point = strike
+    for scenario_id, verdict, applies, *named in points.values_list("scenario", "verdict", "applies", *names):
+        operation, point, fault, state, then_strike, then_point = named
         second = second_strike(operation, state, then_strike, then_point) if then_point else None
-        found[scenario_id][second or (operation, point, fault, "")] = str(verdict) if applies else "not applicable"
-    return dict(found)
+        strike = second or (operation, point, fault, "")
+        if applies:
+            made[scenario_id].append((strike, verdict or "inconclusive"))
+        else:
+            skipped[scenario_id][strike] = "not applicable"
+    return {
+        each.pk: ScenarioShown(each.slot.verdict or "inconclusive", worst_of(made[each.pk]) | skipped[each.pk])
+        for each in scenarios
+    }

@@ -56,6 +56,7 @@ def earlier_twin(line: ScenarioLine, compared: Comparison | None) -> dict[str, A
     if compared is not None:
         told = {
             "identical": compared.identical,
+            "own": list(compared.own),
             "same": compared.same,
             "only_earlier": [list(strike) for strike in compared.only_earlier],
             "only_later": [list(strike) for strike in compared.only_later],

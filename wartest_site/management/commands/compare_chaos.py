@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from gates.chaos.comparing import Comparison, compare, fingerprint, verdicts_of
+from gates.chaos.comparing import ABSENT, VERSION, Comparison, compare, fingerprint, scenarios_shown
 
 IDENTICAL, DIFFERENT, CANNOT_START = 0, 1, 2
 SHOWN = 10  # strikes of each kind
@@ -21,7 +21,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reports", nargs="+", type=Path, help="chaos-test-….json, two or more")
         parser.add_argument(
-            "--depth", type=int, choices=(1, 2), default=2, help="1 leaves the second strikes in recoveries out"
+            "--depth",
+            type=int,
+            choices=(1, 2),
+            default=2,
+            help="1 leaves the second strikes in recoveries out, and scenarios' own verdicts, which they decide too",
         )
         parser.add_argument(
             "--fingerprint", metavar="HEX", help="of a report that is not at hand, as it was shown for that depth"
@@ -32,9 +36,9 @@ class Command(BaseCommand):
         try:
             if len(paths) < 2 and not wanted:
                 raise ValueError("Name two reports or more, or the --fingerprint of another.")
-            if wanted is not None and not re.fullmatch("[0-9a-f]{16}", wanted):
-                raise ValueError(f"{wanted!r} is no fingerprint: it has sixteen digits, as 3fa00f1e5a8fb30e.")
-            first, *others = reports = [read(path) for path in paths]
+            if wanted is not None:
+                demand_fingerprint(wanted)
+            first, *others = reports = [read(path, depth) for path in paths]
         except ValueError as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT_START)
@@ -50,10 +54,10 @@ class Command(BaseCommand):
 
     def _compared(self, first: dict[str, Any], other: dict[str, Any], depth: int) -> bool:
         """Show every scenario of both; whether all are identical."""
-        earlier, later = verdicts_of(first, depth), verdicts_of(other, depth)
+        earlier, later = scenarios_shown(first, depth), scenarios_shown(other, depth)
         identical = True
         for scenario in dict.fromkeys((*earlier, *later)):
-            compared = compare(earlier.get(scenario, {}), later.get(scenario, {}))
+            compared = compare(earlier.get(scenario, ABSENT), later.get(scenario, ABSENT))
             identical &= compared.identical
             self._show(scenario, compared)
         return identical
@@ -67,13 +71,21 @@ class Command(BaseCommand):
                 self.stdout.write(f"      {words}: {' · '.join(filter(None, strike))}")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A report of gate 2. Raises ValueError, with one sentence, for what is none, or struck nothing."""
+def demand_fingerprint(text: str) -> None:
+    """Raises ValueError, with one sentence, for what is none, or one of before that says less."""
+    if re.fullmatch("[0-9a-f]{16}", text):
+        raise ValueError(f"{text!r} was made without scenarios' verdicts: it is not compared with one that has them.")
+    if not re.fullmatch(f"{VERSION}[0-9a-f]{{16}}", text):
+        raise ValueError(f"{text!r} is no fingerprint: one is as {VERSION}3fa00f1e5a8fb30e.")
+
+
+def read(path: Path, depth: int) -> dict[str, Any]:
+    """A report of gate 2. Raises ValueError, with one sentence, for what is none, or struck nothing to that depth."""
     try:
         report: dict[str, Any] = json.loads(path.read_text())
         if report["kind"] != "chaos-test":
             raise ValueError(f"{path} is a report of another kind: {report['kind']}.")
-        if not any(verdicts_of(report).values()):
+        if not any(shown.strikes for shown in scenarios_shown(report, depth).values()):
             raise ValueError(f"{path} holds no strike: there is nothing to compare.")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error

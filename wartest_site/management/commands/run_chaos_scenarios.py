@@ -81,9 +81,8 @@ class Command(BaseCommand):
         how = content["chaos"]
         sampled = f"sampled: {how['sampled']} strikes of each kind" if how["sampled"] else "every crash point"
         self.stdout.write(f"Run {content['run']}: {content['verdict']} ({how['mode']} mode, {sampled})")
-        first, both = fingerprint(content, 1), fingerprint(content)
-        deeper = f", with second strikes {both}" if both != first else ""
-        self.stdout.write(f"Strikes and verdicts, as compare_chaos --fingerprint takes them: {first}{deeper}")
+        told = f"{fingerprint(content)}; --depth 1: {fingerprint(content, 1)}"
+        self.stdout.write(f"Strikes and verdicts, as compare_chaos --fingerprint takes them: {told}")
 
     def _follow(self, run: Run) -> Report:
         """Show progress until the report is there, within the plan's time and a limit for closing."""

@@ -15,7 +15,7 @@ from gates.chaos import commands
 from gates.chaos.cells.noise import Noise
 from gates.chaos.commands import CannotStrikeError
 from gates.chaos.reporting import chaos_report_fields
-from gates.models import CrashPoint, Run, ScenarioRun, Target
+from gates.models import CrashPoint, Run, ScenarioRun, Slot, Target
 from gates.signoff.shown import gates_shown, untested
 from tests.gates.chaos.pages.staged import START, close, staged_run, strike, strike_all
 
@@ -404,6 +404,25 @@ def test_a_scenario_says_whether_its_earlier_self_made_the_same_strikes_with_the
     assert this is None
     assert (earlier["identical"], earlier["same"], len(earlier["only_later"])) == (False, 13, 1)
     assert "≠ 1 only in the later; 13 the same" in text(client, later.get_absolute_url())
+
+
+def test_a_scenario_that_came_to_another_verdict_by_the_same_strikes_is_not_called_identical(client, run):
+    earlier, later = run.scenarios.get(number=1), ScenarioRun.objects.get(run=staged_run(), number=1)
+    was, shown = earlier.slot.verdict, later.get_absolute_url()
+    member(client, "owner")
+    Slot.objects.filter(pk=later.slot_id).update(verdict="inconclusive")
+    assert f"≠ as a whole {was} → inconclusive; 13 the same" in text(client, shown)
+    _, compared = (line["compared_with_this"] for line in client.get(f"/scenarios/{later.pk}.json").json()["earlier"])
+    assert (compared["identical"], compared["own"]) == (False, [was, "inconclusive"])
+
+
+def test_two_scenarios_without_a_strike_are_identical_where_their_verdict_is_as_in_their_reports(client, run):
+    later = ScenarioRun.objects.get(run=staged_run(), number=4)
+    for each in (run.scenarios.get(number=4), later):
+        close(each, "inconclusive")
+    member(client, "owner")
+    said = "≡ identical</strong>: nothing was struck, the same verdict</span>"
+    assert said in text(client, later.get_absolute_url())
 
 
 def test_a_scenario_of_the_targets_own_is_not_one_of_twelve(client, run):
