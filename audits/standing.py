@@ -136,7 +136,10 @@ def standing_tables(books: Loose) -> Iterator[Tables]:
 
 @contextmanager
 def _standing(books: Loose) -> Iterator[Tables]:
-    tables = _free.pop() if _free else StandingTables.opened()
+    try:
+        tables = _free.pop()
+    except IndexError:  # asked first, another thread might take the last one in between
+        tables = StandingTables.opened()
     is_whole = False
     try:
         tables.begin(books)

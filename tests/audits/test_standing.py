@@ -78,6 +78,17 @@ def test_one_that_failed_is_not_used_again_nor_one_that_is_worn(monkeypatch: pyt
     assert not standing._free
 
 
+def test_one_that_another_took_a_moment_before_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken(list[standing.StandingTables]):
+        """It seemed to hold one."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    monkeypatch.setattr(standing, "_free", Taken())
+    assert verdicts(judge_loose(held(clean_books()))) == {Verdict.PASSED}
+
+
 def test_two_at_once_have_one_each_a_third_waits_and_large_books_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = held(clean_books()), clean_books()
     set_to("accounts", "balance", Decimal(1))(other)
