@@ -1,8 +1,10 @@
 """The three forms of an audit from a terminal: of a target, of any ledger, of a sealed snapshot."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from gates.ledger_audit.alone import Part, Span
 from gates.ledger_audit.commands import Asked, CannotAuditError, start_audit
 from gates.models import LedgerAudit, Report, Run, Slot
 from gates.targets.queries import target_named
+from wartest_site.report_folders import name_file
 from wartest_site.stack import background_stack
 
 POLL_S = 0.3
@@ -62,9 +65,8 @@ def audit_target(name: str, wish: Wish, out: Console) -> str:
         asked = Asked(target_named(name), wish.profile or "production", wish.part.only, wish.part.since)
         run = start_audit(asked, started_by=None, now=timezone.now())
         report = _follow(run, out)
-        path = reports.write_file(report, wish.reports_dir)
         terminal.show(report.content, out)
-        out.print(str(path), markup=False, soft_wrap=True)
+        _name_file(lambda: reports.write_file(report, wish.reports_dir), out)
         return report.verdict
 
 
@@ -72,18 +74,21 @@ def _judge_and_report(folder: Path, wish: Wish, out: Console, *, began: datetime
     telling = terminal.Telling(out)
     with telling.judging():
         snapshot, lines = alone.judge_snapshot(folder, wish.part, telling.judged)
-    content = alone.report_alone(snapshot, lines, wish.part, Span(began, datetime.now(UTC)), wish.profile)
-    path = _write(content, wish.reports_dir, began)
+    content = _sealed(alone.report_alone(snapshot, lines, wish.part, Span(began, datetime.now(UTC)), wish.profile))
     terminal.show(content, out)
-    out.print(str(path), markup=False, soft_wrap=True)
+    _name_file(lambda: write_json(content, wish.reports_dir / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json"), out)
     return str(content["verdict"])
 
 
-def _write(content: dict[str, Any], folder: Path, began: datetime) -> Path:
-    """Write a report that stands outside of the portal's chain: sealed by its hash alone, and unsigned."""
+def _name_file(write: Callable[[], Path], out: Console) -> None:
+    name_file(write, partial(out.print, markup=False, soft_wrap=True))
+
+
+def _sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """A report that stands outside of the portal's chain: sealed by its hash alone, and unsigned."""
     content = sealed(content | {"kind": KIND}, previous=None, key=None)
     reports.demand_valid(content)
-    return write_json(content, folder / f"{KIND}-{began:%Y%m%dT%H%M%SZ}.json")
+    return content
 
 
 def _follow(run: Run, out: Console) -> Report:

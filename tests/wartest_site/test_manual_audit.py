@@ -159,6 +159,17 @@ def test_what_cannot_start_says_what_to_give(audit, arguments, words):
     assert error.count("\n") == 1
 
 
+def test_a_report_that_cannot_be_written_leaves_the_verdict_as_it_is(audit, tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(manual_audit, "write_json", full)
+    code, lines, error = audit("--snapshot", a_snapshot(tmp_path / "sealed", broken_books()))
+    assert code == FAILED
+    assert any("Balance event b1" in line for line in lines)
+    assert "was not written (No space left on device)" in error
+
+
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(audit, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, error = audit("--snapshot", "x", reports_dir=tmp_path / "file" / "reports")

@@ -23,6 +23,7 @@ from gates.detection.rehearsing import Outcome, Rehearsed
 from gates.detection.reporting import report
 from wartest_site import rehearsal, rehearsal_words
 from wartest_site.embedded.children import CannotStartError
+from wartest_site.report_folders import demand_writable, name_file
 from wartest_site.stack import portal_database
 
 PASSED, FAILED, CANNOT_START, INCONCLUSIVE = 0, 1, 2, 3
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             names = dict.fromkeys(options["names"])
             chosen = defects if options["all"] else tuple(named(defects, name) for name in names)
             at_once = min(_at_once(options), len(chosen))
+            demand_writable(Path(options["reports_dir"]))
             with portal_database() as portal:
                 code = self._rehearse(chosen, at_once=at_once, reports=Path(options["reports_dir"]))
                 if portal:
@@ -93,7 +95,7 @@ class Command(BaseCommand):
         end_rehearsal(row, clean, now=timezone.now())
         self._show(console, results, clean)
         self.stdout.write(f"{rehearsal_words.summary(results, clean)[:-1]}, in {_minutes(time.monotonic() - began)}.")
-        self.stdout.write(str(_write(report(results, clean, started_at=started_at), reports)))
+        name_file(lambda: _write(report(results, clean, started_at=started_at), reports), self.stdout.write)
         return exit_code(results, clean)
 
     def _show(self, console: Console, results: list[Rehearsed], clean: Judged) -> None:

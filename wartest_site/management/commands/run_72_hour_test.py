@@ -14,6 +14,7 @@ from gates.targets.access import TargetUnreachableError
 from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.following import follow
+from wartest_site.report_folders import demand_writable, name_file
 from wartest_site.stack import background_stack
 from wartest_site.starting import start_once_it_answers
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plan_for(options["profile"])
+            demand_writable(Path(options["reports_dir"]))
             with background_stack():
                 verdict = self._run(options)
         except (commands.CannotStartError, CannotStartError, PlanError, TargetUnreachableError) as error:
@@ -51,12 +53,11 @@ class Command(BaseCommand):
         """Start the run, follow it to its report, show the criteria; the last line names the report file."""
         run = start_once_it_answers(target_named(options["target"]), options["profile"], because=options["because"])
         report = self._follow(run)
-        path = reports.write_file(report, Path(options["reports_dir"]))
         for criterion in report.content["criteria"]:
             line = f"{criterion['verdict']:12} {criterion['name']}: {criterion['measured']}"
             self.stdout.write(f"{line} (required: {criterion['required']}) {criterion['reason']}".rstrip())
         self.stdout.write(f"Run {run.pk}: {report.verdict}")
-        self.stdout.write(str(path))
+        name_file(lambda: reports.write_file(report, Path(options["reports_dir"])), self.stdout.write)
         return report.verdict
 
     def _follow(self, run: Run) -> Report:

@@ -20,6 +20,7 @@ from gates.plans import UnknownProfileError
 from gates.targets.access import TargetUnreachableError
 from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
+from wartest_site.report_folders import demand_writable, name_file
 from wartest_site.stack import background_stack
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
@@ -47,6 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            demand_writable(Path(options["reports_dir"]))
             with background_stack():
                 verdict = self._run(options)
         except BAD_START as error:
@@ -60,9 +62,8 @@ class Command(BaseCommand):
         chosen = {name: options[name] for name in ("operation", "point", "strike", "then", "depth", "cells")}
         asked = Asked(target, options["profile"], tuple(options["scenario"]), **chosen)
         report = self._follow(start_chaos(asked, started_by=None, now=timezone.now()))
-        path = reports.write_file(report, Path(options["reports_dir"]))
         self._show(report.content)
-        self.stdout.write(str(path))
+        name_file(lambda: reports.write_file(report, Path(options["reports_dir"])), self.stdout.write)
         return report.verdict
 
     def _show(self, content: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from gates.plans import UnknownProfileError
 from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.following import follow
+from wartest_site.report_folders import demand_writable, name_file
 from wartest_site.stack import background_stack
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
@@ -41,6 +42,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             live_plan_for(options["profile"])
+            demand_writable(Path(options["reports_dir"]))
             with background_stack():
                 verdict = self._run(options)
         except (*REFUSALS, CannotStartError, UnknownProfileError) as error:
@@ -60,9 +62,8 @@ class Command(BaseCommand):
         if not run.live.counted:
             self.stdout.write(f"It does not count as gate 4: {run.live.not_counted_because}")
         report = self._follow(run)
-        path = reports.write_file(report, Path(options["reports_dir"]))
         self._show(report)
-        self.stdout.write(str(path))
+        name_file(lambda: reports.write_file(report, Path(options["reports_dir"])), self.stdout.write)
         return report.verdict
 
     def _started(self, name: str, profile: str) -> Run:

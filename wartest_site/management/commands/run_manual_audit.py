@@ -1,7 +1,6 @@
 """Gate 3 from a terminal: of a target, of any ledger, or of a sealed snapshot without any database."""
 
 import sys
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from gates.plans import UnknownProfileError
 from gates.targets.access import TargetUnreachableError
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.manual_audit import Wish, audit_ledger, audit_snapshot, audit_target
+from wartest_site.report_folders import demand_writable
 
 EXIT_CODES = {"passed": 0, "failed": 1, "inconclusive": 3}
 CANNOT_START = 2
@@ -77,7 +77,8 @@ def _audit(options: dict[str, Any]) -> str:
     if options["profile"]:
         audit_plan_for(options["profile"])
     only = checks_named([name for name in (options["only"] or "").split(",") if name])
-    wish = Wish(Part(only, _moment(options["since"])), options["profile"], _writable(Path(options["reports_dir"])))
+    part = Part(only, _moment(options["since"]))
+    wish = Wish(part, options["profile"], demand_writable(Path(options["reports_dir"])))
     out = terminal.console()
     if options["snapshot"]:
         return audit_snapshot(Path(options["snapshot"]), wish, out)
@@ -96,13 +97,3 @@ def _moment(text: str | None) -> datetime | None:
     if moment is None or not is_aware(moment):
         raise WrongOptionError(f"--since {text!r} is no time with a zone: write it as 2026-11-22T12:00Z.")
     return moment
-
-
-def _writable(folder: Path) -> Path:
-    """Find out before the work, not after it, that the report could not be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise WrongOptionError(f"The folder {folder} cannot be written ({error.strerror}): name another.") from None

@@ -18,6 +18,7 @@ from gates.targets.access import TargetUnreachableError
 from gates.targets.queries import target_named
 from wartest_site.embedded.children import CannotStartError
 from wartest_site.following import follow
+from wartest_site.report_folders import demand_writable, name_file
 from wartest_site.stack import background_stack
 from wartest_site.starting import start_once_it_answers
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             limit_s = _limit_s(options["profile"])
+            demand_writable(Path(options["reports_dir"]))
             with background_stack():
                 verdict = self._run(options, limit_s)
         except BAD_START as error:
@@ -58,16 +60,12 @@ class Command(BaseCommand):
             target_named(options["target"]), options["profile"], whole=True, because=options["because"]
         )
         report = self._follow(run.campaign, limit_s)
-        folder = Path(options["reports_dir"])
-        for each in Report.objects.filter(campaign=run.campaign, run__isnull=False).order_by("pk"):
-            reports.write_file(each, folder)
-        path = reports.write_file(report, folder)
         for line in report.content["criteria"]:
             self.stdout.write(f"{line['verdict']:12} {line['name']}: {line['measured']} {line['reason']}".rstrip())
         campaign = Campaign.objects.get(pk=run.campaign_id)
         signing = "" if campaign.signable else f" A {campaign.profile} cannot be signed."
         self.stdout.write(f"Campaign {campaign.pk}: {report.verdict}.{signing}")
-        self.stdout.write(str(path))
+        name_file(lambda: _write(run.campaign, report, Path(options["reports_dir"])), self.stdout.write)
         return report.verdict
 
     def _follow(self, campaign: Campaign, limit_s: float) -> Report:
@@ -79,6 +77,13 @@ class Command(BaseCommand):
             )
             sys.exit(EXIT_CODES["inconclusive"])
         return report
+
+
+def _write(campaign: Campaign, report: Report, folder: Path) -> Path:
+    """The reports of its gates, and its own, whose path is returned. Raises OSError."""
+    for each in Report.objects.filter(campaign=campaign, run__isnull=False).order_by("pk"):
+        reports.write_file(each, folder)
+    return reports.write_file(report, folder)
 
 
 def _limit_s(profile: str) -> float:
