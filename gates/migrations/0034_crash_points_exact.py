@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="crashpoint",
             name="exact",
-            field=models.CharField(blank=True, max_length=16),
+            field=models.CharField(blank=True, max_length=17),
         ),
     ]

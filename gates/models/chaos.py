@@ -186,7 +186,7 @@ class CrashPoint(models.Model):
     changes = models.JSONField(default=dict)
     end = models.CharField(max_length=10, blank=True)
     state_after_kill = models.CharField(max_length=16, blank=True)
-    exact = models.CharField(max_length=16, blank=True)
+    exact = models.CharField(max_length=17, blank=True)
     same_as = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     messages = models.JSONField(default=list)
     log = models.TextField(blank=True)

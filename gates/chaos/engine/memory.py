@@ -32,11 +32,8 @@ class Memory:
         return self._deepened.setdefault(taken, point.pk) == point.pk
 
     def keep(self, point: CrashPoint, result: Result) -> None:
-        """Remember what was written down. A half-open strike says nothing of a plain one that left the same state, and
-        one that was acknowledged nothing of one that was not.
-        """
-        own = result.acknowledged or point.half_open
-        if result.exact and result.same_as is None and not own:
+        """Remember what was written down. A half-open strike says nothing of a plain one that left the same state."""
+        if result.exact and result.same_as is None and not point.half_open:
             known = Judged(point.pk, result.verdict, result.reason)
             self._judged.setdefault(_strikes(point), {}).setdefault(result.exact, known)
 

@@ -20,6 +20,7 @@ from gates.chaos.trials import Trial
 
 JUDGED_AGAIN_S = 1.0
 RESTARTED = "the target is started again"
+ACKNOWLEDGED = "+"  # what was acknowledged and then lost, no state tells
 
 
 @dataclass(slots=True)
@@ -27,9 +28,9 @@ class Result:
     """What one strike showed.
 
     `after_kill` names the durable state that the kill left, without the noise of the clean runs, `exact` with all of
-    it: by that alone another strike's recovery may stand for this one, and of one that was `acknowledged` to its caller
-    all the same none, for what came of that is shown by this strike alone. `end` says which legal end was reached. One
-    that does not apply has no verdict of its own. `same_as` is the number of the crash point that stands for this one.
+    it, and with ACKNOWLEDGED behind it where the caller was told that the operation was done: by that alone another
+    strike's recovery may stand for this one. `end` says which legal end was reached. One that does not apply has no
+    verdict of its own. `same_as` is the number of the crash point that stands for this one.
     `unsure` says that the message struck may have been the background's, see `striking.Hit`. `tries` counts how often
     it was made until it was shown to be at its message. `leaves` as in `striking.Seen`. `silent` says that the recovery
     was recorded, twice, and sends nothing that could be struck.
@@ -44,7 +45,6 @@ class Result:
     changes: dict[str, Any] = field(default_factory=dict)
     after_kill: str = ""
     exact: str = ""
-    acknowledged: bool = False
     same_as: int | None = None
     end: str = ""
     messages: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ from gates.chaos.strikes.contention import CONTENTION
 from gates.chaos.strikes.experiments import EXPERIMENTS
 from gates.chaos.strikes.invariants import Clean
 from gates.chaos.strikes.receipts import proof_shape, receipt_shape
-from gates.chaos.strikes.recovery import RESTARTED, Course, Result, follow
+from gates.chaos.strikes.recovery import ACKNOWLEDGED, RESTARTED, Course, Result, follow
 from gates.chaos.strikes.second_strikes import strike_recovery
 from gates.chaos.strikes.staleness import STALENESS
 from gates.chaos.strikes.striking import Journal, Striker, heal, make_strike, on_the_wire
@@ -71,8 +71,7 @@ def _note_tries(result: Result, tries: int) -> None:
 async def try_once(
     cell: Cell, trial: Trial, clean: Clean, journal: Journal, judged: Mapping[str, Judged] | None = None
 ) -> Result:
-    """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed,
-    unless the operation was acknowledged: whether that was lost the state alone does not tell.
+    """Strike once and follow the target to its end. A kill that left one of the `judged` states is not followed.
 
     1. Reset, start. 2. Strike, keep the receipt. 3. Heal; restart a killed target. 4. Wait for the recovery, and
     whether it stays over. 5. Invariants and the full audit. 6. Proof of life: one more open and close, and the books
@@ -106,9 +105,10 @@ async def try_once(
                 return result.concluded(Verdict.INCONCLUSIVE, f"In the recovery: {second.missed}")
             result.receipt["then"] = proof_shape(second.receipt)
         if trial.kills:
-            result.exact, result.acknowledged = await digest_of(cell), hit.answer.success
-            result.after_kill = await digest_of(cell, clean.noise) if clean.noise else result.exact
-        known = None if result.acknowledged else (judged or {}).get(result.exact)
+            exact = await digest_of(cell)
+            result.after_kill = await digest_of(cell, clean.noise) if clean.noise else exact
+            result.exact = f"{exact}{ACKNOWLEDGED}" if hit.answer.success else exact
+        known = (judged or {}).get(result.exact)
         if known is not None:
             result.same_as = known.crash_point
             return result.concluded(known.verdict, known.reason)

@@ -27,12 +27,6 @@ def test_a_recovery_is_taken_once_until_it_is_forgotten_and_its_verdict_is_kept(
     assert memory.takes(second, "one")
 
 
-def test_what_was_acknowledged_stands_for_no_other_strike():
-    memory, point = Memory(), SimpleNamespace(pk=1, scenario_id=1, operation="open", then_point="", half_open=False)
-    memory.keep(point, Result(Verdict.FAILED, exact="one", acknowledged=True))
-    assert memory.judged(point) == {}
-
-
 @pytest.fixture
 def owing(desk_target, monkeypatch):
     """Let an engine plan the second strikes of kills at three messages, which left these states; which of them owe
