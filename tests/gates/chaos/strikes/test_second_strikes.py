@@ -120,6 +120,27 @@ def test_two_kills_of_a_desk_with_random_tokens_and_durations_leave_one_state_an
     assert len(set(states)) == len(states)
 
 
+def stood_in_for(cell, script, *words):
+    """Let a script stand in for the desk wherever it is launched without being waited for, as for a second strike;
+    empty while it does, for as long as the cell lives.
+    """
+    led, start, whole = cell.folder.led, cell.start, []
+
+    async def started():
+        whole.append(True)
+        try:
+            return await start()
+        finally:
+            whole.clear()
+
+    def standing_in(program, places):
+        command = (sys.executable, "-c", script, *(word.format(**places) for word in words))
+        return led(program, places) if whole else replace(program, command=command)
+
+    cell.start, cell.folder.led = started, standing_in
+    return whole
+
+
 LAZY = """
 import http.client, http.server, sys
 class Lazy(http.server.BaseHTTPRequestHandler):
@@ -138,20 +159,7 @@ async def recovering_lazily(spec, folder, *asks):
     """The recovery of a desk that a lazy one stands in for until its second death, and a kill in it, if that can be."""
     async with running_desk(spec, folder) as cell:
         clean = (await record_clean(cell, "replay")).clean
-        led, start, whole = cell.folder.led, cell.start, []
-
-        async def started():
-            whole.append(True)
-            try:
-                return await start()
-            finally:
-                whole.clear()
-
-        def lazy(program, places):
-            words = (sys.executable, "-c", LAZY, places["port"], *(each.format(**places) for each in asks))
-            return led(program, places) if whole else replace(program, command=words)
-
-        cell.start, cell.folder.led = started, lazy
+        stood_in_for(cell, LAZY, "{port}", *asks)
         first = Trial("replay", Point(*clean.script.order[0], 1), Strike.KILL_AFTER)
         found = await record_recovery(cell, first, clean)
         if found.silent:
@@ -201,25 +209,15 @@ async def recovering_by_a_poll(spec, folder, *, after_s, catch_up_s):
     said = spec | {"process": spec["process"] | {"catch_up_s": catch_up_s}}
     async with running_desk(said, folder) as cell:
         clean = (await record_clean(cell, "replay")).clean
-        led, start, launch, whole = cell.folder.led, cell.start, cell.launch, []
-
-        async def started():
-            whole.append(True)
-            try:
-                return await start()
-            finally:
-                whole.clear()
-
-        def polling(program, places):
-            words = (places["port"], "{broker_host}:{broker_port}".format(**places), places["ledger_url"], str(after_s))
-            return led(program, places) if whole else replace(program, command=(sys.executable, "-c", POLLING, *words))
+        whole = stood_in_for(cell, POLLING, "{port}", "{broker_host}:{broker_port}", "{ledger_url}", str(after_s))
+        launch = cell.launch
 
         def launched():
             with psycopg.connect(cell.ledger_url, autocommit=True) as books:
                 books.execute("UPDATE wartest.accounts SET balance = balance + %s", (0 if whole else 1,))
             launch()
 
-        cell.start, cell.folder.led, cell.launch = started, polling, launched
+        cell.launch = launched
         first = Trial("replay", Point(*clean.script.order[0], 1), Strike.KILL_AFTER)
         found = await record_recovery(cell, first, clean)
         trial = replace(first, then=found.then(found.baseline.points[-1].point, Strike.KILL_AFTER))
