@@ -152,8 +152,8 @@ class CrashPoint(models.Model):
 
     `phase_at` holds when its last attempt reached each phase.
     `verdict` is null at one that is done and does not apply; `reason` then says why. `state_after_kill` names the
-    durable state that a kill left, without what differs by chance, and `exact` with it: only kills that left exactly
-    one state share a recovery. `same_as` is the crash point whose recovery stands for this one.
+    durable state that a kill left, without what differs by chance, and `exact` with it and with what the caller was
+    told: only kills alike in both share a recovery. `same_as` is the crash point whose recovery stands for this one.
     At depth 2 `first` is the crash point whose kill comes first, and the `then_…` fields name the second kill, at a
     message of the recovery. `recovery` at the first holds `gates.chaos.baseline.Script` of that recovery as JSON.
     """

@@ -119,11 +119,14 @@ def _never_outlasted(scenario: ScenarioRun) -> str:
 def _never_refused(scenario: ScenarioRun) -> str:
     """That no strike saw a connection refused, in words; empty where one did, or none was made."""
     refusing = scenario.crash_points.filter(strike=Strike.REFUSE_CONNECTIONS)
-    if not refusing.exists() or refusing.filter(receipt__isnull=False).exists():
+    first = refusing.first()
+    if first is None or refusing.filter(receipt__isnull=False).exists():
         return ""
+    channel = trial_of(first).point.channel
     return (
-        f"In none of {refusing.count()} strikes the target asked for a connection while they were refused, though it "
-        "was asked whether it is well: let its `ready` ask the ledger, so that it is seen to connect again."
+        f"In none of {refusing.count()} strikes the target asked for a connection to the {channel} while they were "
+        f"refused, though it was asked whether it is well: let its `ready` ask the {channel}, so that it is seen to "
+        "connect again."
     )
 
 

@@ -81,11 +81,12 @@ def test_a_target_of_which_nobody_was_refused_must_survive_that_all_was_cut(desk
     assert verdict == "failed" or "Nobody asked for a connection within 1 ms" in result.reason
 
 
+@pytest.mark.parametrize("point", [AT_COMMIT, Point.parse("broker:request:1:POST orders")], ids=str)
 @pytest.mark.parametrize(("receipts", "verdict"), [((None, None), "inconclusive"), ((None, {}), "passed")])
-def test_no_connection_seen_refused_is_no_pass(desk_target, receipts, verdict):
+def test_no_connection_seen_refused_is_no_pass_and_its_channel_is_named(desk_target, receipts, verdict, point):
     run = started(desk_target, "database_connection_drop")
     scenario, now = run.scenarios.get(), timezone.now()
-    done = {"operation": "open", "point": str(AT_COMMIT), "position": 0, "label": "ledger: COMMIT", "phase": "done"}
+    done = {"operation": "open", "point": str(point), "position": 0, "label": "the message", "phase": "done"}
     lost = done | {"strike": "lose the answer", "fault": "lose the answer", "receipt": {}, "verdict": "passed"}
     scenario.crash_points.create(number=1, **lost)
     for number, receipt in enumerate(receipts, start=2):
@@ -94,4 +95,5 @@ def test_no_connection_seen_refused_is_no_pass(desk_target, receipts, verdict):
     work.move_scenario(scenario.pk, "armed", now=now)
     closing.close_scenarios(run.pk, worker="w", now=now)
     result = run.slots.get().result
-    assert (result.verdict, "In none of 2 strikes" in result.reason) == (verdict, verdict == "inconclusive")
+    said = f"asked for a connection to the {point.channel} while they were refused"
+    assert (result.verdict, said in result.reason) == (verdict, verdict == "inconclusive")
